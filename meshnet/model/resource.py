@@ -1,0 +1,80 @@
+"""An object as a store holds it: a document, unharmed, and what every document has."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API_VERSION = "networkop.co.uk/v1beta1"
+
+
+class Kind(enum.Enum):
+    """The kinds of object that a store holds; the value is the Kubernetes kind."""
+
+    TOPOLOGY = "Topology"
+    NODE = "MeshNode"
+
+    @property
+    def namespaced(self) -> bool:
+        return self is Kind.TOPOLOGY
+
+
+@attrs.frozen
+class Resource:
+    """A document with its identity. `document` is never changed in place.
+
+    Attributes:
+        kind: which kind of object.
+        document: the whole object as JSON types, unknown fields and foreign annotations included.
+    """
+
+    kind: Kind
+    document: Mapping[str, Any] = attrs.field(repr=False)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.document.get("metadata") or {})
+
+    @property
+    def namespace(self) -> str:
+        return str(self.metadata.get("namespace") or "")
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata.get("name") or "")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name); the namespace of a kind that has none is ``""``."""
+        return self.namespace, self.name
+
+    @property
+    def uid(self) -> str:
+        return str(self.metadata.get("uid") or "")
+
+    @property
+    def generation(self) -> int:
+        """Rises when the spec changes, never for a status."""
+        return int(self.metadata.get("generation") or 0)
+
+    @property
+    def resource_version(self) -> str:
+        """Opaque; changes at every write. Compare for equality only."""
+        return str(self.metadata.get("resourceVersion") or "")
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.document.get("spec") or {})
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.document.get("status") or {})
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind.value} {where}"

@@ -1,0 +1,1 @@
+"""Where Topologies and node records live: one interface, several stores."""
