@@ -1,0 +1,7 @@
+"""``python -m meshnet``."""
+
+import sys
+
+from meshnet.cli.main import main
+
+sys.exit(main())

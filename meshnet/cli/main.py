@@ -1,0 +1,98 @@
+"""``meshnet``: find the command, run it, turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, cast
+
+from meshnet import __version__
+from meshnet.cli import exitcodes
+from meshnet.cli.parser import OPTIONS_WITH_VALUE, CommandParser, global_defaults
+from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+COMMANDS = (
+    "lab",
+    "apply",
+    "delete",
+    "check",
+    "get",
+    "link",
+    "wait",
+    "drivers",
+    "doctor",
+    "daemon",
+)
+"""Every command, in the order of ``--help``; each is a module of this package with ``register(subparsers)``."""
+
+DESCRIPTION = "Wire pods into a network topology."
+EXAMPLE = "meshnet lab up examples/3node.yml\nmeshnet get links\nmeshnet lab down"
+
+
+def build_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:
+    """Return the parser that knows `commands`."""
+    parser = CommandParser(prog="meshnet", description=DESCRIPTION, example=EXAMPLE)
+    parser.add_argument("--version", action="version", version=f"meshnet {__version__}")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for command in commands:
+        importlib.import_module(f"meshnet.cli.{command}").register(subparsers)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line. Raises UsageError."""
+    command = _command_of(arguments)
+    # only that command's module: starting `meshnet daemon` or `meshnet get` must not load all the others
+    parser = build_parser((command,)) if command in COMMANDS else build_parser()
+    return parser.parse_args(arguments, global_defaults())
+
+
+def _command_of(arguments: Sequence[str]) -> str | None:
+    """Return the first word that is neither an option nor the value of one."""
+    words = iter(arguments)
+    for word in words:
+        if word in OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; the entry point of the distribution."""
+    given = sys.argv[1:] if arguments is None else arguments
+    verbose = "-v" in given or "--verbose" in given
+    try:
+        args = parse(given)
+        verbose = args.verbose
+        run = cast("Callable[[argparse.Namespace], int]", args.run)
+        code = run(args)
+        sys.stdout.flush()
+    except MeshnetError as error:
+        return _report(error, verbose=verbose)
+    except KeyboardInterrupt:
+        return exitcodes.INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return exitcodes.BROKEN_PIPE
+    return code
+
+
+def _report(error: MeshnetError, *, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exception(error)
+    print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+    return exitcodes.exit_code(type(error))
+
+
+def _forget_stdout() -> None:
+    # the interpreter flushes stdout at exit, and would complain about the same pipe again
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -1,0 +1,74 @@
+"""The argument parser of every command and sub-command: global options anywhere, errors as exceptions."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from meshnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Subparsers = argparse._SubParsersAction["CommandParser"]  # noqa: SLF001 - argparse gives it no other name
+
+OPTIONS_WITH_VALUE = ("--lab", "--context", "--kubeconfig")
+"""The global options that take the next word."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that takes the global options itself, so that they stand before or after a command.
+
+    `add_subparsers()` makes more of these. A wrong command line raises `UsageError`; nothing exits.
+
+    Args:
+        example: a command line that works, shown at the end of ``--help``.
+    """
+
+    def __init__(self, *, example: str = "", **kwargs: Any) -> None:
+        if example:
+            kwargs.setdefault("epilog", "example:\n" + "\n".join("  " + line for line in example.splitlines()))
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, conflict_handler="resolve", **kwargs)
+        _add_global_options(self)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _add_global_options(parser: argparse.ArgumentParser) -> None:
+    # SUPPRESS: a sub-parser must not overwrite with its default what stood before the command
+    group = parser.add_argument_group("everywhere")
+    add = group.add_argument
+    quiet = argparse.SUPPRESS
+    add("--lab", metavar="NAME", default=quiet, help="act on this lab (MESHNET_LAB; default: the one running lab)")
+    add("--context", metavar="NAME", default=quiet, help="act on the cluster of this kubeconfig context")
+    add("--kubeconfig", metavar="FILE", default=quiet, help="act on the cluster of this kubeconfig")
+    add("-v", "--verbose", action="store_true", default=quiet, help="show what is done, and where an error came from")
+    add("-q", "--quiet", action="store_true", default=quiet, help="no progress, no remarks")
+
+
+def global_defaults(environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
+    """Return what the global options are when they are not given."""
+    return argparse.Namespace(
+        lab=environ.get("MESHNET_LAB") or None, context=None, kubeconfig=None, verbose=False, quiet=False
+    )
+
+
+def add_namespace_option(parser: argparse.ArgumentParser, *, every: bool = False) -> None:
+    """Add ``-n``, and ``-A`` with `every`."""
+    parser.add_argument("-n", "--namespace", metavar="NAME", default="default", help="namespace (default: default)")
+    if every:
+        parser.add_argument("-A", "--all-namespaces", action="store_true", help="every namespace")
+
+
+def add_output_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``-o``: how what was read is printed."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "wide", "json", "yaml"),
+        default="table",
+        help="tables for people, JSON and YAML for programs (default: table)",
+    )
