@@ -194,7 +194,7 @@ class Owned:
     what: str
 
 
-class Rebuild(Exception):
+class Rebuild(Exception):  # noqa: N818 - an answer, not a failure
     """Raised by `patch`: this change cannot be made in place; patch anew, then unpatch the old."""
 
 
@@ -257,7 +257,7 @@ class LinkDriver:
         """Return what peers need to know of this node; JSON types."""
         return {}
 
-    async def offer(self, local: Endpoint) -> Mapping[str, Any]:
+    async def offer(self, local: Endpoint) -> Mapping[str, Any]:  # noqa: ARG002 - for who overrides it
         """Return what the peer of `local` needs to reach it; JSON types."""
         return {}
 
@@ -275,7 +275,7 @@ class LinkDriver:
         """Return everything this driver owns on this node, read from the kernel or its own state."""
         return ()
 
-    def mtu_limit(self, underlay: Underlay) -> int | None:
+    def mtu_limit(self, underlay: Underlay) -> int | None:  # noqa: ARG002 - for who overrides it
         """Return the largest MTU a link can have over that underlay, None for no limit."""
         return None
 

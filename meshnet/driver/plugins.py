@@ -1,0 +1,106 @@
+"""Finding drivers: every entry point of group ``meshnet``, each on its own, so that a broken one stops no other."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import attrs
+import pluggy
+
+from meshnet.driver import hookspecs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GROUP = "meshnet"
+"""The entry-point group of driver distributions; also pluggy's project name."""
+
+
+@attrs.frozen
+class Broken:
+    """Something installed as a driver that cannot be one.
+
+    Attributes:
+        name: of the driver where it could be told, else of the entry point.
+        distribution: which installed distribution brought it.
+        version: of that distribution.
+        reason: a sentence.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+
+
+@attrs.frozen
+class Candidate:
+    """What a distribution registered; not judged yet."""
+
+    object: object
+    distribution: str
+    version: str
+
+    def broken(self, reason: str) -> Broken:
+        name = getattr(self.object, "name", None)
+        if not isinstance(name, str) or not name:
+            name = getattr(self.object, "__qualname__", None) or repr(self.object)
+        return Broken(name, self.distribution, self.version, reason)
+
+
+@attrs.frozen
+class Discovery:
+    """Everything that is installed for us: what was registered, and what failed before that."""
+
+    candidates: tuple[Candidate, ...]
+    broken: tuple[Broken, ...]
+
+
+def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Discovery:
+    """Load every entry point of the group and let it register its drivers. Raises nothing for what they do.
+
+    Args:
+        entry_points: instead of those of the installed distributions.
+    """
+    points = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+    candidates: list[Candidate] = []
+    broken: list[Broken] = []
+    # In a fixed order: of two that want one name, the same wins on every node and at every start.
+    for point in sorted(points, key=lambda point: (*_origin(point), point.name)):
+        distribution, version = _origin(point)
+        try:
+            registered = _registered(point)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+            broken.append(Broken(point.name, distribution, version, _told(point, error)))
+            continue
+        if not registered:
+            broken.append(Broken(point.name, distribution, version, f"{point.value}: {_NOTHING}"))
+        candidates.extend(Candidate(found, distribution, version) for found in registered)
+    return Discovery(tuple(candidates), tuple(broken))
+
+
+_NOTHING = "registers no driver; right would be a @hookimpl named meshnet_register_drivers that calls register(Driver)"
+
+
+def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that an entry point belongs to."""
+    return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
+
+
+def _registered(point: metadata.EntryPoint) -> list[object]:
+    """Import one entry point and return what its hook registers; all of it or, when the hook raises, nothing."""
+    # A manager of its own for each: pluggy keeps a plugin whose hooks it has just refused, and its check_pending
+    # would blame the next one for it.
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(point.load(), point.name)
+    manager.check_pending()
+    found: list[object] = []
+    manager.hook.meshnet_register_drivers(register=found.append)
+    return found
+
+
+def _told(point: metadata.EntryPoint, error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return f"{point.value}: {type(error).__name__}" + (f": {said}" if said else "")
