@@ -15,42 +15,46 @@ from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-COMMANDS = (
-    "lab",
-    "apply",
-    "delete",
-    "check",
-    "get",
-    "link",
-    "wait",
-    "drivers",
-    "doctor",
-    "daemon",
-)
-"""Every command, in the order of ``--help``; each is a module of this package with ``register(subparsers)``."""
+COMMANDS: Mapping[str, str] = {
+    "lab": "run topologies on this machine, without Kubernetes",
+    "apply": "create or change Topologies from files",
+    "delete": "delete Topologies",
+    "check": "say what is wrong in files, without a daemon",
+    "get": "show topologies, links, nodes, sandboxes, drivers or events",
+    "link": "unplug or plug a cable",
+    "wait": "wait until links are up or down",
+    "drivers": "list the installed link drivers",
+    "doctor": "check this machine, and say what to do about each finding",
+    "daemon": "run the node daemon",
+}
+"""Every command and what it is for, in the order of ``--help``.
+
+Each is a module of this package with ``register(subparsers)``; only the one that is asked for is imported, so that a
+command's imports cost the others nothing.
+"""
 
 DESCRIPTION = "Wire pods into a network topology."
 EXAMPLE = "meshnet lab up examples/3node.yml\nmeshnet get links\nmeshnet lab down"
 
 
-def build_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:
-    """Return the parser that knows `commands`."""
+def build_parser(*loaded: str) -> CommandParser:
+    """Return the parser that knows every command by name, and those `loaded` in full."""
     parser = CommandParser(prog="meshnet", description=DESCRIPTION, example=EXAMPLE)
     parser.add_argument("--version", action="version", version=f"meshnet {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for command in commands:
-        importlib.import_module(f"meshnet.cli.{command}").register(subparsers)
+    for command, purpose in COMMANDS.items():
+        if command in loaded:
+            importlib.import_module(f"meshnet.cli.{command}").register(subparsers)
+        else:
+            subparsers.add_parser(command, help=purpose)
     return parser
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line. Raises UsageError."""
-    command = _command_of(arguments)
-    # only that command's module: starting `meshnet daemon` or `meshnet get` must not load all the others
-    parser = build_parser((command,)) if command in COMMANDS else build_parser()
-    return parser.parse_args(arguments, global_defaults())
+    return build_parser(_command_of(arguments) or "").parse_args(arguments, global_defaults())
 
 
 def _command_of(arguments: Sequence[str]) -> str | None:

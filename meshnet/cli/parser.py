@@ -41,12 +41,12 @@ def _add_global_options(parser: argparse.ArgumentParser) -> None:
     # SUPPRESS: a sub-parser must not overwrite with its default what stood before the command
     group = parser.add_argument_group("everywhere")
     add = group.add_argument
-    quiet = argparse.SUPPRESS
-    add("--lab", metavar="NAME", default=quiet, help="act on this lab (MESHNET_LAB; default: the one running lab)")
-    add("--context", metavar="NAME", default=quiet, help="act on the cluster of this kubeconfig context")
-    add("--kubeconfig", metavar="FILE", default=quiet, help="act on the cluster of this kubeconfig")
-    add("-v", "--verbose", action="store_true", default=quiet, help="show what is done, and where an error came from")
-    add("-q", "--quiet", action="store_true", default=quiet, help="no progress, no remarks")
+    absent = argparse.SUPPRESS
+    add("--lab", metavar="NAME", default=absent, help="act on this lab (MESHNET_LAB; default: the one running lab)")
+    add("--context", metavar="NAME", default=absent, help="act on the cluster of this kubeconfig context")
+    add("--kubeconfig", metavar="FILE", default=absent, help="act on the cluster of this kubeconfig")
+    add("-v", "--verbose", action="store_true", default=absent, help="show what is done, and where an error came from")
+    add("-q", "--quiet", action="store_true", default=absent, help="no progress, no remarks")
 
 
 def global_defaults(environ: Mapping[str, str] = os.environ) -> argparse.Namespace:

@@ -1,0 +1,96 @@
+"""``meshnet drivers``: the link drivers that are installed here, and whether they work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cli.output import emit
+from meshnet.cli.parser import add_output_option
+from meshnet.cli.table import Column
+from meshnet.cli.throwaway import in_throwaway
+from meshnet.driver import DriverContext
+from meshnet.driver.listing import driver_rows
+from meshnet.driver.registry import Registry
+from meshnet.netlink import Netlink
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from meshnet.cli.parser import Subparsers
+
+COLUMNS = (
+    Column("NAME"),
+    Column("VERSION"),
+    Column("DISTRIBUTION"),
+    Column("SCOPE"),
+    Column("DEFAULT FOR"),
+    Column("STATE"),
+    Column("CARRIES", wide=True),
+    Column("HONEST", wide=True),
+    Column("MADE AS", wide=True),
+    Column("REASON"),
+)
+NONE_INSTALLED = "no link driver is installed; install all of them: pip install 'meshnet-cni[all]'"
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "drivers",
+        description="List the link drivers installed here; each is started in a throw-away network namespace to see "
+        "whether it works on this kernel. No daemon is needed.",
+        example="meshnet drivers -o json",
+    )
+    add_output_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    found = installed_drivers()
+    emit(args, found, COLUMNS, [cells(row) for row in found], empty=NONE_INSTALLED)
+    return 0
+
+
+def cells(row: Mapping[str, Any]) -> Sequence[str]:
+    """Return one driver's row of the table."""
+    return (
+        row["name"],
+        row["version"],
+        row["distribution"],
+        ", ".join(row.get("scopes") or ()),
+        ", ".join(row.get("claims") or ()),
+        row["state"],
+        row.get("carries") or "",
+        {True: "yes", False: "no", None: ""}[row.get("honest")],
+        row.get("attachment") or "",
+        row.get("reason") or "",
+    )
+
+
+def installed_drivers() -> list[dict[str, Any]]:
+    """Return every installed driver's row, after it was started in a throw-away network namespace."""
+    found: list[dict[str, Any]] = in_throwaway(_started)
+    return found
+
+
+def _started() -> list[dict[str, Any]]:
+    registry = Registry.load()
+    asyncio.run(_start_and_stop(registry))
+    return driver_rows(registry)
+
+
+async def _start_and_stop(registry: Registry) -> None:
+    with Netlink.open() as netlink:
+        await registry.start_all(
+            lambda name: DriverContext(
+                node="try",
+                netlink=netlink,
+                log=logging.getLogger(f"meshnet.driver.{name}"),
+                allocate=lambda _pool, _endpoint: 1,
+                changed=lambda _endpoint, _reason: None,
+                pod=lambda _endpoint: None,
+            )
+        )
+        await registry.stop_all()

@@ -1,0 +1,147 @@
+"""The links of a store as a user sees them: one entry a link, both ends joined, with what the daemons say now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.model.topology import LOCALHOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from meshnet.model.resource import Resource
+
+STATES = ("Up", "Down", "Pending", "Failed")
+"""From best to worst; a link is as its worse end."""
+
+LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "counters")
+"""What the daemon of an end's node answers; the store does not know it."""
+
+Entry = dict[str, Any]
+
+
+@attrs.frozen
+class End:
+    """One entry of `spec.links`, and what its node's daemon wrote about it.
+
+    Attributes:
+        observed: whether that status is of the spec as it is now.
+        entry: of `status.links`, or what stands in for it.
+    """
+
+    namespace: str
+    pod: str
+    interface: str
+    uid: int
+    peer_pod: str
+    peer_interface: str
+    node: str
+    observed: bool
+    entry: Mapping[str, Any]
+
+    @property
+    def external(self) -> bool:
+        return self.peer_pod == LOCALHOST
+
+    @property
+    def link(self) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+        """What identifies the link: namespace, uid, the two endpoints."""
+        own, peer = (self.pod, self.interface), (self.peer_pod, self.peer_interface)
+        return self.namespace, self.uid, (own, peer) if self.external else tuple(sorted((own, peer)))
+
+    @property
+    def state(self) -> str:
+        return str(self.entry.get("state") or "Pending")
+
+
+def ends(topologies: Iterable[Resource]) -> list[End]:
+    """Return every end that the Topologies declare, in their order."""
+    return [_end(topology, link) for topology in topologies for link in topology.spec.get("links") or ()]
+
+
+def _end(topology: Resource, link: Mapping[str, Any]) -> End:
+    status = topology.status
+    observed = int(status.get("observedGeneration") or 0) >= topology.generation
+    node = str(status.get("node") or "")
+    told = next((entry for entry in status.get("links") or () if _is_about(entry, link)), None)
+    return End(
+        namespace=topology.namespace,
+        pod=topology.name,
+        interface=str(link.get("local_intf") or ""),
+        uid=int(link.get("uid") or 0),
+        peer_pod=str(link.get("peer_pod") or ""),
+        peer_interface=str(link.get("peer_intf") or ""),
+        node=node,
+        observed=observed and told is not None,
+        entry=told if told is not None and node else _untold(topology, node),
+    )
+
+
+def _is_about(entry: Mapping[str, Any], link: Mapping[str, Any]) -> bool:
+    return all(entry.get(field) == link.get(field) for field in ("local_intf", "uid", "peer_pod", "peer_intf"))
+
+
+def _untold(topology: Resource, node: str) -> Entry:
+    if not node:
+        message = f"pod {topology.namespace}/{topology.name} runs on no node"
+        return {"state": "Pending", "reason": "PodNotRunning", "message": message}
+    return {"state": "Pending", "reason": "NotObserved", "message": f"the daemon of node {node} has not reported yet"}
+
+
+def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Entry]:
+    """Return one entry a link, ordered by namespace and endpoints.
+
+    Args:
+        ends_: of all Topologies.
+        answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
+    """
+    live = {(row["namespace"], row["pod"], row["interface"]): row for rows in answers.values() for row in rows}
+    together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
+    for end in ends_:
+        together.setdefault(end.link, []).append(end)
+    keys = sorted(together, key=lambda key: (key[0], key[2], key[1]))
+    return [_entry(key[2], together[key], answers.keys(), live) for key in keys]
+
+
+def _entry(
+    places: Sequence[tuple[str, str]],
+    ends_: Sequence[End],
+    reached: Iterable[str],
+    live: Mapping[tuple[str, str, str], Mapping[str, Any]],
+) -> Entry:
+    worst = max(ends_, key=lambda end: STATES.index(end.state) if end.state in STATES else len(STATES))
+    found: Entry = {
+        "namespace": worst.namespace,
+        "uid": worst.uid,
+        "driver": next((end.entry["driver"] for end in ends_ if end.entry.get("driver")), None),
+        "why": next((end.entry["why"] for end in ends_ if end.entry.get("why")), None),
+        "state": worst.state,
+    }
+    if worst.state != "Up":
+        found |= {field: worst.entry[field] for field in ("reason", "message") if worst.entry.get(field)}
+    if worst.external:
+        found["parent"] = worst.peer_interface
+        places = places[:1]
+    by_place = {(end.pod, end.interface): end for end in ends_}
+    found["endpoints"] = [_endpoint(place, by_place.get(place), reached, live) for place in places]
+    return found
+
+
+def _endpoint(
+    place: tuple[str, str],
+    end: End | None,
+    reached: Iterable[str],
+    live: Mapping[tuple[str, str, str], Mapping[str, Any]],
+) -> Entry:
+    found: Entry = {"pod": place[0], "interface": place[1]}
+    if end is None:
+        return found
+    found |= {"node": end.node or None, "state": end.state}
+    if end.state != "Up" and end.entry.get("reason"):
+        found["reason"] = end.entry["reason"]
+    if end.node and end.node not in reached:
+        return found | {"stale": True}
+    row = live.get((end.namespace, *place), {})
+    return found | {field: row[field] for field in LIVE_FIELDS if field in row}
