@@ -1,0 +1,69 @@
+"""`CNI_ARGS`: what the runtime says about the pod."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshnet.cni.error import CniError, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_UID = re.compile(r"[-A-Za-z0-9._]{1,128}")
+_TEXT = re.compile(r"[^\0]*")
+_KNOWN = {
+    "IgnoreUnknown": (re.compile(r"1|0|true|false", re.IGNORECASE), "1, 0, true or false"),
+    "K8S_POD_NAME": (_DNS_NAME, "a name as Kubernetes has it: a-z, 0-9, '-', '.'"),
+    "K8S_POD_NAMESPACE": (_DNS_NAME, "a name as Kubernetes has it: a-z, 0-9, '-', '.'"),
+    "K8S_POD_UID": (_UID, "a uid: letters, digits, '-', '.', '_'"),
+    "K8S_POD_INFRA_CONTAINER_ID": (_TEXT, "any text"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """The pod that an attachment is for.
+
+    Attributes:
+        pod_name, pod_namespace, pod_uid: ``""`` where the runtime does not tell: it is not Kubernetes.
+        others: what else was given, under its own names.
+    """
+
+    pod_name: str = ""
+    pod_namespace: str = ""
+    pod_uid: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_args(text: str) -> Args:
+    """Arguments from ``K=V;K=V``; an unknown K needs ``IgnoreUnknown=1``, in whatever place.
+
+    Raises:
+        CniError: code 4, naming CNI_ARGS, the key, its value, and what would be right.
+    """
+    pairs: dict[str, str] = {}
+    for pair in filter(None, text.split(";")):
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {pair[:80]!r}: KEY=VALUE, separated by ';'")
+        pairs[key] = value
+    unknown = [key for key in pairs if key not in _KNOWN]
+    if unknown and pairs.get("IgnoreUnknown", "").lower() not in ("1", "true"):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {unknown[0][:80]!r}: not known; IgnoreUnknown=1 allows it")
+    for key, value in pairs.items():
+        _check(key, value)
+    return Args(
+        pairs.pop("K8S_POD_NAME", ""),
+        pairs.pop("K8S_POD_NAMESPACE", ""),
+        pairs.pop("K8S_POD_UID", ""),
+        pairs,
+    )
+
+
+def _check(key: str, value: str) -> None:
+    pattern, right = _KNOWN.get(key, (_TEXT, ""))
+    if value and not pattern.fullmatch(value):
+        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {key}: {value[:80]!r}: {right}")

@@ -1,0 +1,81 @@
+"""Questions to a node's daemon over its local socket, for the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cni.frame import FrameError, Reply, decode_reply, encode_request
+from meshnet.errors import DaemonUnreachable, MeshnetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes; 1000 links with counters and addresses are about one megabyte."""
+
+
+class QueryError(MeshnetError):
+    """The daemon answered, but not what was asked: it says why."""
+
+
+def ask(socket_path: str | Path, query: str, body: Any = None, *, timeout_s: float = 3.0) -> Any:
+    """Ask the daemon at `socket_path` for `query` (``links``, ``health``, …) and wait for its answer.
+
+    `body` goes along as JSON when it is not None. Blocks for at most `timeout_s` seconds in all.
+
+    Raises:
+        DaemonUnreachable: nobody listens there, or no whole answer came in time; names path and reason.
+        QueryError: the daemon's own words why not.
+    """
+    request = encode_request({"MESHNET_QUERY": query}, b"" if body is None else json.dumps(body).encode())
+    try:
+        reply = _exchange(os.fspath(socket_path), request, time.monotonic() + timeout_s)
+        answer = json.loads(reply.body or b"null") if reply.code == 0 else None
+    except TimeoutError:
+        raise DaemonUnreachable(f"daemon at {socket_path}: no answer to {query!r} within {timeout_s:g} s") from None
+    except OSError as error:
+        raise DaemonUnreachable(f"daemon at {socket_path}: {error.strerror or error}") from None
+    except (FrameError, ValueError, RecursionError) as error:
+        raise DaemonUnreachable(f"daemon at {socket_path}: its answer to {query!r} is not whole: {error}") from None
+    if reply.code:
+        raise QueryError(f"daemon at {socket_path}: {query}: {_reason(reply.body)}")
+    return answer
+
+
+def _exchange(path: str, request: bytes, deadline: float) -> Reply:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as conn:
+        conn.settimeout(_left_s(deadline))
+        conn.connect(path)
+        conn.settimeout(_left_s(deadline))
+        conn.sendall(request)
+        data = bytearray()
+        conn.settimeout(_left_s(deadline))
+        while piece := conn.recv(65536):
+            data += piece
+            if len(data) > MAX_ANSWER:
+                raise FrameError(f"more than {MAX_ANSWER} bytes")
+            conn.settimeout(_left_s(deadline))
+    return decode_reply(bytes(data))
+
+
+def _left_s(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _reason(body: bytes) -> str:
+    """The daemon's words: the `msg` of an error object, or the text as it is."""
+    text = body.decode(errors="replace").strip()
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return text or "no reason given"
+    if isinstance(answer, dict) and isinstance(answer.get("msg"), str):
+        return "; ".join(filter(None, (answer["msg"], str(answer.get("details") or ""))))
+    return text

@@ -1,0 +1,54 @@
+"""CNI errors: the specification's codes, and the JSON that a runtime reads."""
+
+from __future__ import annotations
+
+import json
+from enum import IntEnum
+
+from meshnet.cni.versions import LATEST, SUPPORTED
+from meshnet.errors import MeshnetError
+
+
+class Code(IntEnum):
+    """Error codes of the CNI specification; 8 and 999 are libcni's."""
+
+    INCOMPATIBLE_VERSION = 1
+    UNSUPPORTED_FIELD = 2
+    UNKNOWN_CONTAINER = 3
+    INVALID_ENVIRONMENT = 4
+    IO_FAILURE = 5
+    DECODING_FAILURE = 6
+    INVALID_NETWORK_CONFIG = 7
+    INVALID_NETNS = 8
+    TRY_AGAIN_LATER = 11
+    PLUGIN_NOT_AVAILABLE = 50
+    LIMITED_CONNECTIVITY = 51
+    INTERNAL = 999
+
+
+class CniError(MeshnetError):
+    """What a CNI call answers instead of a result.
+
+    Attributes:
+        code: tells the runtime what to do; see `Code`.
+        msg: one line: what is wrong, and what would be right.
+        details: more of it, or ``""``.
+    """
+
+    def __init__(self, code: int, msg: str, details: str = "") -> None:
+        self.code = int(code)
+        self.msg = msg
+        self.details = details
+        super().__init__(f"{msg}; {details}" if details else msg)
+
+
+def error_json(error: CniError, version: str = LATEST) -> str:
+    """The error object for stdout, in the request's `version` if that is one we speak, else in the latest."""
+    answer: dict[str, object] = {
+        "cniVersion": version if version in SUPPORTED else LATEST,
+        "code": error.code,
+        "msg": error.msg,
+    }
+    if error.details:
+        answer["details"] = error.details
+    return json.dumps(answer)
