@@ -1,0 +1,57 @@
+# Two commands: `make demo` shows it, `make test` proves it. Both set up everything that they need.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: demo test check lint unit kernel lab bench install clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+REPORTS := build/reports
+PLUGINS := $(patsubst plugins/%/pyproject.toml,plugins/%,$(wildcard plugins/*/pyproject.toml))
+SOURCES := meshnet $(PLUGINS) tests $(wildcard benchmarks hatch_build.py)
+# What an installation is made of beside the Python files, which are used in place.
+INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
+PYTEST := $(BIN)/python -m pytest -q
+
+demo: install
+	$(BIN)/meshnet lab run examples/3node.yml
+
+test: check kernel lab
+	@$(PYTHON) scripts/skips $(REPORTS)
+
+check: lint unit
+
+lint: install
+	$(BIN)/ruff check $(SOURCES) scripts
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: install
+	$(PYTEST) -m "not kernel and not lab" --junitxml=$(REPORTS)/unit.xml
+
+# In namespaces of their own: nothing on this machine is touched.
+kernel: install
+	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" --junitxml=$(REPORTS)/kernel.xml
+
+# On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
+lab: install
+	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml
+
+bench: install
+	@for script in $(sort $(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(INPUTS)
+	@scripts/system-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# --group came with pip 25.1
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
+	@echo "installing meshnet and its drivers into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --editable . $(PLUGINS:%=--editable %) --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache meshnet/cni/bin
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
