@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 API_VERSION = "networkop.co.uk/v1beta1"
 
+DEFAULT_NAMESPACE = "default"
+"""Where an object is that names no namespace."""
+
 
 class Kind(enum.Enum):
     """The kinds of object that a store holds; the value is the Kubernetes kind."""

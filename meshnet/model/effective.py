@@ -1,0 +1,171 @@
+"""The effective link: the two ends' entries as one, or why they are none.
+
+`driver`, `mtu` and each key of `options` bind both ends when one gives them, and must be the same when both do; `down`
+at one end is down. A driver may name option keys that each end has for itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.errors import LinkError
+from meshnet.model import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from meshnet.model.topology import Endpoint, Link, Topology
+
+
+@attrs.frozen
+class EffectiveLink:
+    """A link as seen from one of its ends, with everything both ends agreed on.
+
+    Attributes:
+        uid: the link's uid in its namespace.
+        local: the end that it is seen from.
+        peer: the other end; None when the link is external.
+        parent: for an external link the node's interface; else None.
+        driver: the driver that was asked for, as written at this end if it is there; None for core's choice.
+        mtu: bytes that were asked for, or None for the default.
+        options: both ends' merged, and this end's own of those that are per end.
+        down: the user unplugged the cable, at either end.
+    """
+
+    uid: int
+    local: Endpoint
+    peer: Endpoint | None
+    parent: str | None
+    driver: str | None = None
+    mtu: int | None = None
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    down: bool = False
+
+
+def effective(
+    topology: Topology,
+    link: Link,
+    peer_topology: Topology | None,
+    per_end: frozenset[str] = frozenset(),
+    *,
+    canonical: Callable[[str], str] = str,
+) -> EffectiveLink:
+    """Return what both ends' entries of a link make together.
+
+    Args:
+        topology: the Topology that `link` is an entry of.
+        link: the entry to look from.
+        peer_topology: the Topology that `link.peer_pod` names, or None when there is none. An external link needs none,
+            and a link of a pod with itself takes `topology`.
+        per_end: option keys that the ends may have differently.
+        canonical: gives a driver's name for any of its aliases, so that two names of one driver agree.
+
+    Raises:
+        LinkError: ``PeerMissing`` (no such Topology, or no such interface in it) or ``PeerMismatch`` (which fields).
+    """
+    local, peer = topology.endpoint(link), topology.peer(link)
+    if peer is None:
+        parent = link.peer_intf
+        return EffectiveLink(link.uid, local, None, parent, link.driver, link.mtu, link.options, link.down)
+    back = _peer_entry(topology, link, peer, peer_topology)
+    differing = list(_differences(local, link, peer, back, per_end, canonical))
+    if differing:
+        raise LinkError("PeerMismatch", f"{local} and {peer} differ: " + "; ".join(differing), retry=False)
+    theirs = {name: value for name, value in back.options.items() if name not in per_end}
+    return EffectiveLink(
+        uid=link.uid,
+        local=local,
+        peer=peer,
+        parent=None,
+        driver=link.driver or back.driver,
+        mtu=link.mtu or back.mtu,
+        options={**theirs, **link.options},
+        down=link.down or back.down,
+    )
+
+
+def addresses(topology: Topology, link: Link, peer_topology: Topology | None) -> tuple[str, ...]:
+    """Return the CIDRs of this end: its own, or with none of its own what the peer's entry has as `peer_ip`."""
+    back = _pointing_back(topology, link, peer_topology)
+    if link.addresses or back is None or back.peer_ip is None:
+        return link.addresses
+    return (back.peer_ip,)
+
+
+def wanted_mtu(topology: Topology, link: Link, peer_topology: Topology | None) -> int | None:
+    """Return the MTU that this end asks for, else the one its peer asks for; None when neither does (yet)."""
+    back = _pointing_back(topology, link, peer_topology)
+    return link.mtu or (back.mtu if back else None)
+
+
+def _pointing_back(topology: Topology, link: Link, peer_topology: Topology | None) -> Link | None:
+    """The peer's entry of the same link, or None when there is none."""
+    peer = topology.peer(link)
+    other = _other(topology, link, peer_topology)
+    back = None if peer is None or other is None else other.link(peer.interface)
+    if back is None or other is None or back.uid != link.uid or other.peer(back) != topology.endpoint(link):
+        return None
+    return back
+
+
+def _other(topology: Topology, link: Link, peer_topology: Topology | None) -> Topology | None:
+    """The peer's Topology. A link of a pod with itself has both ends in one, always the one at hand."""
+    return topology if link.peer_pod == topology.name else peer_topology
+
+
+def _peer_entry(topology: Topology, link: Link, peer: Endpoint, peer_topology: Topology | None) -> Link:
+    other = _other(topology, link, peer_topology)
+    where = f"{peer.namespace}/{peer.pod}"
+    if other is None:
+        raise LinkError("PeerMissing", f"there is no Topology {where}", retry=False)
+    back = other.link(peer.interface)
+    if back is None:
+        message = f"Topology {where} has no link with local_intf {peer.interface}"
+        raise LinkError("PeerMissing", message, retry=False)
+    return back
+
+
+def _differences(
+    local: Endpoint,
+    link: Link,
+    peer: Endpoint,
+    back: Link,
+    per_end: frozenset[str],
+    canonical: Callable[[str], str],
+) -> Iterator[str]:
+    """Each field that keeps two entries from being one link, with both values."""
+    if (back.peer_pod, back.peer_intf) != (local.pod, local.interface):
+        yield f"the peer of {peer} is {back.peer_pod}:{back.peer_intf}, not {local.pod}:{local.interface}"
+    if link.uid != back.uid:
+        yield _differ("uid", link.uid, back.uid)
+    if link.driver and back.driver and canonical(link.driver) != canonical(back.driver):
+        yield _differ("driver", link.driver, back.driver)
+    if link.mtu and back.mtu and link.mtu != back.mtu:
+        yield _differ("mtu", link.mtu, back.mtu)
+    yield from _lost_addresses(local, link, peer, back)
+    for name in sorted(link.options.keys() & back.options.keys() - per_end):
+        if not _same(link.options[name], back.options[name]):
+            yield _differ(f"options.{name}", link.options[name], back.options[name])
+
+
+def _lost_addresses(local: Endpoint, link: Link, peer: Endpoint, back: Link) -> Iterator[str]:
+    """An MTU that one end gives, and that takes the other's IPv6 addresses off."""
+    for end, mtu, far, entry in ((local, link.mtu, peer, back), (peer, back.mtu, local, link)):
+        if mtu and not rules.mtu_fits(mtu, entry.addresses):
+            addresses_there = ", ".join(filter(rules.is_ipv6, entry.addresses))
+            yield f"mtu {mtu} at {end} is less than {rules.MIN_IPV6_MTU}, and {far} has {addresses_there}"
+
+
+def _differ(field: str, here: object, there: object) -> str:
+    return f"{field} is {here!r} here and {there!r} there"
+
+
+def _same(here: object, there: object) -> bool:
+    """Equality of JSON values: to Python ``True == 1``, to a user it is not."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        return here.keys() == there.keys() and all(_same(here[name], there[name]) for name in here)
+    if isinstance(here, list) and isinstance(there, list):
+        return len(here) == len(there) and all(map(_same, here, there))
+    return isinstance(here, bool) == isinstance(there, bool) and here == there
