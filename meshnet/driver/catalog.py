@@ -1,0 +1,47 @@
+"""The drivers that links can be given to on this node, or why not: what dispatch asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.errors import LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.driver.api import LinkDriver, Scope
+    from meshnet.driver.registry import Entry, Registry
+
+
+class NodeCatalog:
+    """A registry seen from a link. Follows it: a driver that becomes unusable is so here, too."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def find(self, name: str) -> LinkDriver | None:
+        """Return the driver of that name or alias if it is usable on this node."""
+        entry = self._registry.find(name)
+        return None if entry is None or entry.unusable else entry.driver
+
+    def why_not(self, name: str) -> str:
+        """Tell why a driver cannot be used here: not installed, broken, unusable; ``""`` when it can."""
+        try:
+            return self._registry.get(name).unusable
+        except LinkError as error:
+            return str(error)
+
+    def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
+        """Return the usable drivers that claim a kind of link, the one to choose first.
+
+        Raises LinkError: what `Registry.claimants` raises, and ``DriverUnusable`` when the one to choose does not work
+        here: the next would be a silent fallback, and another one than the peer's node chooses.
+        """
+        entries = self._registry.claimants(scope)
+        if entries and entries[0].unusable:
+            raise LinkError("DriverUnusable", _unusable(entries[0]))
+        return [entry.driver for entry in entries if not entry.unusable]
+
+
+def _unusable(entry: Entry) -> str:
+    return f"driver {entry.name} claims this kind of link but does not work on this node: {entry.unusable}"

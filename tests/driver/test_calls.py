@@ -1,0 +1,154 @@
+"""Whatever a driver does in a call: it ends in time, and as a result of the right type or a reason."""
+
+import asyncio
+
+import pytest
+
+from meshnet.driver import Attachment, Device, Interface, LinkError, Owned, Port, Rebuild, Socket, Underlay
+from meshnet.driver.calls import call, mtu_limit
+from meshnet.errors import KernelError
+from meshnet.model.topology import Endpoint
+from tests.driver.test_registry import driver
+
+END = Endpoint("default", "r1", "eth1")
+
+
+def answer(method, result, **members):
+    """What core gets from a driver whose `method` returns, or raises, `result`."""
+
+    async def act(self, *_):
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    wire = driver("wire", **{method: act}, **members)()
+    return asyncio.run(call(wire, method, None, None, limit_s=5))
+
+
+@pytest.mark.parametrize("splice", [Port(END, 7, "p"), Device(7), Socket()])
+def test_a_port_driver_may_return_any_splice_of_a_port(splice):
+    assert answer("patch", splice) is splice
+
+
+def test_a_direct_driver_returns_its_interface():
+    assert answer("patch", Interface(3), attachment=Attachment.DIRECT) == Interface(3)
+
+
+@pytest.mark.parametrize(
+    ("method", "result", "attachment", "right"),
+    [
+        ("patch", None, Attachment.PORT, "a Port, a Device or a Socket"),
+        ("patch", 7, Attachment.PORT, "a Port, a Device or a Socket"),
+        ("patch", Interface(3), Attachment.PORT, "as its attachment is PORT"),
+        ("patch", Device(3), Attachment.DIRECT, "an Interface, as its attachment is DIRECT"),
+        ("offer", None, Attachment.PORT, "a mapping of JSON types"),
+        ("offer", {"key": b"bytes"}, Attachment.PORT, "a mapping of JSON types"),
+        ("node_offer", {"load": float("nan")}, Attachment.PORT, "a mapping of JSON types"),
+        ("inspect", None, Attachment.PORT, "a sequence of Owned"),
+        ("inspect", [Device(3)], Attachment.PORT, "a sequence of Owned"),
+        ("counters", {"frames": "3"}, Attachment.PORT, "names to whole numbers"),
+    ],
+)
+def test_a_result_of_a_wrong_type_says_what_would_be_right(method, result, attachment, right):
+    with pytest.raises(LinkError, match=right) as error:
+        answer(method, result, attachment=attachment)
+
+    assert error.value.reason == "DriverFailed"
+    assert f"driver wire: {method} returned {result!r}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        ("offer", {"vni": 3, "more": [None, True]}),
+        ("inspect", ()),
+        ("inspect", [Owned(END, Device(3), "vxlan m1")]),
+        ("counters", {"frames": 3}),
+    ],
+)
+def test_a_right_result_comes_through(method, result):
+    assert answer(method, result) == result
+
+
+@pytest.mark.parametrize("error", [LinkError("ParentMissing", "no eth9"), Rebuild()])
+def test_what_a_driver_may_raise_comes_through_as_it_is(error):
+    with pytest.raises(type(error)) as raised:
+        answer("patch", error)
+
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TypeError("not like this"), "driver wire: TypeError: not like this"),
+        (TimeoutError("its own"), "driver wire: TimeoutError: its own"),
+        (KernelError(16, "make device m1"), "driver wire: make device m1: Device or resource busy (EBUSY)"),
+    ],
+)
+def test_a_stray_exception_becomes_a_reason_with_its_cause(error, said):
+    with pytest.raises(LinkError) as raised:
+        answer("patch", error)
+
+    assert (raised.value.reason, str(raised.value)) == ("DriverFailed", said)
+    assert raised.value.__cause__ is error
+
+
+def hanging(*, stubborn):
+    """A driver whose patch waits for ever, and one that will not be cancelled either."""
+    seen = []
+
+    async def patch(self, link, peer):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            if stubborn:
+                await asyncio.sleep(3)
+            raise
+
+    return driver("wire", patch=patch)(), seen
+
+
+@pytest.mark.parametrize(("stubborn", "end"), [(False, "0.05 s"), (True, "and ignores that it was cancelled")])
+def test_a_call_that_takes_too_long_is_cancelled_and_told(stubborn, end):
+    wire, seen = hanging(stubborn=stubborn)
+
+    with pytest.raises(LinkError, match="driver wire: patch took longer than 0.05 s") as error:
+        asyncio.run(call(wire, "patch", None, None, limit_s=0.05))
+
+    assert error.value.reason == "DriverTimeout"
+    assert str(error.value).endswith(end)
+    assert seen[0] == "cancelled"
+
+
+def test_who_stops_waiting_takes_the_call_with_them():
+    wire, seen = hanging(stubborn=False)
+
+    async def scene():
+        waiting = asyncio.create_task(call(wire, "patch", None, None, limit_s=60))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return waiting.cancelled()
+
+    assert asyncio.run(scene())
+    assert seen == ["cancelled"]
+
+
+@pytest.mark.parametrize("limit", [None, 1450])
+def test_an_mtu_limit_comes_through(limit):
+    assert mtu_limit(driver("wire", mtu_limit=lambda self, underlay: limit)(), Underlay(1500, 4)) == limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (lambda self, underlay: "1450", "mtu_limit returned '1450'; right would be a positive number of bytes"),
+        (lambda self, underlay: 0, "mtu_limit returned 0"),
+        (lambda self, underlay: 1 // 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_wrong_mtu_limit_is_a_reason(limit, said):
+    with pytest.raises(LinkError, match=said):
+        mtu_limit(driver("wire", mtu_limit=limit)(), Underlay(1500, 4))

@@ -1,0 +1,84 @@
+"""Each way a distribution can fail before its driver can be looked at, beside one that is fine."""
+
+import re
+
+import pytest
+
+from meshnet.driver.registry import Registry
+
+HOOK = "from meshnet.driver import hookimpl\n@hookimpl\n"
+
+FAILURES = {
+    "import error": ("import no_such_module_anywhere\n", "ModuleNotFoundError: No module named 'no_such_module_"),
+    "syntax error": ("def (:\n", "SyntaxError"),
+    "module ends the process": ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+    "unknown hook argument": (
+        HOOK + "def meshnet_register_drivers(register, colour): pass\n",
+        "PluginValidationError.*meshnet_register_drivers.*colour",
+    ),
+    "misspelt hook": (HOOK + "def meshnet_register_driver(register): pass\n", "unknown hook 'meshnet_register_driver'"),
+    "hook that raises": (
+        HOOK + "def meshnet_register_drivers(register):\n    raise RuntimeError('no\\n  luck')\n",
+        "RuntimeError: no luck",
+    ),
+    "no hook": ("X = 1\n", "registers no driver; right would be a @hookimpl named meshnet_register_drivers"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_distribution_is_listed_with_its_reason_and_stops_no_other(site, failure):
+    source, reason = FAILURES[failure]
+    site.install("aa-failing", source, version="2.5")
+    site.install_driver("zz-fine", driver="fine")
+
+    registry = Registry.load(entry_points=site.entry_points())
+
+    (broken,) = registry.broken()
+    assert (broken.name, broken.distribution, broken.version) == ("aa-failing-point", "aa-failing", "2.5")
+    assert_matches(reason, broken.reason)
+    assert [entry.name for entry in registry.usable()] == ["fine"]
+
+
+def test_an_entry_point_at_something_missing_is_broken(site):
+    site.install("pointing", "X = 1\n", value="pointing:nothing_here")
+
+    (broken,) = Registry.load(entry_points=site.entry_points()).broken()
+
+    assert_matches("AttributeError.*nothing_here", broken.reason)
+
+
+def test_a_hook_that_raises_half_way_registers_nothing(site):
+    site.install_driver("half", driver="half")
+    source = (site.path / "half.py").read_text() + "    raise RuntimeError('half way')\n"
+    (site.path / "half.py").write_text(source)
+
+    registry = Registry.load(entry_points=site.entry_points())
+
+    assert registry.find("half") is None
+    assert [broken.reason for broken in registry.broken()] == ["half: RuntimeError: half way"]
+
+
+def test_load_finds_what_is_installed(site):
+    site.install_driver("zz-installed", driver="zz-installed", version="3.1")
+
+    entry = Registry.load().get("zz-installed")
+
+    assert (entry.distribution, entry.version) == ("zz-installed", "3.1")
+
+
+def test_two_distributions_of_one_manager_do_not_blame_each_other(site):
+    """A refused hook of the first must not turn up as the second's."""
+    site.install("aa-bad", HOOK + "def meshnet_misspelt(register): pass\n")
+    site.install("bb-bad", HOOK + "def meshnet_register_drivers(register, x): pass\n")
+    site.install_driver("cc-good", driver="good")
+
+    registry = Registry.load(entry_points=site.entry_points())
+
+    first, second = registry.broken()
+    assert_matches("meshnet_misspelt", first.reason)
+    assert "meshnet_misspelt" not in second.reason
+    assert registry.get("good").name == "good"
+
+
+def assert_matches(pattern, text):
+    assert re.search(pattern, text, re.DOTALL), f"{pattern!r} is not in {text!r}"
