@@ -70,9 +70,9 @@ def effective(
         parent = link.peer_intf
         return EffectiveLink(link.uid, local, None, parent, link.driver, link.mtu, link.options, link.down)
     back = _peer_entry(topology, link, peer, peer_topology)
-    differing = list(_differences(local, link, peer, back, per_end, canonical))
+    differing = list(_differences(_End(local, link), _End(peer, back), per_end, canonical))
     if differing:
-        raise LinkError("PeerMismatch", f"{local} and {peer} differ: " + "; ".join(differing), retry=False)
+        raise LinkError("PeerMismatch", "; ".join(differing), retry=False)
     theirs = {name: value for name, value in back.options.items() if name not in per_end}
     return EffectiveLink(
         uid=link.uid,
@@ -127,39 +127,41 @@ def _peer_entry(topology: Topology, link: Link, peer: Endpoint, peer_topology: T
     return back
 
 
-def _differences(
-    local: Endpoint,
-    link: Link,
-    peer: Endpoint,
-    back: Link,
-    per_end: frozenset[str],
-    canonical: Callable[[str], str],
-) -> Iterator[str]:
+@attrs.frozen
+class _End:
+    """An endpoint and the entry that it declares; shows itself as the endpoint."""
+
+    at: Endpoint
+    entry: Link
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
+def _differences(here: _End, there: _End, per_end: frozenset[str], canonical: Callable[[str], str]) -> Iterator[str]:
     """Each field that keeps two entries from being one link, with both values."""
-    if (back.peer_pod, back.peer_intf) != (local.pod, local.interface):
-        yield f"the peer of {peer} is {back.peer_pod}:{back.peer_intf}, not {local.pod}:{local.interface}"
+    link, back = here.entry, there.entry
+    if (back.peer_pod, back.peer_intf) != (here.at.pod, here.at.interface):
+        yield f"the peer of {there} is {back.peer_pod}:{back.peer_intf}, not {here.at.pod}:{here.at.interface}"
     if link.uid != back.uid:
-        yield _differ("uid", link.uid, back.uid)
+        yield f"uid is {link.uid} at {here} and {back.uid} at {there}"
     if link.driver and back.driver and canonical(link.driver) != canonical(back.driver):
-        yield _differ("driver", link.driver, back.driver)
+        yield f"driver is {link.driver} at {here} and {back.driver} at {there}"
     if link.mtu and back.mtu and link.mtu != back.mtu:
-        yield _differ("mtu", link.mtu, back.mtu)
-    yield from _lost_addresses(local, link, peer, back)
+        yield f"mtu is {link.mtu} at {here} and {back.mtu} at {there}"
+    yield from _lost_addresses(here, there)
+    yield from _lost_addresses(there, here)
     for name in sorted(link.options.keys() & back.options.keys() - per_end):
         if not _same(link.options[name], back.options[name]):
-            yield _differ(f"options.{name}", link.options[name], back.options[name])
+            yield f"options.{name} is {link.options[name]!r} at {here} and {back.options[name]!r} at {there}"
 
 
-def _lost_addresses(local: Endpoint, link: Link, peer: Endpoint, back: Link) -> Iterator[str]:
+def _lost_addresses(giving: _End, having: _End) -> Iterator[str]:
     """An MTU that one end gives, and that takes the other's IPv6 addresses off."""
-    for end, mtu, far, entry in ((local, link.mtu, peer, back), (peer, back.mtu, local, link)):
-        if mtu and not rules.mtu_fits(mtu, entry.addresses):
-            addresses_there = ", ".join(filter(rules.is_ipv6, entry.addresses))
-            yield f"mtu {mtu} at {end} is less than {rules.MIN_IPV6_MTU}, and {far} has {addresses_there}"
-
-
-def _differ(field: str, here: object, there: object) -> str:
-    return f"{field} is {here!r} here and {there!r} there"
+    mtu, addresses_there = giving.entry.mtu, having.entry.addresses
+    if mtu and not rules.mtu_fits(mtu, addresses_there):
+        lost = ", ".join(filter(rules.is_ipv6, addresses_there))
+        yield f"mtu is {mtu} at {giving}, less than the {rules.MIN_IPV6_MTU} that {lost} at {having} needs"
 
 
 def _same(here: object, there: object) -> bool:

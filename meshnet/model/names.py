@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.model.topology import Endpoint
+if TYPE_CHECKING:
+    from meshnet.model.topology import Endpoint
 
 MAX_ALIAS = 255
 """Bytes of an interface alias (`IFALIASZ` without its NUL)."""

@@ -36,6 +36,8 @@ MIN_MTU, MAX_MTU = 68, 65535
 """Bytes above the Ethernet header; the kernel's own bounds of a veth."""
 MIN_IPV6_MTU = 1280
 """Below this the kernel takes IPv6 off an interface."""
+MAX_OPTIONS_DEPTH = 8
+"""Levels of maps and lists in a link's options, so that whatever walks them comes to an end."""
 
 _INTERFACE = re.compile(INTERFACE_PATTERN, re.ASCII)
 _LABEL = re.compile(LABEL_PATTERN, re.ASCII)
@@ -184,7 +186,15 @@ def options(value: object) -> Mapping[str, object]:
     """The options of a link: names and JSON values. What they mean is the driver's to judge."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise RuleError(value, "must be a map of option names and values")
+    if _deeper(value, MAX_OPTIONS_DEPTH):
+        raise RuleError(value, f"must not be nested deeper than {MAX_OPTIONS_DEPTH} levels")
     return cast("Mapping[str, object]", value)
+
+
+def _deeper(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (levels == 0 or any(_deeper(inner, levels - 1) for inner in value))
 
 
 def is_ipv6(address: str) -> bool:
