@@ -1,0 +1,167 @@
+"""What stands outside a lab: one small file that tells its name and its first process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_NAME = "lab"
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_ROOT_DIRECTORY = Path("/run/meshnet")
+
+
+@attrs.frozen
+class LabRecord:
+    """A lab and its first process, as seen from outside.
+
+    Attributes:
+        name: what the user calls it.
+        pid: of the supervisor, in the caller's PID namespace.
+        started: start time of that process in clock ticks since boot: pid and start time are never used twice.
+        user: uid of who made it.
+        path: the file that tells this.
+    """
+
+    name: str
+    pid: int
+    started: int
+    user: int
+    path: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs; a zombie does not."""
+        return start_time(self.pid) == self.started
+
+
+def check_name(name: str) -> str:
+    """Return `name`. Raises UsageError when it cannot be a lab's name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"lab name {name!r}: up to 63 letters, digits, '-', '.', '_'; first and last not a mark")
+    return name
+
+
+def start_time(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # the name in parentheses may contain anything, also spaces and parentheses
+    fields = text[text.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZXx" else int(fields[19])
+
+
+class LabRecords:
+    """The records of this user's labs in one directory, which exists only while there is one."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    def of_this_user(cls, environ: Mapping[str, str] = os.environ) -> LabRecords:
+        """Root's are under ``/run/meshnet``, a user's under ``$XDG_RUNTIME_DIR``, else in the temporary directory."""
+        if os.geteuid() == 0:
+            return cls(_ROOT_DIRECTORY / "labs")
+        runtime = environ.get("XDG_RUNTIME_DIR")
+        if runtime and os.access(runtime, os.W_OK | os.X_OK):
+            return cls(Path(runtime) / "meshnet" / "labs")
+        return cls(Path(tempfile.gettempdir()) / f"meshnet-{os.geteuid()}" / "labs")
+
+    def create(self, name: str, pid: int) -> LabRecord:
+        """Write the record of a new lab, in one step. Raises UsageError when that lab runs already."""
+        self._make_directory()
+        path = self.directory / f"{check_name(name)}.json"
+        record = LabRecord(name, pid, start_time(pid) or 0, os.geteuid(), path)
+        facts = {"name": name, "pid": pid, "started": record.started, "user": record.user}
+        with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".", delete=True) as file:
+            json.dump(facts, file)
+            file.flush()
+            self._refuse_running(name)
+            try:
+                os.link(file.name, path)
+            except FileExistsError:
+                raise UsageError(f"lab {name!r}: somebody is starting it at this moment") from None
+        return record
+
+    def refuse_running(self, name: str) -> None:
+        """Raise UsageError when a lab of that name runs."""
+        self._refuse_running(check_name(name))
+
+    def running(self) -> list[LabRecord]:
+        """Return the labs that run, by name; records of those that do not are removed."""
+        records = []
+        for path in sorted(self.directory.glob("*.json")):
+            record = self._read(path)
+            if record is not None and record.alive:
+                records.append(record)
+            else:
+                self._remove(path)
+        return records
+
+    def find(self, name: str | None) -> LabRecord:
+        """Return the lab `name`, or the one that runs. Raises UsageError when there is none, or no telling which."""
+        running = self.running()
+        if name is not None:
+            found = [record for record in running if record.name == check_name(name)]
+        else:
+            found = running
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(record.name for record in running) or "none"
+        if name is not None:
+            raise UsageError(f"lab {name!r}: it does not run (running: {names})")
+        if not running:
+            raise UsageError("no lab runs (meshnet lab up FILE starts one)")
+        raise UsageError(f"several labs run: say which by --lab (running: {names})")
+
+    def forget(self, record: LabRecord) -> None:
+        """Remove a record, and the directories if it was the last."""
+        current = self._read(record.path)
+        if current is None or current == record:
+            self._remove(record.path)
+
+    def _refuse_running(self, name: str) -> None:
+        for record in self.running():
+            if record.name == name:
+                raise UsageError(f"lab {name!r}: it runs already (pid {record.pid}; meshnet lab down {name} ends it)")
+
+    def _make_directory(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        parent = self.directory.parent.lstat()
+        if not stat.S_ISDIR(parent.st_mode) or parent.st_uid != os.geteuid():
+            # somebody else may have made the name in a shared temporary directory
+            raise UsageError(f"{self.directory.parent}: it must be a directory of uid {os.geteuid()}")
+        if self.directory.parent != _ROOT_DIRECTORY:
+            self.directory.parent.chmod(0o700)
+
+    def _read(self, path: Path) -> LabRecord | None:
+        try:
+            facts = json.loads(path.read_text())
+            return LabRecord(str(facts["name"]), int(facts["pid"]), int(facts["started"]), int(facts["user"]), path)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _remove(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            self.directory.rmdir()
+            self.directory.parent.rmdir()
+
+
+def find_lab(name: str | None) -> LabRecord:
+    """Return this user's lab `name`, or the one that runs. Raises UsageError when none or several do."""
+    return LabRecords.of_this_user().find(name)

@@ -1,0 +1,91 @@
+"""A user namespace for who is not root: its maps, and which setting forbids it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from meshnet.errors import KernelError, MeshnetError
+
+SETTINGS = (
+    ("kernel.apparmor_restrict_unprivileged_userns", "0"),
+    ("kernel.unprivileged_userns_clone", "1"),
+    ("user.max_user_namespaces", "a number above 0"),
+)
+"""The settings by which machines forbid user namespaces, and what each must be."""
+
+
+def write_maps(pid: int) -> None:
+    """Map this user to root in the user namespace of process `pid`, and its subordinate ids, where it has any.
+
+    The caller is the user that made the namespace, outside of it. Raises MeshnetError.
+    """
+    if not _write_ranges(pid):
+        _write_single(pid)
+
+
+def _write_single(pid: int) -> None:
+    process = Path(f"/proc/{pid}")
+    try:
+        # without this the kernel lets nobody map a group that is not its own
+        (process / "setgroups").write_text("deny")
+        (process / "uid_map").write_text(f"0 {os.geteuid()} 1\n")
+        (process / "gid_map").write_text(f"0 {os.getegid()} 1\n")
+    except OSError as error:
+        raise MeshnetError(f"user namespace: its maps cannot be written: {error.strerror}; {advice()}") from error
+
+
+def _write_ranges(pid: int) -> bool:
+    """Map ranges through the machine's set-user-id helpers; False where there are none for this user."""
+    tools = shutil.which("newuidmap"), shutil.which("newgidmap")
+    uids = subordinate(Path("/etc/subuid"))
+    gids = subordinate(Path("/etc/subgid"))
+    if None in tools or uids is None or gids is None:
+        return False
+    for tool, own, (start, count) in zip(tools, (os.geteuid(), os.getegid()), (uids, gids), strict=True):
+        command = [str(tool), str(pid), "0", str(own), "1", "1", str(start), str(count)]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=10)
+        if done.returncode != 0:
+            if tool is tools[0]:
+                return False
+            raise MeshnetError(f"{tool}: {done.stderr.decode(errors='replace').strip()}")
+    return True
+
+
+def subordinate(table: Path) -> tuple[int, int] | None:
+    """Return (first, count) of this user's first range in ``/etc/subuid`` or ``/etc/subgid``, or None."""
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:
+        return None
+    names = {str(os.geteuid())}
+    try:
+        names.add(getpass.getuser())
+    except (KeyError, OSError):
+        pass  # a uid without a name has its number only
+    for line in lines:
+        owner, _, numbers = line.partition(":")
+        start, _, count = numbers.partition(":")
+        if owner in names and start.isdigit() and count.isdigit() and int(count) > 0:
+            return int(start), int(count)
+    return None
+
+
+def refused(error: KernelError) -> MeshnetError:
+    """Return the error that tells a user which setting of the machine to change."""
+    return MeshnetError(f"lab without root: {error}; {advice()}")
+
+
+def advice() -> str:
+    """Return the settings that forbid user namespaces, each with its present value and the right one."""
+    facts = []
+    for name, right in SETTINGS:
+        try:
+            value = Path("/proc/sys", *name.split(".")).read_text().strip()
+        except OSError:
+            continue
+        facts.append(f"{name} is {value} (must be {right})")
+    return "the machine's settings: " + ("; ".join(facts) or "none that forbids it; a seccomp profile may")
