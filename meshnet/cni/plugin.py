@@ -1,0 +1,64 @@
+"""The CNI plugin as a program: one file that a runtime can execute."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from meshnet.errors import MeshnetError
+
+_HERE = Path(__file__).parent
+PROGRAM = _HERE / "bin" / "meshnet"
+FRONT = _HERE / "front.py"
+SHEBANG_LIMIT = 120
+"""Bytes of a first line that every kernel takes; older ones cut it at 128."""
+
+
+def plugin_command() -> Path:
+    """The plugin: the compiled one if this installation has it, else a script around the Python front.
+
+    The script is written if it is missing or another, next to the package or, where that is read-only, into the
+    user's own cache directory. Either file may be copied elsewhere; the script needs this Python where it is.
+
+    Raises:
+        MeshnetError: there is no directory to write the script to; names them and why.
+    """
+    if os.access(PROGRAM, os.X_OK):
+        return PROGRAM
+    script = front_script().encode()
+    refused = []
+    for directory in (PROGRAM.parent, _cache_dir()):
+        path = directory / "meshnet-front"
+        try:
+            _write_if_other(path, script)
+        except OSError as error:
+            refused.append(f"{path}: {error.strerror}")
+        else:
+            return path
+    raise MeshnetError("CNI plugin: cannot write the script: " + "; ".join(refused))
+
+
+def front_script(python: str = sys.executable) -> str:
+    """The Python front with a first line that starts it by `python`, without site packages."""
+    if any(letter.isspace() for letter in python) or len(os.fsencode(python)) > SHEBANG_LIMIT:
+        quoted = "'" + python.replace("'", "'\"'\"'") + "'"
+        first = f"#!/bin/sh\n''':'\nexec {quoted} -I -S \"$0\"\n'''\n"  # for sh three commands, for Python a string
+    else:
+        first = f"#!{python} -IS\n"
+    return first + FRONT.read_text()
+
+
+def _cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "meshnet"
+
+
+def _write_if_other(path: Path, content: bytes) -> None:
+    if path.is_file() and os.access(path, os.X_OK) and path.read_bytes() == content:
+        return
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.chmod(0o755)
+    fresh.replace(path)
