@@ -1,0 +1,119 @@
+"""What a store lets in: a document that says which object it is, with metadata of the right shape.
+
+What `spec` means is the affair of `meshnet.model`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.errors import InvalidObject, Problem
+from meshnet.model.resource import API_VERSION, Kind
+from meshnet.stores.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_NAMESPACE = "default"
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_LABEL = re.compile(_LABEL)
+_DNS_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+
+
+@attrs.frozen
+class Draft:
+    """A document that was let in, in JSON types of its own, with its namespace filled in."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    document: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.namespace, self.name
+
+
+def object_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
+    """The (namespace, name) that an object is kept under."""
+    return (namespace or DEFAULT_NAMESPACE) if kind.namespaced else "", name
+
+
+def label(kind: Kind, namespace: str, name: str) -> str:
+    """An object as a user knows it: ``Topology default/r1``."""
+    return f"{kind.value} {namespace}/{name}" if namespace else f"{kind.value} {name}"
+
+
+def admit(document: Mapping[str, Any]) -> Draft:
+    """Read which object a document is. Raises InvalidObject with everything that is wrong."""
+    if not isinstance(document, Mapping):
+        raise InvalidObject("document", [Problem("", document, "an object with apiVersion, kind and metadata")])
+    own: dict[str, Any] = plain(document, _guessed_label(document))
+    kind = next((kind for kind in Kind if kind.value == own.get("kind")), None)
+    problems = [*_identity_problems(own, kind), *shape_problems(own)]
+    if problems or kind is None:
+        raise InvalidObject(_guessed_label(own), problems)
+    metadata = own["metadata"]
+    namespace, name = object_key(kind, metadata.pop("namespace", None) or "", metadata["name"])
+    if namespace:
+        metadata["namespace"] = namespace
+    return Draft(kind, namespace, name, own)
+
+
+def shape_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the shape of metadata and spec."""
+    spec = document.get("spec")
+    if not isinstance(spec, (dict, type(None))):
+        yield Problem("spec", spec, "an object")
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        return
+    for field in ("labels", "annotations"):
+        values = metadata.get(field)
+        if not isinstance(values, (dict, type(None))):
+            yield Problem(f"metadata.{field}", values, "an object of texts")
+            continue
+        for name, value in (values or {}).items():
+            if not isinstance(value, str):
+                yield Problem(f"metadata.{field}.{name}", value, "a text (put it in quotes)")
+    finalizers = metadata.get("finalizers")
+    if finalizers is not None and not (isinstance(finalizers, list) and all(isinstance(f, str) for f in finalizers)):
+        yield Problem("metadata.finalizers", finalizers, "a list of texts")
+
+
+def _identity_problems(document: Mapping[str, Any], kind: Kind | None) -> Iterator[Problem]:
+    if document.get("apiVersion") != API_VERSION:
+        yield Problem("apiVersion", document.get("apiVersion"), f"must be {API_VERSION}")
+    if kind is None:
+        yield Problem("kind", document.get("kind"), "must be one of " + ", ".join(kind.value for kind in Kind))
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        yield Problem("metadata", metadata, "an object with at least a name")
+        return
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    if not _matches(_DNS_SUBDOMAIN, name, 253):
+        yield Problem("metadata.name", name, "at most 253 of a-z, 0-9, '-' and '.', a letter or digit at both ends")
+    if not namespace:
+        return
+    if kind is not None and not kind.namespaced:
+        yield Problem("metadata.namespace", namespace, f"a {kind.value} has no namespace")
+    elif not _matches(_DNS_LABEL, namespace, 63):
+        yield Problem("metadata.namespace", namespace, "at most 63 of a-z, 0-9 and '-', a letter or digit at both ends")
+
+
+def _matches(pattern: re.Pattern[str], value: object, limit: int) -> bool:
+    return isinstance(value, str) and len(value) <= limit and pattern.fullmatch(value) is not None
+
+
+def _guessed_label(document: Mapping[str, Any]) -> str:
+    """How to name a document that may be wrong everywhere."""
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    where = "/".join(str(metadata[part]) for part in ("namespace", "name") if metadata.get(part))
+    return f"{document.get('kind') or 'document'} {where}".rstrip()

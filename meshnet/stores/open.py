@@ -1,0 +1,43 @@
+"""Which store a setting names."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from meshnet.errors import UsageError
+from meshnet.stores.memory import MemoryStore
+from meshnet.stores.sqlite import SYNCHRONOUS, SqliteStore
+
+if TYPE_CHECKING:
+    from meshnet.stores.base import Store
+
+_KNOWN = "memory: or sqlite:PATH[?synchronous=off|normal|full&create=yes|no]"
+
+
+def open_store(spec: str) -> Store:
+    """Return the store that `spec` names: ``memory:`` or ``sqlite:PATH``, with options after a ``?``.
+
+    Nothing is opened yet: that happens at the first call of a method. Raises UsageError.
+    """
+    scheme, colon, rest = spec.partition(":")
+    match scheme if colon else "":
+        case "memory" if not rest:
+            return MemoryStore()
+        case "sqlite":
+            return _open_sqlite(spec, rest)
+    raise UsageError(f"store {spec!r}: must be {_KNOWN}")
+
+
+def _open_sqlite(spec: str, rest: str) -> SqliteStore:
+    path, _, query = rest.partition("?")
+    if not path:
+        raise UsageError(f"store {spec!r}: sqlite: needs the path of a file")
+    options = {"synchronous": "normal", "create": "yes"}
+    allowed = {"synchronous": SYNCHRONOUS, "create": ("yes", "no")}
+    for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True):
+        if value not in allowed.get(name, ()):
+            right = "; ".join(f"{option}={'|'.join(values)}" for option, values in allowed.items())
+            raise UsageError(f"store {spec!r}: {name}={value}: the options are {right}")
+        options[name] = value
+    return SqliteStore(path, create=options["create"] == "yes", synchronous=options["synchronous"])
