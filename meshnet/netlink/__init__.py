@@ -4,9 +4,23 @@ Pure functions build requests (`links`, `addresses`, `tc`); `Netlink` carries th
 happens. pyroute2 lives behind `meshnet.netlink.iproute`, which only who needs it imports.
 """
 
+from meshnet.netlink.ethtool import Ethtool
+from meshnet.netlink.events import LinkEvent, LinkMonitor, Overrun
 from meshnet.netlink.links import LinkInfo, LinkStats, VethSpec
 from meshnet.netlink.socket import BatchError, Netlink
 from meshnet.netlink.tc import Redirect
 from meshnet.netlink.wire import Request
 
-__all__ = ["BatchError", "LinkInfo", "LinkStats", "Netlink", "Redirect", "Request", "VethSpec"]
+__all__ = [
+    "BatchError",
+    "Ethtool",
+    "LinkEvent",
+    "LinkInfo",
+    "LinkMonitor",
+    "LinkStats",
+    "Netlink",
+    "Overrun",
+    "Redirect",
+    "Request",
+    "VethSpec",
+]

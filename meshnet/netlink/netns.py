@@ -25,6 +25,7 @@ MNT_DETACH = 2
 OWN_NETNS = "/proc/thread-self/ns/net"
 
 RTM_NEWNSID = 88
+RTM_DELNSID = 89
 RTM_GETNSID = 90
 NETNSA_NSID = 1
 NETNSA_FD = 3

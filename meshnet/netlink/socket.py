@@ -13,23 +13,22 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from meshnet.errors import KernelError
+from meshnet.netlink.messages import failure, split
 from meshnet.netlink.netns import entered
 from meshnet.netlink.wire import (
     HEADER,
     NLM_F_ACK,
-    NLM_F_ACK_TLVS,
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
-    attributes,
-    text,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from meshnet.netlink.messages import Message
     from meshnet.netlink.wire import Request
 
 NETLINK_ROUTE = 0
@@ -37,7 +36,6 @@ SOL_NETLINK = 270
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
 NETLINK_GET_STRICT_CHK = 12
-NLMSGERR_ATTR_MSG = 1
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 
@@ -48,7 +46,7 @@ ANSWER_COST = 4096
 DUMP_TRIES = 10
 ANSWER_TIMEOUT = struct.pack("@ll", 30, 0)
 
-_SEQUENCE_MASK = 0xFFFFFFFF
+SEQUENCE_MASK = 0xFFFFFFFF
 
 
 class BatchError(KernelError):
@@ -56,19 +54,21 @@ class BatchError(KernelError):
 
     Attributes:
         failures: (position in the batch, error) of each that failed. The first one is this error's own text.
+        echoes: what `run` would have returned: the payloads of those that echo.
     """
 
-    def __init__(self, failures: Sequence[tuple[int, KernelError]]) -> None:
+    def __init__(self, failures: Sequence[tuple[int, KernelError]], echoes: Sequence[bytes] = ()) -> None:
         self.failures = tuple(failures)
+        self.echoes = tuple(echoes)
         first = self.failures[0][1]
         super().__init__(first.errno, first.what, first.detail)
 
 
-class _Message(NamedTuple):
-    type: int
-    flags: int
-    sequence: int
-    payload: bytes
+class _Outcome(NamedTuple):
+    """What an exchange brought, each with the position of its request."""
+
+    answers: list[tuple[int, bytes]]
+    failures: list[tuple[int, KernelError]]
 
 
 class Netlink:
@@ -132,9 +132,10 @@ class Netlink:
         Raises BatchError when any failed; the others are carried out all the same.
         """
         answers, failures = self._exchange(requests)
+        echoes = [payload for _, payload in answers]
         if failures:
-            raise BatchError(failures)
-        return [payload for _, payload in answers]
+            raise BatchError(failures, echoes)
+        return echoes
 
     def ask(self, request: Request) -> bytes:
         """Return the payload of the one answer to `request`. Raises KernelError."""
@@ -166,41 +167,60 @@ class Netlink:
                 return payloads
         raise KernelError(errno.EINTR, request.what, f"what it lists changed during each of {DUMP_TRIES} tries")
 
-    def _exchange(self, requests: Sequence[Request]) -> tuple[list[tuple[int, bytes]], list[tuple[int, KernelError]]]:
-        answers: list[tuple[int, bytes]] = []
-        failures: list[tuple[int, KernelError]] = []
+    def _exchange(self, requests: Sequence[Request]) -> _Outcome:
+        outcome = _Outcome([], [])
         start = 0
         while start < len(requests):
-            data, stop = self._pack(requests, start)
-            first = self._sequence - (stop - start) + 1
-            self._send(data, requests[start].what)
-            self._collect(requests, start, first, stop - start, answers, failures)
+            stop = start + self._fitting(requests, start)
+            self._exchange_at_once(requests[start:stop], start, outcome)
             start = stop
-        return answers, failures
+        return outcome
 
-    def _pack(self, requests: Sequence[Request], start: int) -> tuple[bytes, int]:
-        """Number and join requests from `start` on, as many as the buffers hold; only the last asks for an ack."""
-        parts: list[bytes] = []
+    def _fitting(self, requests: Sequence[Request], start: int) -> int:
+        """Return how many requests from `start` on go into one send: the message into the one buffer, answers into the
+        other.
+        """
         room = self._room
-        stop = start
-        limit = min(len(requests), start + self._answers)
-        while stop < limit:
-            kind, flags, body, _ = requests[stop]
-            length = 16 + len(body)
-            room -= length + 3
-            if room < 0 and stop > start:
+        count = 0
+        for request in requests[start : start + self._answers]:
+            room -= HEADER.size + len(request.body) + 3
+            if room < 0 and count:
                 break
-            stop += 1
-            flags |= NLM_F_REQUEST
-            if stop == limit:
-                flags |= NLM_F_ACK
-            self._sequence = sequence = (self._sequence + 1) & _SEQUENCE_MASK
-            parts += (HEADER.pack(length, kind, flags, sequence, 0), body, bytes(-length & 3))
-        else:
-            return b"".join(parts), stop
-        kind, flags, body, _ = requests[stop - 1]
-        parts[-3] = HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, self._sequence, 0)
-        return b"".join(parts), stop
+            count += 1
+        return count
+
+    def _exchange_at_once(self, requests: Sequence[Request], start: int, outcome: _Outcome) -> None:
+        """Send, and read until the last request is acknowledged or refused."""
+        first = self._sequence + 1
+        last = len(requests) - 1
+        self._send(self._pack(requests), requests[0].what)
+        while True:
+            for message in self._receive(requests[0].what):
+                position = (message.sequence - first) & SEQUENCE_MASK
+                if position > last:
+                    continue  # the late answer of an exchange that was given up
+                if message.type != NLMSG_ERROR:
+                    outcome.answers.append((start + position, message.payload))
+                    continue
+                error = failure(message, requests[position].what)
+                if error is not None:
+                    outcome.failures.append((start + position, error))
+                if position == last:
+                    return
+
+    def _pack(self, requests: Sequence[Request]) -> bytes:
+        """Number and join requests. Only the last asks for an acknowledgement: errors come unasked."""
+        parts: list[bytes] = []
+        sequence = self._sequence
+        last = len(requests) - 1
+        for position, (kind, flags, body, _) in enumerate(requests):
+            sequence = (sequence + 1) & SEQUENCE_MASK
+            ack = NLM_F_ACK if position == last else 0
+            length = HEADER.size + len(body)
+            header = HEADER.pack(length, kind, flags | NLM_F_REQUEST | ack, sequence, 0)
+            parts += (header, body, bytes(-length & 3))
+        self._sequence = sequence
+        return b"".join(parts)
 
     def _send(self, data: bytes, what: str) -> None:
         try:
@@ -208,33 +228,9 @@ class Netlink:
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, what, "sending it") from error
 
-    def _collect(
-        self,
-        requests: Sequence[Request],
-        start: int,
-        first: int,
-        count: int,
-        answers: list[tuple[int, bytes]],
-        failures: list[tuple[int, KernelError]],
-    ) -> None:
-        """Read until the last request of the batch is acknowledged or refused."""
-        while True:
-            for message in self._receive(requests[start].what):
-                position = (message.sequence - first) & _SEQUENCE_MASK
-                if position >= count:
-                    continue  # the late answer of an exchange that was given up
-                if message.type != NLMSG_ERROR:
-                    answers.append((start + position, message.payload))
-                    continue
-                error = _error(message, requests[start + position].what)
-                if error is not None:
-                    failures.append((start + position, error))
-                if position == count - 1:
-                    return
-
     def _dump_once(self, request: Request) -> list[bytes] | None:
         """Return the payloads, or None when the list changed meanwhile."""
-        self._sequence = sequence = (self._sequence + 1) & _SEQUENCE_MASK
+        self._sequence = sequence = (self._sequence + 1) & SEQUENCE_MASK
         flags = request.flags | NLM_F_REQUEST | NLM_F_DUMP
         self._send(HEADER.pack(16 + len(request.body), request.type, flags, sequence, 0) + request.body, request.what)
         payloads: list[bytes] = []
@@ -244,14 +240,14 @@ class Netlink:
                 if message.sequence != sequence:
                     continue
                 interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
-                if message.type == NLMSG_ERROR or message.type == NLMSG_DONE:
-                    error = _error(message, request.what)
+                if message.type in (NLMSG_ERROR, NLMSG_DONE):
+                    error = failure(message, request.what)
                     if error is not None:
                         raise error
                     return None if interrupted else payloads
                 payloads.append(message.payload)
 
-    def _receive(self, what: str) -> Iterator[_Message]:
+    def _receive(self, what: str) -> Iterator[Message]:
         """Return the messages of the next datagram.
 
         Raises KernelError: ENOBUFS when answers were lost for want of room, ETIMEDOUT when none comes.
@@ -261,10 +257,12 @@ class Netlink:
         except BlockingIOError:
             raise KernelError(errno.ETIMEDOUT, what, "the kernel did not answer") from None
         except OSError as error:
-            raise KernelError(error.errno or errno.EIO, what, "reading the answer") from error
+            lost = error.errno == errno.ENOBUFS
+            detail = "answers were lost: what was done is unknown" if lost else "reading the answer"
+            raise KernelError(error.errno or errno.EIO, what, detail) from error
         if length > LARGEST_DATAGRAM:
             raise KernelError(errno.EMSGSIZE, what, f"the answer has {length} bytes, the buffer {LARGEST_DATAGRAM}")
-        return _messages(bytes(memoryview(self._buffer)[:length]))
+        return split(bytes(memoryview(self._buffer)[:length]))
 
 
 def _route_socket() -> socket.socket:
@@ -287,27 +285,3 @@ def enlarge(sock: socket.socket, option: int, forced: int, size: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, forced, size)
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, option, size)
-
-
-def _messages(data: bytes) -> Iterator[_Message]:
-    offset = 0
-    end = len(data)
-    while offset + 16 <= end:
-        length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
-        if length < 16:
-            return
-        yield _Message(kind, flags, sequence, data[offset + 16 : offset + length])
-        offset += (length + 3) & ~3
-
-
-def _error(message: _Message, what: str) -> KernelError | None:
-    """Return the error in an ERROR or DONE message; None for success."""
-    code = -int(struct.unpack_from("=i", message.payload)[0]) if len(message.payload) >= 4 else 0
-    if code <= 0:
-        return None
-    detail = ""
-    if message.flags & NLM_F_ACK_TLVS:
-        # After the code, an ERROR message repeats the request's header; DONE does not.
-        explanation = attributes(message.payload, 20 if message.type == NLMSG_ERROR else 4)
-        detail = text(explanation.get(NLMSGERR_ATTR_MSG, b""))
-    return KernelError(code, what, detail)

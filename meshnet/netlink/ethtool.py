@@ -1,0 +1,69 @@
+"""Offloads of a link."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import socket
+import struct
+from typing import Self
+
+from meshnet.errors import KernelError
+from meshnet.netlink.netns import entered
+
+SIOCETHTOOL = 0x8946
+ETHTOOL_GTXCSUM = 0x16
+ETHTOOL_STXCSUM = 0x17
+
+_IFREQ = struct.Struct("@16sP16x")
+_VALUE = struct.Struct("=II")
+
+
+class Ethtool:
+    """A socket for ethtool requests in the namespace of `netns_fd`, or in the calling thread's.
+
+    Raises KernelError when that namespace may not be entered.
+    """
+
+    def __init__(self, netns_fd: int | None = None) -> None:
+        if netns_fd is None:
+            self._socket = _any_socket()
+        else:
+            with entered(netns_fd):
+                self._socket = _any_socket()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def set_tx_checksum(self, name: str, on: bool) -> None:
+        """Let the link `name` leave checksums, and with them segmentation, to its receiver; or make it do them itself.
+
+        Raises KernelError.
+        """
+        what = f"set tx checksum offload of {name} {'on' if on else 'off'}"
+        self._command(name, ETHTOOL_STXCSUM, int(on), what)
+
+    def tx_checksum(self, name: str) -> bool:
+        """Return whether the link `name` leaves checksums to its receiver. Raises KernelError."""
+        return bool(self._command(name, ETHTOOL_GTXCSUM, 0, f"read tx checksum offload of {name}"))
+
+    def _command(self, name: str, command: int, value: int, what: str) -> int:
+        buffer = ctypes.create_string_buffer(_VALUE.pack(command, value), _VALUE.size)
+        request = _IFREQ.pack(name.encode(), ctypes.addressof(buffer))
+        try:
+            fcntl.ioctl(self._socket.fileno(), SIOCETHTOOL, request)
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, what) from error
+        return int(_VALUE.unpack(buffer.raw)[1])
+
+
+def _any_socket() -> socket.socket:
+    # Any family does; a host may lack IPv4, none lacks AF_UNIX, but only network sockets know a namespace's devices.
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
