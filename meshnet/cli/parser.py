@@ -72,3 +72,14 @@ def add_output_option(parser: argparse.ArgumentParser) -> None:
         default="table",
         help="tables for people, JSON and YAML for programs (default: table)",
     )
+
+
+def seconds(text: str) -> float:
+    """The type of an argument that is a time: a number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a number of seconds above zero, as in 2.5")
+    return value

@@ -1,0 +1,58 @@
+"""``meshnet apply``: create or change Topologies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.cli.files import FILE_HELP, read_topologies
+from meshnet.cli.parser import add_namespace_option
+from meshnet.cli.target import find_target
+from meshnet.errors import NotFound
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from typing import Any
+
+    from meshnet.cli.parser import Subparsers
+    from meshnet.stores.base import Store
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "apply",
+        description="Create the Topologies in the files, or change those that exist. Running pods follow, without a "
+        "restart. Nothing is applied when anything in the files is wrong.",
+        example="meshnet apply -f examples/3node.yml",
+    )
+    parser.add_argument(
+        "-f", "--filename", dest="files", metavar="FILE", nargs="+", action="extend", required=True, help=FILE_HELP
+    )
+    add_namespace_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    topologies = read_topologies(args.files, args.namespace, quiet=args.quiet)
+
+    async def apply(store: Store) -> None:
+        for document in topologies:
+            done = await apply_one(store, document)
+            if not args.quiet:
+                print(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
+
+    find_target(args).with_store(apply)
+    return 0
+
+
+async def apply_one(store: Store, document: Mapping[str, Any]) -> str:
+    """Apply one Topology; return ``created``, ``changed`` or ``unchanged``."""
+    metadata = document["metadata"]
+    try:
+        before = await store.get(Kind.TOPOLOGY, metadata["namespace"], metadata["name"])
+    except NotFound:
+        await store.apply(document)
+        return "created"
+    after = await store.apply(document)
+    return "unchanged" if after.resource_version == before.resource_version else "changed"

@@ -1,0 +1,65 @@
+"""``meshnet delete``: remove Topologies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.cli.files import FILE_HELP, read_topologies
+from meshnet.cli.parser import add_namespace_option
+from meshnet.cli.target import find_target
+from meshnet.errors import NotFound, UsageError
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from meshnet.cli.parser import Subparsers
+    from meshnet.stores.base import Store
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "delete",
+        description="Delete Topologies, by file or by name. The pods' interfaces stay until the pods end; their links "
+        "are unplugged at once.",
+        example="meshnet delete topology r1\nmeshnet delete -f examples/3node.yml",
+    )
+    parser.add_argument("-f", "--filename", dest="files", metavar="FILE", nargs="+", action="extend", help=FILE_HELP)
+    parser.add_argument("named", metavar="topology NAME", nargs="*", help="the word `topology` and a name or several")
+    add_namespace_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    keys = _keys(args)
+
+    async def delete(store: Store) -> list[str]:
+        missing = []
+        for namespace, name in keys:
+            try:
+                await store.delete(Kind.TOPOLOGY, namespace, name)
+            except NotFound:
+                missing.append(f"{namespace}/{name}")
+                continue
+            if not args.quiet:
+                print(f"topology {namespace}/{name} deleted")
+        return missing
+
+    missing = find_target(args).with_store(delete)
+    if missing:
+        raise NotFound(f"topology {', '.join(missing)}: not there; the others are deleted")
+    return 0
+
+
+def _keys(args: argparse.Namespace) -> Sequence[tuple[str, str]]:
+    """Return (namespace, name) of what is to be deleted. Raises UsageError."""
+    if bool(args.files) == bool(args.named):
+        raise UsageError("delete: give either -f FILE... or `topology NAME...`")
+    if args.files:
+        topologies = read_topologies(args.files, args.namespace, quiet=args.quiet)
+        return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in topologies]
+    kind, *names = args.named
+    if kind not in ("topology", "topologies", "topo") or not names:
+        raise UsageError(f"delete {' '.join(args.named)}: right would be `meshnet delete topology NAME`")
+    return [(args.namespace, name) for name in names]

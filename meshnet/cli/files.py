@@ -1,0 +1,91 @@
+"""Files that a command line names: YAML or JSON in files, directories, on stdin, behind a URL.
+
+They are the caller's: they must be read before a lab's box is entered.
+"""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.codec import decode_topology
+from meshnet.model.documents import MAX_BYTES, read_documents
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from meshnet.model.documents import Document
+
+FILE_HELP = "a file, a directory of .yml, .yaml and .json files, an http(s) URL, or - for stdin"
+SUFFIXES = (".yml", ".yaml", ".json")
+URL_TIMEOUT_S = 20.0
+
+
+def read_files(names: Iterable[str]) -> list[Document]:
+    """Return the objects of all files, in their order. Raises UsageError, BadText, MeshnetError."""
+    return [document for name in names for text, source in _texts(name) for document in read_documents(text, source)]
+
+
+def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> list[dict[str, Any]]:
+    """Return the Topologies of all files, each valid and with a namespace (`namespace` where it names none).
+
+    Objects of other kinds are named on stderr and left out. Raises InvalidObject for the first Topology that is wrong,
+    and UsageError when there is none at all.
+    """
+    found = []
+    for document in read_files(names):
+        if document.kind == Kind.TOPOLOGY.value:
+            whole = {**document.document}
+            metadata = whole.get("metadata")
+            if isinstance(metadata, dict):
+                whole["metadata"] = {**metadata, "namespace": metadata.get("namespace") or namespace}
+            decode_topology(whole)
+            found.append(whole)
+        elif not quiet:
+            print(f"{document.where()}: {document.kind} {document.name} skipped: no Topology", file=sys.stderr)
+    if not found:
+        raise UsageError(f"{', '.join(names)}: no Topology in there")
+    return found
+
+
+def _texts(name: str) -> Iterator[tuple[str, str]]:
+    """Yield (text, source) of everything that one name stands for."""
+    if name == "-":
+        yield _decode(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
+    elif name.startswith(("http://", "https://")):
+        yield _fetch(name), name
+    elif Path(name).is_dir():
+        files = sorted(path for path in Path(name).iterdir() if path.suffix in SUFFIXES)
+        if not files:
+            raise UsageError(f"{name}: no {', '.join(SUFFIXES)} file in this directory")
+        yield from ((_read(path), str(path)) for path in files)
+    else:
+        yield _read(Path(name)), name
+
+
+def _read(path: Path) -> str:
+    try:
+        return _decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _fetch(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310 - http and https only
+            data: bytes = answer.read(MAX_BYTES + 1)
+    except (OSError, urllib.error.URLError) as error:
+        raise MeshnetError(f"{url}: {error}") from error
+    return _decode(data, url)
+
+
+def _decode(data: bytes, source: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{source}: byte {error.start}: no UTF-8 text") from error

@@ -1,0 +1,61 @@
+"""``meshnet get``: what there is, and how it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.cli.output import emit
+from meshnet.cli.parser import add_namespace_option, add_output_option
+from meshnet.cli.target import find_target
+from meshnet.cli.views import VIEWS
+from meshnet.cli.views.base import Query
+from meshnet.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from meshnet.cli.parser import Subparsers
+
+ALIASES = {
+    "topology": "topologies",
+    "topo": "topologies",
+    "link": "links",
+    "node": "nodes",
+    "sandbox": "sandboxes",
+    "driver": "drivers",
+    "event": "events",
+}
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "get",
+        description="Show what there is. State and reason come from the store; carrier and counters are read live "
+        "from the daemons, 3 seconds at most, and left out (`stale`) where one is not reached.",
+        example="meshnet get links\nmeshnet get links r1:eth1 -o json\nmeshnet get topologies -A",
+    )
+    parser.add_argument("what", metavar="WHAT", type=_what, help=" | ".join(VIEWS))
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="only this one; a link by either end, POD:INTERFACE, or by its POD"
+    )
+    add_namespace_option(parser, every=True)
+    add_output_option(parser)
+    parser.set_defaults(run=run)
+
+
+def _what(text: str) -> str:
+    what = ALIASES.get(text, text)
+    if what not in VIEWS:
+        raise UsageError(f"get {text}: there are {', '.join(VIEWS)}")
+    return what
+
+
+def run(args: argparse.Namespace) -> int:
+    view = VIEWS[args.what]
+    query = Query(find_target(args), None if args.all_namespaces else args.namespace, args.name)
+    found = view.read(query)
+    if args.name and not found:
+        where = f" in namespace {query.namespace}" if query.namespace and view.namespaced else ""
+        raise NotFound(f"{args.what}: there is no {args.name!r}{where}")
+    emit(args, found, view.columns, [view.cells(row) for row in found], empty=f"no {args.what}")
+    return 0

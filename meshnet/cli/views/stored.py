@@ -1,0 +1,80 @@
+"""``meshnet get topologies|nodes|events``: what the store holds."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.cli.table import Column
+from meshnet.cli.views.base import Query, Row, View
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.stores.base import Event, Store
+
+
+def read_topologies(query: Query) -> list[Row]:
+    return [dict(one.document) for one in query.objects(Kind.TOPOLOGY) if query.wants(one.name)]
+
+
+def topology_cells(row: Row) -> Sequence[str]:
+    status = row.get("status") or {}
+    links = (row.get("spec") or {}).get("links") or ()
+    up = sum(1 for link in status.get("links") or () if link.get("state") == "Up")
+    ready: Row = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), {})
+    word = {"True": "yes", "False": "no"}.get(ready.get("status", ""), "")
+    told = ": ".join(filter(None, (ready.get("reason"), ready.get("message")))) if word != "yes" else ""
+    metadata = row["metadata"]
+    return (metadata["namespace"], metadata["name"], status.get("node") or "", f"{up}/{len(links)}", word, told)
+
+
+def read_nodes(query: Query) -> list[Row]:
+    records = query.objects(Kind.NODE) if query.target.store_url else ()
+    answers = query.target.ask("summary")
+    names = sorted({record.name for record in records} | answers.keys() | set(query.target.nodes))
+    found = [{"name": name, "reachable": name in answers, **answers.get(name, {})} for name in names]
+    for row in found:
+        row.pop("node", None)
+    return [row for row in found if query.wants(row["name"])]
+
+
+def node_cells(row: Row) -> Sequence[str]:
+    counts = (f"{value} {name}" for name, value in row.items() if isinstance(value, int) and name != "reachable")
+    return row["name"], "yes" if row["reachable"] else "no", ", ".join(counts)
+
+
+def read_events(query: Query) -> list[Row]:
+    async def read(store: Store) -> Sequence[Event]:
+        return await store.events()
+
+    found = [attrs.asdict(event) for event in query.target.with_store(read)]
+    return [row for row in found if _concerns(row["about"], query)]
+
+
+def _concerns(about: str, query: Query) -> bool:
+    """Tell whether an event about ``Topology default/r1`` or ``MeshNode n1`` is asked for."""
+    namespace, slash, name = about.rpartition(" ")[2].rpartition("/")
+    return query.wants(name, namespace if slash else None)
+
+
+def event_cells(row: Row) -> Sequence[str]:
+    when = datetime.datetime.fromtimestamp(row["time"]).astimezone()
+    told = (row["type"], row["reason"], row["about"], row["source"], str(row["count"]), row["message"])
+    return when.strftime("%H:%M:%S"), *told
+
+
+TOPOLOGIES = View(
+    read_topologies,
+    [Column(title) for title in ("NAMESPACE", "NAME", "NODE", "UP", "READY", "REASON")],
+    topology_cells,
+)
+NODES = View(read_nodes, [Column("NAME"), Column("REACHABLE"), Column("HOLDS")], node_cells, namespaced=False)
+EVENTS = View(
+    read_events,
+    [Column(title) for title in ("TIME", "TYPE", "REASON", "ABOUT", "SOURCE", "COUNT", "MESSAGE")],
+    event_cells,
+)

@@ -1,0 +1,139 @@
+"""``meshnet wait``: until links are up, or down."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from meshnet.cli.links import End, ends
+from meshnet.cli.parser import add_namespace_option, seconds
+from meshnet.cli.place import find_end, parse_place
+from meshnet.cli.target import find_target
+from meshnet.errors import MeshnetError, WatchExpired
+from meshnet.model.resource import Kind
+from meshnet.stores.base import Change
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from meshnet.cli.parser import Subparsers
+    from meshnet.model.resource import Resource
+    from meshnet.model.topology import Endpoint
+    from meshnet.stores.base import Store
+
+DEFAULT_TIMEOUT_S = 60.0
+WANTED = {"up": "Up", "down": "Down"}
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "wait",
+        description="Wait until every LINK is up, or down, as both its ends report it for the Topology as it is now. "
+        "Exit code 1 when they are not within the time: which, and why.",
+        example="meshnet wait --for up r1:eth1 r2:eth2 --timeout 30",
+    )
+    parser.add_argument("--for", dest="wanted", choices=tuple(WANTED), required=True, help="what to wait for")
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=DEFAULT_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"how long at most (default: {DEFAULT_TIMEOUT_S:g})",
+    )
+    parser.add_argument("places", metavar="LINK", nargs="*", help="POD:INTERFACE (default: every link)")
+    add_namespace_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    places = [parse_place(text, args.namespace) for text in args.places]
+    waiting = Waiting(places, args.namespace, WANTED[args.wanted], progress=not args.quiet and sys.stderr.isatty())
+
+    async def within_time(store: Store) -> None:
+        try:
+            async with asyncio.timeout(args.timeout):
+                await waiting.on(store)
+        except TimeoutError:
+            raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told or 'no answer'}") from None
+
+    find_target(args).with_store(within_time)
+    return 0
+
+
+class Waiting:
+    """Follows the Topologies until the links are as wanted.
+
+    Args:
+        places: an end of each link; none for every link of `namespace`.
+        namespace: of the links when no place is given.
+        wanted: a state of a link.
+        progress: whether to tell what is missing at every change.
+
+    Attributes:
+        told: which links are not as wanted, and why.
+    """
+
+    def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, *, progress: bool) -> None:
+        self._places = places
+        self._namespace = namespace
+        self._wanted = wanted
+        self._progress = progress
+        self.told = ""
+
+    async def on(self, store: Store) -> None:
+        """Return as soon as all links are as wanted. Raises NotFound when a place is no end of any link."""
+        async for topologies in _snapshots(store):
+            missing = "; ".join(self._missing(ends(topologies)))
+            if missing != self.told and self._progress and missing:
+                print(f"waiting for: {missing}", file=sys.stderr)
+            self.told = missing
+            if not missing:
+                return
+
+    def _missing(self, every: Sequence[End]) -> list[str]:
+        if self._places:
+            chosen = [(str(place), find_end(every, place)) for place in self._places]
+        else:
+            chosen = _one_end_of_each(end for end in every if end.namespace == self._namespace)
+        found = []
+        for name, end in chosen:
+            both = [other for other in every if other.link == end.link]
+            late = [one for one in both if not one.observed or one.state != self._wanted]
+            if late:
+                found.append(f"{name}: {_why(late[0])}")
+        return found
+
+
+def _one_end_of_each(every: Iterable[End]) -> list[tuple[str, End]]:
+    first: dict[object, End] = {}
+    for end in every:
+        first.setdefault(end.link, end)
+    return [(f"{end.namespace}/{end.pod}:{end.interface}", end) for end in first.values()]
+
+
+def _why(end: End) -> str:
+    if not end.observed and end.node:
+        return f"node {end.node} has not acted on the change of {end.pod} yet"
+    reason = ", ".join(filter(None, (end.entry.get("reason"), end.entry.get("message"))))
+    return f"{end.state}" + (f" ({reason})" if reason else "")
+
+
+async def _snapshots(store: Store) -> AsyncIterator[list[Resource]]:
+    """Yield all Topologies, now and after every change of one, for ever."""
+    while True:
+        listing = await store.list(Kind.TOPOLOGY)
+        topologies = {topology.key: topology for topology in listing.items}
+        yield list(topologies.values())
+        try:
+            async for event in store.watch(Kind.TOPOLOGY, listing.revision):
+                if event.resource is None:
+                    continue
+                if event.change is Change.DELETED:
+                    topologies.pop(event.resource.key, None)
+                else:
+                    topologies[event.resource.key] = event.resource
+                yield list(topologies.values())
+        except WatchExpired:
+            continue
