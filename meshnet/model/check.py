@@ -1,0 +1,133 @@
+"""Everything that is wrong in topology files, with the line of each: what ``meshnet check`` prints. Needs no daemon."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import InvalidObject
+from meshnet.model.codec import decode_topology, title
+from meshnet.model.crosscheck import Declared, cross_findings
+from meshnet.model.documents import BadText, read_documents
+from meshnet.model.entry import LINK_FIELDS
+from meshnet.model.finding import Finding, Severity
+from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from meshnet.model.documents import Document
+    from meshnet.model.topology import Topology
+
+_GROUP = API_VERSION.partition("/")[0]
+_KINDS = (*(kind.value for kind in Kind), "GWireKObj")
+"""Kinds of our group; the last is upstream's own record, which may be among exported objects."""
+
+
+def check_texts(texts: Iterable[tuple[str, str]], *, namespace: str = DEFAULT_NAMESPACE) -> list[Finding]:
+    """Return everything wrong in several (text, source), unreadable ones included; all of them count as one set."""
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for text, source in texts:
+        try:
+            documents += read_documents(text, source)
+        except BadText as error:
+            findings.append(Finding(Severity.ERROR, error.source, error.line, "", "", error.what))
+    return findings + check(documents, namespace=namespace)
+
+
+def check(
+    documents: Sequence[Document],
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    per_end: frozenset[str] = frozenset(),
+    canonical: Callable[[str], str] = str,
+) -> list[Finding]:
+    """Return everything wrong in documents that belong together, by file and line.
+
+    Args:
+        documents: of one or several files; of what is no Topology only kind and version are looked at.
+        namespace: of objects that name none.
+        per_end: option keys that the two ends of a link may have differently.
+        canonical: gives a driver's name for any of its aliases; without it, names are compared as written.
+    """
+    findings = [*_doubles(documents, namespace)]
+    declared: dict[tuple[str, str], Declared] = {}
+    broken: set[tuple[str, str]] = set()
+    for document in documents:
+        findings += _head_findings(document)
+        if not _is_topology(document):
+            continue
+        findings += _unknown_fields(document)
+        try:
+            topology = _decode(document, namespace)
+        except InvalidObject as error:
+            broken.add((document.namespace or namespace, document.name))
+            findings += [
+                _error(document, problem.path, f"{problem.value!r}: {problem.right}") for problem in error.problems
+            ]
+        else:
+            declared.setdefault(topology.key, Declared(document, topology))
+    findings += cross_findings(declared, broken, per_end, canonical)
+    order = {source: number for number, source in enumerate(dict.fromkeys(document.source for document in documents))}
+    return sorted(findings, key=lambda finding: (order[finding.source], finding.line))
+
+
+def _decode(document: Document, namespace: str) -> Topology:
+    topology = decode_topology(document.document)
+    return topology if document.namespace else attrs.evolve(topology, namespace=namespace)
+
+
+def _is_topology(document: Document) -> bool:
+    """Whether it is or means to be one of ours; another group may have a kind of that name."""
+    return document.kind == Kind.TOPOLOGY.value and document.api_version.partition("/")[0] in {"", _GROUP}
+
+
+def _head_findings(document: Document) -> Iterator[Finding]:
+    for name in ("apiVersion", "kind"):
+        value = document.document.get(name)
+        if not isinstance(value, str) or not value:
+            yield _error(document, name, f"{value!r}: must be there: a Kubernetes object has both apiVersion and kind")
+    if document.kind not in {"", *_KINDS} and document.api_version.partition("/")[0] == _GROUP:
+        yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
+
+
+def _doubles(documents: Sequence[Document], namespace: str) -> Iterator[Finding]:
+    """The second of two objects that would be one on a cluster: it would replace the first."""
+    first: dict[tuple[str, str, str, str], Document] = {}
+    for document in documents:
+        key = document.api_version, document.kind, document.namespace or namespace, document.name
+        if document.name and first.setdefault(key, document) is not document:
+            yield _error(
+                document, "metadata.name", f"{document.name!r}: is also at {first[key].where('metadata.name')}"
+            )
+
+
+def _unknown_fields(document: Document) -> Iterator[Finding]:
+    """Fields that meshnet keeps and ignores: most often a misspelt one."""
+    spec = document.document.get("spec")
+    if not isinstance(spec, dict):
+        return
+    yield from _unknown(document, "spec", spec, ("links",))
+    links = spec.get("links")
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        if isinstance(link, dict):
+            yield from _unknown(document, f"spec.links[{index}]", link, LINK_FIELDS)
+
+
+def _unknown(document: Document, path: str, found: Iterable[str], known: Sequence[str]) -> Iterator[Finding]:
+    for name in found:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; is {close[0]} meant?" if close else ""
+            message = f"is no field of a Topology and means nothing{hint}"
+            where = f"{path}.{name}"
+            line = document.locate(where)
+            yield Finding(Severity.WARNING, document.source, line, title(document.document), where, message)
+
+
+def _error(document: Document, path: str, message: str) -> Finding:
+    line = document.locate(path)
+    return Finding(Severity.ERROR, document.source, line, title(document.document), path, message)
