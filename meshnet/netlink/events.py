@@ -14,17 +14,18 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from meshnet.errors import KernelError
-from meshnet.netlink.links import (
+from meshnet.netlink.ifla import (
     IFF_UP,
     IFINFO,
     IFLA_LINK,
     IFLA_LINK_NETNSID,
+    IFLA_NEW_NETNSID,
     RTM_DELLINK,
     RTM_NEWLINK,
 )
 from meshnet.netlink.messages import split
 from meshnet.netlink.netns import NETNSA_NSID, RTM_DELNSID
-from meshnet.netlink.socket import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK, enlarge
+from meshnet.netlink.opening import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK, enlarge
 from meshnet.netlink.wire import HEADER, attributes, to_i32, to_u32
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ NETLINK_ADD_MEMBERSHIP = 1
 NETLINK_LISTEN_ALL_NSID = 8
 RTNLGRP_LINK = 1
 RTNLGRP_NSID = 28
-IFLA_NEW_NETNSID = 45
 SO_ATTACH_FILTER = 26
 
 BUFFER = 16 << 20

@@ -15,7 +15,7 @@ from pyroute2.netlink import rtnl
 
 from meshnet.errors import KernelError
 from meshnet.netlink.netns import entered
-from meshnet.netlink.socket import NETLINK_EXT_ACK, NETLINK_ROUTE, SOL_NETLINK
+from meshnet.netlink.opening import NETLINK_EXT_ACK, NETLINK_ROUTE, SOL_NETLINK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

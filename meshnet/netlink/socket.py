@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
+import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from meshnet.errors import KernelError
 from meshnet.netlink.messages import failure, split
 from meshnet.netlink.netns import entered
+from meshnet.netlink.opening import NETLINK_ROUTE, prepare, route_socket
 from meshnet.netlink.wire import (
     HEADER,
     NLM_F_ACK,
@@ -31,20 +32,10 @@ if TYPE_CHECKING:
     from meshnet.netlink.messages import Message
     from meshnet.netlink.wire import Request
 
-NETLINK_ROUTE = 0
-SOL_NETLINK = 270
-NETLINK_CAP_ACK = 10
-NETLINK_EXT_ACK = 11
-NETLINK_GET_STRICT_CHK = 12
-SO_SNDBUFFORCE = 32
-SO_RCVBUFFORCE = 33
-
-BUFFER = 4 << 20
 LARGEST_DATAGRAM = 1 << 16
 # What the kernel charges a receive buffer for one answer, rounded up: a link's message with its bookkeeping.
 ANSWER_COST = 4096
 DUMP_TRIES = 10
-ANSWER_TIMEOUT = struct.pack("@ll", 30, 0)
 
 SEQUENCE_MASK = 0xFFFFFFFF
 
@@ -79,9 +70,10 @@ class Netlink:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._sequence = 0
+        # Not from 0: an adopted socket may still hold answers to its former owner.
+        self._sequence = time.monotonic_ns() & SEQUENCE_MASK
         self._buffer = bytearray(LARGEST_DATAGRAM)
-        _configure(sock)
+        prepare(sock)
         self._room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - 1024
         self._answers = max(1, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // ANSWER_COST)
 
@@ -92,9 +84,9 @@ class Netlink:
         Raises KernelError when that namespace may not be entered.
         """
         if netns_fd is None:
-            return cls(_route_socket())
+            return cls(route_socket())
         with entered(netns_fd):
-            sock = _route_socket()
+            sock = route_socket()
         return cls(sock)
 
     @classmethod
@@ -148,13 +140,12 @@ class Netlink:
 
     def ask_many(self, requests: Sequence[Request]) -> list[bytes | KernelError]:
         """Return for each request the payload of its answer, or the error it met."""
-        results: list[bytes | KernelError] = [KernelError(errno.ENODATA, request.what) for request in requests]
         answers, failures = self._exchange(requests)
-        for index, payload in answers:
-            results[index] = payload
-        for index, error in failures:
-            results[index] = error
-        return results
+        results: dict[int, bytes | KernelError] = {**dict(answers), **dict(failures)}
+        return [
+            results[index] if index in results else KernelError(errno.ENODATA, request.what)
+            for index, request in enumerate(requests)
+        ]
 
     def dump(self, request: Request) -> list[bytes]:
         """Return the payload of every object that `request` asks for, as it was at one moment.
@@ -177,9 +168,7 @@ class Netlink:
         return outcome
 
     def _fitting(self, requests: Sequence[Request], start: int) -> int:
-        """Return how many requests from `start` on go into one send: the message into the one buffer, answers into the
-        other.
-        """
+        """Return how many requests from `start` on go into one send, without their answers overrunning the buffer."""
         room = self._room
         count = 0
         for request in requests[start : start + self._answers]:
@@ -232,7 +221,8 @@ class Netlink:
         """Return the payloads, or None when the list changed meanwhile."""
         self._sequence = sequence = (self._sequence + 1) & SEQUENCE_MASK
         flags = request.flags | NLM_F_REQUEST | NLM_F_DUMP
-        self._send(HEADER.pack(16 + len(request.body), request.type, flags, sequence, 0) + request.body, request.what)
+        length = HEADER.size + len(request.body)
+        self._send(HEADER.pack(length, request.type, flags, sequence, 0) + request.body, request.what)
         payloads: list[bytes] = []
         interrupted = False
         while True:
@@ -263,25 +253,3 @@ class Netlink:
         if length > LARGEST_DATAGRAM:
             raise KernelError(errno.EMSGSIZE, what, f"the answer has {length} bytes, the buffer {LARGEST_DATAGRAM}")
         return split(bytes(memoryview(self._buffer)[:length]))
-
-
-def _route_socket() -> socket.socket:
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
-
-
-def _configure(sock: socket.socket) -> None:
-    enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, BUFFER)
-    enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, BUFFER)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, ANSWER_TIMEOUT)
-    sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-    sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-    # Only a strict socket may dump the addresses of another namespace or of one interface.
-    sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-
-
-def enlarge(sock: socket.socket, option: int, forced: int, size: int) -> None:
-    """Give a socket a buffer of `size` bytes, or what an ordinary user may have."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, forced, size)
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, option, size)

@@ -1,0 +1,42 @@
+"""Numbers and the head of link messages (rtnetlink's IFLA_*, struct ifinfomsg)."""
+
+from __future__ import annotations
+
+import struct
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+RTM_SETLINK = 19
+
+IFLA_ADDRESS = 1
+IFLA_IFNAME = 3
+IFLA_MTU = 4
+IFLA_LINK = 5
+IFLA_MASTER = 10
+IFLA_LINKINFO = 18
+IFLA_IFALIAS = 20
+IFLA_STATS64 = 23
+IFLA_AF_SPEC = 26
+IFLA_GROUP = 27
+IFLA_NET_NS_FD = 28
+IFLA_EXT_MASK = 29
+IFLA_NUM_TX_QUEUES = 31
+IFLA_NUM_RX_QUEUES = 32
+IFLA_CARRIER = 33
+IFLA_LINK_NETNSID = 37
+IFLA_PROTO_DOWN = 39
+IFLA_NEW_NETNSID = 45
+IFLA_TARGET_NETNSID = 46
+IFLA_INFO_KIND = 1
+IFLA_INFO_DATA = 2
+VETH_INFO_PEER = 1
+IFLA_INET6_ADDR_GEN_MODE = 8
+ADDR_GEN_MODE_NONE = 1
+
+IFF_UP = 0x1
+AF_INET6 = 10
+RTEXT_FILTER_SKIP_STATS = 8
+
+IFINFO = struct.Struct("=BxHiII")
+"""struct ifinfomsg: family, device type, ifindex, flags, change mask."""
