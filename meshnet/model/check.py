@@ -18,6 +18,7 @@ from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from meshnet.errors import Problem
     from meshnet.model.documents import Document
     from meshnet.model.topology import Topology
 
@@ -89,7 +90,7 @@ def _head_findings(document: Document) -> Iterator[Finding]:
     for name in ("apiVersion", "kind"):
         value = document.document.get(name)
         if not isinstance(value, str) or not value:
-            yield _error(document, name, f"{value!r}: must be there: a Kubernetes object has both apiVersion and kind")
+            yield _error(document, name, "is required: a string that says what this is")
     if document.kind not in {"", *_KINDS} and document.api_version.partition("/")[0] == _GROUP:
         yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
 
@@ -101,7 +102,9 @@ def _doubles(documents: Sequence[Document], namespace: str) -> Iterator[Finding]
         key = document.api_version, document.kind, document.namespace or namespace, document.name
         if document.name and first.setdefault(key, document) is not document:
             yield _error(
-                document, "metadata.name", f"{document.name!r}: is also at {first[key].where('metadata.name')}"
+                document,
+                "metadata.name",
+                f"{document.name!r}: is declared already, at {first[key].where('metadata.name')}",
             )
 
 
@@ -126,6 +129,10 @@ def _unknown(document: Document, path: str, found: Iterable[str], known: Sequenc
             where = f"{path}.{name}"
             line = document.locate(where)
             yield Finding(Severity.WARNING, document.source, line, title(document.document), where, message)
+
+
+def _sentence(wrong: Problem) -> str:
+    return wrong.right if wrong.value is None else f"{wrong.value!r}: {wrong.right}"
 
 
 def _error(document: Document, path: str, message: str) -> Finding:
