@@ -63,6 +63,15 @@ def parse_config(command: str, stdin: bytes) -> NetworkConfig:
     )
 
 
+def declared_version(stdin: bytes) -> str:
+    """The version to answer in, of a configuration that may be wrong in any way."""
+    try:
+        version = decode_object(stdin, "").get("cniVersion") or UNDECLARED
+    except CniError:
+        return LATEST
+    return version if version in SUPPORTED else LATEST
+
+
 def invalid(path: str, value: object, right: str) -> CniError:
     """The error 7 for a configuration key."""
     return CniError(Code.INVALID_NETWORK_CONFIG, f"network configuration: {path}: {shown(value)}: {right}")

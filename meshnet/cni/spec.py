@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshnet.cni.arguments import Args
-from meshnet.cni.config import NetworkConfig
+from meshnet.cni.config import NetworkConfig, declared_version
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.request import Request, parse_request
 from meshnet.cni.result import Address, Interface, compose_result
@@ -20,6 +20,7 @@ __all__ = [
     "NetworkConfig",
     "Request",
     "compose_result",
+    "declared_version",
     "error_json",
     "parse_request",
     "version_result",
