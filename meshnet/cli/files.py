@@ -28,7 +28,12 @@ URL_TIMEOUT_S = 20.0
 
 def read_files(names: Iterable[str]) -> list[Document]:
     """Return the objects of all files, in their order. Raises UsageError, BadText, MeshnetError."""
-    return [document for name in names for text, source in _texts(name) for document in read_documents(text, source)]
+    return [document for text, source in read_texts(names) for document in read_documents(text, source)]
+
+
+def read_texts(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (text, source) of all files. Raises UsageError, and MeshnetError for a URL that gives nothing."""
+    return [text for name in names for text in _texts(name)]
 
 
 def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> list[dict[str, Any]]:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def emit(
     args: argparse.Namespace,
     found: Any,
-    columns: Sequence[Column],
-    rows: Sequence[Sequence[str]],
+    columns: Sequence[Column] = (),
+    rows: Sequence[Sequence[str]] = (),
     *,
-    empty: str,
+    empty: str = "",
 ) -> None:
     """Print `found` as JSON or YAML, or the table of `rows`; `empty` is the remark when there are none."""
     if args.output == "json":

@@ -1,0 +1,80 @@
+"""``meshnet check``: everything that is wrong in topology files."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.cli.files import FILE_HELP, read_texts
+from meshnet.cli.output import emit
+from meshnet.cli.parser import add_namespace_option, add_output_option
+from meshnet.cli.table import Column
+from meshnet.driver.registry import Registry
+from meshnet.model.check import check
+from meshnet.model.documents import BadText, read_documents
+from meshnet.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from meshnet.cli.parser import Subparsers
+    from meshnet.model.documents import Document
+
+COLUMNS = [Column(title) for title in ("FILE", "LINE", "SEVERITY", "OBJECT", "FIELD", "MESSAGE")]
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "check",
+        description="Say everything that is wrong in the files, taken together, with the line of each. No daemon is "
+        "needed. Exit code 1 when there is an error; a warning alone is 0.",
+        example="meshnet check examples/3node.yml",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help=FILE_HELP)
+    add_namespace_option(parser)
+    add_output_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    documents, findings = _read(args.files)
+    registry = Registry.load()
+
+    def canonical(driver: str) -> str:
+        entry = registry.find(driver)
+        return entry.name if entry else driver
+
+    findings += check(documents, namespace=args.namespace, canonical=canonical)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    if args.output == "table":
+        print(*findings, sep="\n", end="\n" if findings else "")
+        if not args.quiet:
+            counts = f"{errors} errors, {len(findings) - errors} warnings"
+            print(f"{len(documents)} objects checked: {counts}", file=sys.stderr)
+    else:
+        _emit(args, findings)
+    return 1 if errors else 0
+
+
+def _read(names: Sequence[str]) -> tuple[list[Document], list[Finding]]:
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for text, source in read_texts(names):
+        try:
+            documents += read_documents(text, source)
+        except BadText as error:
+            findings.append(Finding(Severity.ERROR, error.source, error.line, "", "", error.what))
+    return documents, findings
+
+
+def _emit(args: argparse.Namespace, findings: Sequence[Finding]) -> None:
+    rows = [{**attrs.asdict(finding), "severity": finding.severity.value} for finding in findings]
+    cells = [(row["source"], str(row["line"]), row["severity"], *_words(row)) for row in rows]
+    emit(args, rows, COLUMNS, cells, empty="nothing to say")
+
+
+def _words(row: dict[str, str]) -> tuple[str, str, str]:
+    return row["object"], row["path"], row["message"]

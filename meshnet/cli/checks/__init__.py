@@ -1,0 +1,1 @@
+"""What `meshnet doctor` looks at: one module an area, each a function that returns findings."""

@@ -1,0 +1,132 @@
+"""What runs here: versions, rights, programs, the CNI directories."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from meshnet import __version__
+from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cni.plugin import PROGRAM, plugin_command
+from meshnet.errors import MeshnetError
+from meshnet.lab.userns import subordinate
+
+LIBRARIES = ("attrs", "cattrs", "pluggy", "pyroute2", "PyYAML")
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "NET_BROADCAST": 11, "SYS_ADMIN": 21}
+"""What a daemon needs, and the bit of each in /proc/self/status."""
+
+CONFIG_DIR = Path("/etc/cni/net.d")
+PLUGIN_DIRS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"))
+PROGRAMS = {"ping": "iputils-ping", "ip": "iproute2"}
+"""Programs that labs run, and the Debian package of each."""
+
+ELF_MAGIC = b"\x7fELF"
+RUN_LIMIT_S = 10
+
+
+def check_machine() -> list[Finding]:
+    """Return what was found about versions, rights, programs and directories."""
+    return [_versions(), _rights(), *_programs(), _plugin(), _reference_plugins(), _configuration()]
+
+
+def _versions() -> Finding:
+    parts = [f"meshnet {__version__}", f"Python {platform.python_version()} ({sys.executable})"]
+    parts += [f"{name} {metadata.version(name)}" for name in LIBRARIES]
+    return Finding("machine", "versions", Outcome.OK, ", ".join(parts))
+
+
+def _rights() -> Finding:
+    if os.geteuid() == 0:
+        missing = missing_capabilities(Path("/proc/self/status").read_text())
+        if not missing:
+            return Finding("machine", "rights", Outcome.OK, "root, with every capability that a daemon needs")
+        told = f"root without {', '.join(missing)}"
+        return Finding("machine", "rights", Outcome.FAIL, told, "give the container these capabilities")
+    told = f"uid {os.geteuid()}: labs run in a user namespace, a daemon on this machine does not"
+    if shutil.which("newuidmap") and subordinate(Path("/etc/subuid")):
+        return Finding("machine", "rights", Outcome.OK, told)
+    cure = "pods see one uid only; for more: apt-get install uidmap, and a range for you in /etc/subuid and /etc/subgid"
+    return Finding("machine", "rights", Outcome.WARN, told, cure)
+
+
+def missing_capabilities(status: str) -> list[str]:
+    """Return the needed capabilities that the effective set in a /proc/PID/status does not have."""
+    effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), 16)
+    return [f"CAP_{name}" for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
+
+
+def _programs() -> list[Finding]:
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    found = []
+    for program, package in PROGRAMS.items():
+        where = shutil.which(program, path=path)
+        if where:
+            found.append(Finding("machine", program, Outcome.OK, where))
+        else:
+            cure = f"apt-get install {package}; without it: lab pods cannot use it, `lab run` cannot test links"
+            found.append(Finding("machine", program, Outcome.WARN, "not installed", cure))
+    return found
+
+
+def _plugin() -> Finding:
+    """Whether the CNI plugin answers VERSION, and whether a host without Python could run it."""
+    try:
+        program = plugin_command()
+        done = subprocess.run(
+            [program],
+            input=b'{"cniVersion":"1.0.0"}',
+            env={"CNI_COMMAND": "VERSION"},
+            capture_output=True,
+            timeout=RUN_LIMIT_S,
+            check=False,
+        )
+    except (MeshnetError, OSError, subprocess.TimeoutExpired) as error:
+        return Finding("plugin", "binary", Outcome.FAIL, str(error), "reinstall meshnet-cni")
+    if done.returncode or b"supportedVersions" not in done.stdout:
+        told = f"{program}: VERSION answers {done.stdout[:200]!r}, exit code {done.returncode}"
+        return Finding("plugin", "binary", Outcome.FAIL, told, "reinstall meshnet-cni")
+    if program != PROGRAM:
+        cure = "install gcc or musl-gcc, then reinstall meshnet-cni: each CNI call starts a Python until then"
+        return Finding("plugin", "binary", Outcome.WARN, f"{program} runs; it is the Python front", cure)
+    if not is_static(program):
+        cure = "reinstall meshnet-cni where a static libc is (musl-tools): a node's host may have another libc"
+        return Finding("plugin", "binary", Outcome.WARN, f"{program} runs; it is linked dynamically", cure)
+    return Finding("plugin", "binary", Outcome.OK, f"{program} runs; it is static")
+
+
+def is_static(program: Path) -> bool:
+    """Tell whether an ELF program asks for no interpreter (no PT_INTERP segment)."""
+    data = program.read_bytes()
+    if data[:4] != ELF_MAGIC or data[4] != 2:
+        return False
+    order = "little" if data[5] == 1 else "big"
+
+    def number(offset: int, size: int) -> int:
+        return int.from_bytes(data[offset : offset + size], order)  # type: ignore[arg-type]
+
+    table, size, count = number(32, 8), number(54, 2), number(56, 2)
+    interpreter = 3
+    return all(number(table + index * size, 4) != interpreter for index in range(count))
+
+
+def _reference_plugins() -> Finding:
+    for directory in PLUGIN_DIRS:
+        if (directory / "bridge").exists() and (directory / "host-local").exists():
+            return Finding("plugin", "reference plugins", Outcome.OK, f"in {directory}")
+    cure = "apt-get install containernetworking-plugins; only `meshnet lab up --primary bridge` needs them"
+    return Finding("plugin", "reference plugins", Outcome.WARN, "bridge and host-local are not installed", cure)
+
+
+def _configuration() -> Finding:
+    if not CONFIG_DIR.is_dir():
+        return Finding("plugin", str(CONFIG_DIR), Outcome.OK, "not there: this is no Kubernetes node")
+    names = sorted(path.name for path in CONFIG_DIR.iterdir())
+    told = ", ".join(names) or "empty"
+    if not names:
+        return Finding("plugin", str(CONFIG_DIR), Outcome.WARN, told, "install a primary CNI first")
+    return Finding("plugin", str(CONFIG_DIR), Outcome.OK, f"{told}; a runtime uses the first")

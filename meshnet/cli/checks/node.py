@@ -1,0 +1,87 @@
+"""Whether the place to act on answers: its daemons, their signs of life, its store, its drivers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
+from meshnet.cni.client import ask
+from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from meshnet.cli.target import Target
+    from meshnet.stores.base import Store
+
+ALIVE_EVERY_S = 5.0
+"""A daemon touches its file `alive` that often; the plugin's STATUS fails when it is a minute old."""
+
+
+def check_drivers() -> list[Finding]:
+    """Return a finding for every installed driver, or that there is none."""
+    try:
+        rows = installed_drivers()
+    except MeshnetError as error:
+        return [Finding("drivers", "all", Outcome.FAIL, str(error), "see `network namespaces` above")]
+    found = []
+    for row in rows:
+        about = f"{row['name']} {row['version']}"
+        if row["state"] == "usable":
+            found.append(Finding("drivers", about, Outcome.OK, f"{', '.join(row['scopes'])}: usable"))
+        else:
+            cure = f"upgrade or uninstall {row['distribution']}"
+            outcome = Outcome.FAIL if row["state"] == "broken" else Outcome.WARN
+            found.append(Finding("drivers", about, outcome, f"{row['state']}: {row['reason']}", cure))
+    return found or [Finding("drivers", "all", Outcome.FAIL, "none", NONE_INSTALLED)]
+
+
+def check_node(find: Callable[[], Target]) -> list[Finding]:
+    """Return what the daemons and the store of the target say; a remark when nothing runs."""
+    try:
+        target = find()
+    except UsageError as error:
+        return [Finding("node", "target", Outcome.OK, f"not asked: {error}")]
+    except MeshnetError as error:
+        return [Finding("node", "target", Outcome.FAIL, str(error), "meshnet lab down, then up again")]
+    daemons = [finding for socket in target.sockets for finding in _daemon(socket)]
+    return [Finding("node", "target", Outcome.OK, target.name), *daemons, *_store(target)]
+
+
+def _daemon(socket: Path) -> list[Finding]:
+    cure = "start it (meshnet daemon; in a lab: meshnet lab node NODE start), or look at its log"
+    try:
+        health = ask(socket, "health")
+    except MeshnetError as error:
+        return [Finding("node", "daemon", Outcome.FAIL, str(error), cure)]
+    told = ", ".join(f"{key} {value}" for key, value in health.items() if not isinstance(value, dict | list))
+    return [Finding("node", "daemon", Outcome.OK, f"{socket}: answers; {told}"), _alive(socket.parent / "alive")]
+
+
+def _alive(file: Path) -> Finding:
+    cure = "the daemon hangs: look at its log; the plugin's STATUS will fail, and the node turn NotReady"
+    try:
+        age = time.time() - file.stat().st_mtime
+    except OSError as error:
+        return Finding("node", "alive", Outcome.FAIL, f"{file}: {error.strerror}", cure)
+    late = age > 2 * ALIVE_EVERY_S
+    told = f"{file}: touched {age:.1f} s ago, must be every {ALIVE_EVERY_S:g} s"
+    return Finding("node", "alive", Outcome.FAIL if late else Outcome.OK, told, cure if late else "")
+
+
+def _store(target: Target) -> list[Finding]:
+    if not target.store_url:
+        return [Finding("node", "store", Outcome.WARN, "not known", "set MESHNET_STORE as the daemon has it")]
+
+    async def count(store: Store) -> int:
+        return len((await store.list(Kind.TOPOLOGY)).items)
+
+    try:
+        number = target.with_store(count)
+    except MeshnetError as error:
+        return [Finding("node", "store", Outcome.FAIL, str(error), "check path and rights of the store")]
+    return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies")]
