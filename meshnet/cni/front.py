@@ -271,7 +271,8 @@ def exchange(call: Call, conn: _socket.socket, request: bytes) -> bytes:
         reply += piece
         if len(reply) > MAX_REPLY:
             raise Failure(INTERNAL, f"daemon at {call.socket[:200]}: its answer is longer than 2 MiB")
-    return bytes(reply) if len(reply) == 1 or scan(bytes(reply[1:]))[0] else b""
+    ours = reply[:1] in (b"0", b"1")  # if not, waiting for a whole one is of no use
+    return bytes(reply) if not ours or len(reply) == 1 or scan(bytes(reply[1:]))[0] else b""
 
 
 def send(call: Call, conn: _socket.socket, request: bytes) -> None:

@@ -285,7 +285,9 @@ static enum outcome receive_reply(const struct call *call, int fd, size_t *lengt
         if (n < 0 && errno != EINTR && errno != EAGAIN) return LOST;
         if (n > 0) *length += (size_t)n;
         if (n) continue;
-        return *length == 1 || (*length > 1 && scan(reply + 1, reply + *length).whole) ? ANSWERED : LOST;
+        if (!*length) return LOST;
+        int ours = *reply == '0' || *reply == '1';  // if not, waiting for a whole one is of no use
+        return !ours || *length == 1 || scan(reply + 1, reply + *length).whole ? ANSWERED : LOST;
     }
 }
 

@@ -129,8 +129,10 @@ def answer(env, stdin):
     try:
         request = parse_request(env, stdin)
     except CniError as error:
-        assert error.code in {1, 4, 6, 7}
-        assert error.msg
+        refusal = error
+    else:
+        assert request.command in COMMANDS
+        assert request.config.version in SUPPORTED
         return
-    assert request.command in COMMANDS
-    assert request.config.version in SUPPORTED
+    assert refusal.code in {1, 4, 6, 7}
+    assert refusal.msg
