@@ -1,0 +1,173 @@
+"""The CNI execution protocol, from the runtime's side: a list of plugins, in order, with what the last one said."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from meshnet.lab.network import NetworkList
+    from meshnet.lab.plugin_process import Answer
+
+    Result = dict[str, Any]
+
+
+class PluginError(MeshnetError):
+    """A plugin refused.
+
+    Attributes:
+        code: CNI's error code; 11 means that trying again later may help.
+        plugin: which one.
+    """
+
+    def __init__(self, plugin: str, code: int, message: str, details: str = "") -> None:
+        self.code = code
+        self.plugin = plugin
+        super().__init__(f"plugin {plugin}: {message}" + (f": {details}" if details else "") + f" (code {code})")
+
+
+class Runs(Protocol):
+    """What runs a plugin: `PluginProcess`."""
+
+    def run(self, program: Path, env: Mapping[str, str], config: bytes) -> Answer: ...
+
+
+@attrs.frozen
+class Attachment:
+    """One interface of one sandbox, as the protocol names it."""
+
+    container_id: str
+    netns: str
+    interface: str
+    arguments: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "CNI_CONTAINERID": self.container_id,
+            "CNI_NETNS": self.netns,
+            "CNI_IFNAME": self.interface,
+            "CNI_ARGS": self.arguments,
+        }
+
+
+class CniRuntime:
+    """Attaches sandboxes of one node to one network; blocking, for any thread that is in the node's namespace.
+
+    Args:
+        network: the plugins.
+        process: runs them.
+        environment: what every plugin of this node gets besides the protocol's own.
+        cache: directory for the results that DEL and CHECK must be given again.
+    """
+
+    def __init__(self, network: NetworkList, process: Runs, environment: Mapping[str, str], cache: Path) -> None:
+        self._network = network
+        self._process = process
+        self._environment = dict(environment)
+        self._cache = cache
+
+    def add(self, attachment: Attachment) -> Result:
+        """Attach, and return the last plugin's result. After a failure what was made is deleted again.
+
+        Raises PluginError.
+        """
+        result: Result | None = None
+        try:
+            for plugin in self._network.plugins:
+                result = self._call("ADD", plugin, attachment, result)
+        except MeshnetError:
+            with contextlib.suppress(MeshnetError):
+                self._delete(attachment, None)
+            raise
+        assert result is not None
+        self._cache.mkdir(parents=True, exist_ok=True)
+        self._cached(attachment).write_text(json.dumps(result))
+        return result
+
+    def delete(self, attachment: Attachment) -> None:
+        """Detach; what is gone already is no error. Raises PluginError."""
+        self._delete(attachment, self._result(attachment))
+        self._cached(attachment).unlink(missing_ok=True)
+
+    def check(self, attachment: Attachment) -> None:
+        """Have every plugin compare. Raises PluginError."""
+        if not self._network.checks:
+            return
+        result = self._result(attachment)
+        for plugin in self._network.plugins:
+            self._call("CHECK", plugin, attachment, result)
+
+    def status(self) -> None:
+        """Ask every plugin whether it could ADD. Raises PluginError."""
+        if not self._network.garbage_collects:
+            return
+        for plugin in self._network.plugins:
+            self._call("STATUS", plugin, None, None)
+
+    def collect_garbage(self, valid: Iterable[Attachment]) -> None:
+        """Have every plugin remove what belongs to no attachment of `valid`. Raises PluginError."""
+        if not self._network.garbage_collects:
+            return
+        listed = [{"containerID": each.container_id, "ifname": each.interface} for each in valid]
+        for plugin in self._network.plugins:
+            self._call("GC", {**plugin, "cni.dev/valid-attachments": listed}, None, None)
+
+    def _delete(self, attachment: Attachment, result: Result | None) -> None:
+        for plugin in reversed(self._network.plugins):
+            self._call("DEL", plugin, attachment, result if self._network.checks else None)
+
+    def _call(
+        self, command: str, plugin: Mapping[str, Any], attachment: Attachment | None, previous: Result | None
+    ) -> Result | None:
+        kind = str(plugin["type"])
+        config = {**plugin, "cniVersion": self._network.version, "name": self._network.name}
+        if previous is not None:
+            config["prevResult"] = previous
+        env = {
+            **self._environment,
+            **(attachment.environment if attachment else {}),
+            "CNI_COMMAND": command,
+            "CNI_PATH": self._network.path,
+        }
+        answer = self._process.run(self._network.program(kind), env, json.dumps(config).encode())
+        if answer.code != 0:
+            raise _refusal(kind, answer)
+        return _result(kind, answer.output) if command == "ADD" else None
+
+    def _cached(self, attachment: Attachment) -> Path:
+        return self._cache / f"{self._network.name}-{attachment.container_id}-{attachment.interface}"
+
+    def _result(self, attachment: Attachment) -> Result | None:
+        try:
+            result: Result = json.loads(self._cached(attachment).read_text())
+        except (OSError, ValueError):
+            return None
+        return result
+
+
+def _refusal(kind: str, answer: Answer) -> PluginError:
+    try:
+        error = json.loads(answer.output)
+        return PluginError(kind, int(error["code"]), str(error["msg"]), str(error.get("details") or ""))
+    except (ValueError, KeyError, TypeError):
+        said = answer.output.decode(errors="replace").strip()[:500]
+        return PluginError(kind, 999, f"exit code {answer.code}, and no CNI error in what it printed", said)
+
+
+def _result(kind: str, output: bytes) -> Result:
+    try:
+        result = json.loads(output)
+    except ValueError:
+        result = None
+    if not isinstance(result, dict):
+        raise PluginError(kind, 6, "its result is not a JSON object", output.decode(errors="replace")[:500])
+    return result

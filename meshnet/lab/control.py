@@ -1,0 +1,35 @@
+"""Asking a running lab: for commands that have entered its box."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.lab.channel import Channel, ChannelClosed
+from meshnet.lab.server import SOCKET
+
+TIMEOUT_S = 120.0
+"""A stop may have to wait for a pod's grace period."""
+
+
+def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
+    """Have the lab, whose box was entered, do something; return its answer and the descriptors that came along.
+
+    Raises DaemonUnreachable, or MeshnetError with what did not become true.
+    """
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(TIMEOUT_S)
+        try:
+            sock.connect(str(SOCKET))
+        except OSError as error:
+            raise DaemonUnreachable(f"lab: its supervisor does not answer at {SOCKET}: {error.strerror}") from error
+        channel = Channel(sock)
+        try:
+            channel.send({"verb": verb, **arguments})
+            answer = channel.receive()
+        except ChannelClosed as error:
+            raise DaemonUnreachable(f"lab: {error}") from error
+        if "error" in answer:
+            raise MeshnetError(str(answer["error"]))
+        return answer, channel.take_descriptors()

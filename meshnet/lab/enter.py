@@ -1,0 +1,119 @@
+"""Commands that act inside a lab: they enter its namespaces, and are from then on on that machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError, MeshnetError
+from meshnet.lab import syscalls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+    from meshnet.lab.record import LabRecord
+
+KINDS: Mapping[str, int] = {
+    "user": syscalls.CLONE_NEWUSER,
+    "net": syscalls.CLONE_NEWNET,
+    "uts": syscalls.CLONE_NEWUTS,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "pid": syscalls.CLONE_NEWPID,
+    "mnt": syscalls.CLONE_NEWNS,
+}
+"""Namespaces by their name in /proc, in the order of entering: user first, for the rights; mounts last."""
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def enter_box(record: LabRecord) -> None:
+    """Move the calling process, which has one thread, to the lab's files: its mounts, and its rights over them.
+
+    Its network and its PID namespace stay, so /proc/self is not there any more. The working directory stays where the
+    box has it too. Raises MeshnetError when the lab has ended meanwhile or may not be entered.
+    """
+    _enter(record, ("user", "mnt"))
+
+
+def in_box(record: LabRecord, function: Callable[[], int]) -> int:
+    """Run `function` in a child that is entirely in the lab's box, and return the exit code it returns.
+
+    Raises MeshnetError when the lab has ended meanwhile or may not be entered.
+    """
+    _enter(record, tuple(KINDS))
+    return run_forked(function)
+
+
+def enter_namespaces(descriptors: Mapping[str, int]) -> None:
+    """Move the calling process, which has one thread, into namespaces given by kind. Raises KernelError."""
+    for kind, flag in KINDS.items():
+        if kind in descriptors:
+            syscalls.setns(descriptors[kind], flag)
+
+
+def run_forked(function: Callable[[], int]) -> int:
+    """Run `function` in a child and return its exit code, as a shell has it. Signals meant for it are passed on."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = function()
+        except MeshnetError as error:
+            os.write(2, f"error: {error}\n".encode())
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                _flush()
+            os._exit(code)
+    return wait_for(pid)
+
+
+def wait_for(pid: int) -> int:
+    """Wait for a child that has the terminal, and return its exit code, as a shell has it."""
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    before = {number: signal.signal(number, forward) for number in FORWARDED}
+    # the terminal sends these to the child as well, and it is the child that decides what they mean
+    before |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        _, status = os.waitpid(pid, 0)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _flush() -> None:
+    import sys  # noqa: PLC0415 - only in the child
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
+    directory = os.getcwd()
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptors = {}
+            for kind in kinds:
+                path = f"/proc/{record.pid}/ns/{kind}"
+                if kind == "user" and os.stat(path).st_ino == os.stat("/proc/self/ns/user").st_ino:
+                    continue  # root's lab has none of its own
+                descriptors[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptors[kind])
+            if not record.alive:
+                raise ProcessLookupError(3, "No such process")
+            enter_namespaces(descriptors)
+        except (OSError, KernelError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise MeshnetError(f"lab {record.name!r}: cannot enter it (pid {record.pid}): {why}") from error
+    with contextlib.suppress(OSError):
+        os.chdir(directory)

@@ -1,0 +1,129 @@
+"""From Kubernetes documents to what a lab brings up: topologies and pods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.lab.fields import Fields, refuse
+from meshnet.lab.podtemplate import PodReader, config_map_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from meshnet.lab.podspec import PodSpec
+
+    Document = Mapping[str, Any]
+
+MOST_REPLICAS = 10_000
+
+
+@attrs.frozen
+class Manifests:
+    """What a set of files asks for.
+
+    Attributes:
+        topologies: the Topology documents, as written, each with its namespace.
+        pods: in the order of the files.
+        notes: what was skipped or has another meaning here, for the user.
+    """
+
+    topologies: tuple[Document, ...]
+    pods: tuple[PodSpec, ...]
+    notes: tuple[str, ...]
+
+
+def read_manifests(documents: Iterable[Document], namespace: str = "default") -> Manifests:
+    """Return what `documents` ask for; `namespace` is where those go that name none.
+
+    A StatefulSet's pods, and a Deployment's too, are NAME-0, NAME-1, ...
+
+    Raises InvalidObject for the first document that is wrong, with everything that is wrong in it.
+    """
+    return _Reading(list(_flat(documents)), namespace).result()
+
+
+def _flat(documents: Iterable[Document]) -> Iterator[Document]:
+    for document in documents:
+        if document.get("kind") in {"List", "TopologyList", "PodList", "ConfigMapList"}:
+            yield from _flat(item for item in document.get("items") or () if isinstance(item, dict))
+        else:
+            yield document
+
+
+class _Reading:
+    def __init__(self, documents: Sequence[Document], namespace: str) -> None:
+        self._documents = documents
+        self._namespace = namespace
+        self._notes: dict[str, None] = {}
+        self._topologies: dict[tuple[str, str], Document] = {}
+        self._pods: dict[tuple[str, str], PodSpec] = {}
+
+    def result(self) -> Manifests:
+        config_maps = {}
+        for document in self._documents:
+            if document.get("kind") == "ConfigMap":
+                key, fields = self._identity(document)
+                config_maps[key] = config_map_data(fields)
+                refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
+        reader = PodReader(config_maps, self._note)
+        for document in self._documents:
+            self._read(document, reader)
+        for key in self._topologies:
+            if key not in self._pods:
+                self._note(f"Topology {'/'.join(key)} has no Pod in these files: not started")
+        return Manifests(tuple(self._topologies.values()), tuple(self._pods.values()), tuple(self._notes))
+
+    def _read(self, document: Document, reader: PodReader) -> None:
+        kind = document.get("kind")
+        if kind == "ConfigMap":
+            return
+        if kind not in {"Topology", "Pod", "StatefulSet", "Deployment"}:
+            name = (document.get("metadata") or {}).get("name") or "without a name"
+            self._note(f"{kind or 'document without a kind'} {name}: a lab has no use for it: skipped")
+            return
+        key, fields = self._identity(document)
+        what = f"{kind} {'/'.join(key)}"
+        if kind == "Topology":
+            self._topology(key, document)
+        elif kind == "Pod":
+            self._pod(what, reader.read(*key, fields.inner("spec")))
+        else:
+            self._workload(str(kind), key, fields, reader)
+        refuse(what, fields.problems)
+
+    def _identity(self, document: Document) -> tuple[tuple[str, str], Fields]:
+        fields = Fields(document, "", [])
+        metadata = fields.inner("metadata")
+        key = metadata.text("namespace", "") or self._namespace, metadata.text("name")
+        for part in key:
+            # pod names become file names of the lab
+            if "/" in part or part in {".", ".."} or len(part) > 253:
+                metadata.wrong("name", "must be a DNS name of at most 253 characters")
+        return key, fields
+
+    def _topology(self, key: tuple[str, str], document: Document) -> None:
+        metadata = {**(document.get("metadata") or {}), "namespace": key[0]}
+        self._topologies[key] = {**document, "metadata": metadata}
+
+    def _pod(self, what: str, pod: PodSpec) -> None:
+        if pod.key in self._pods:
+            self._note(f"{what}: another of the same name came before: the later one counts")
+        self._pods[pod.key] = pod
+
+    def _workload(self, kind: str, key: tuple[str, str], fields: Fields, reader: PodReader) -> None:
+        spec = fields.inner("spec")
+        replicas = spec.number("replicas", 1, high=MOST_REPLICAS)
+        template = spec.inner("template").inner("spec")
+        namespace, name = key
+        if kind == "Deployment":
+            self._note(f"Deployment {namespace}/{name}: its pods are named {name}-0, {name}-1, ... here")
+        for index in range(replicas):
+            before = len(template.problems)
+            self._pod(f"{kind} {namespace}/{name}", reader.read(namespace, f"{name}-{index}", template))
+            if len(template.problems) > before:
+                return  # the same for every replica
+
+    def _note(self, note: str) -> None:
+        self._notes[note] = None

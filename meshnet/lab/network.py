@@ -1,0 +1,107 @@
+"""The network configuration of a lab: meshnet alone, or behind a primary plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.errors import MeshnetError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NETWORK_NAME = "meshnet-lab"
+PLUGIN_DIRECTORIES = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
+PRIMARIES = ("none", "bridge")
+
+
+@attrs.frozen
+class NetworkList:
+    """A CNI network configuration list, and where its plugins are.
+
+    Attributes:
+        version: the CNI version that all of them speak.
+        plugins: their configurations, without name and version.
+        programs: program by plugin type.
+        path: `CNI_PATH`, where plugins look for those that they delegate to.
+    """
+
+    name: str
+    version: str
+    plugins: tuple[Mapping[str, Any], ...]
+    programs: Mapping[str, Path]
+    path: str
+
+    @property
+    def checks(self) -> bool:
+        """Whether this version knows CHECK, and DEL with a previous result (0.4.0)."""
+        return self._number >= (0, 4, 0)
+
+    @property
+    def garbage_collects(self) -> bool:
+        """Whether this version knows GC and STATUS (1.1.0)."""
+        return self._number >= (1, 1, 0)
+
+    @property
+    def _number(self) -> tuple[int, ...]:
+        return tuple(map(int, self.version.split(".")))
+
+    def program(self, kind: str) -> Path:
+        return self.programs[kind]
+
+
+def lab_network(
+    meshnet: Path,
+    primary: str,
+    node_number: int,
+    data: Path,
+    directories: Sequence[Path] = PLUGIN_DIRECTORIES,
+) -> NetworkList:
+    """Return the list for one node.
+
+    Args:
+        meshnet: our plugin.
+        primary: ``none``, or ``bridge`` for the reference bridge with host-local addresses as eth0.
+        node_number: from 1; the pods of node N get 10.244.N.0/24.
+        data: directory of the node for what plugins remember.
+
+    Raises MeshnetError when a reference plugin is not on this machine.
+    """
+    path = ":".join(map(str, (meshnet.parent, *directories)))
+    programs = {"meshnet": meshnet}
+    if primary == "none":
+        return NetworkList(NETWORK_NAME, "1.1.0", ({"type": "meshnet"},), programs, path)
+    if primary != "bridge":
+        raise UsageError(f"--primary {primary}: must be one of {', '.join(PRIMARIES)}")
+    programs["bridge"] = find_plugin("bridge", directories)
+    find_plugin("host-local", directories)
+    # Debian's reference plugins are 1.1.1, which speak 1.0.0 at most
+    return NetworkList(NETWORK_NAME, "1.0.0", (_bridge(node_number, data), {"type": "meshnet"}), programs, path)
+
+
+def _bridge(node_number: int, data: Path) -> dict[str, Any]:
+    return {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": f"10.244.{node_number}.0/24"}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+            "dataDir": str(data / "host-local"),
+        },
+    }
+
+
+def find_plugin(kind: str, directories: Sequence[Path] = PLUGIN_DIRECTORIES) -> Path:
+    """Return the program of a reference plugin. Raises MeshnetError with the places searched."""
+    for directory in directories:
+        program = directory / kind
+        if program.is_file():
+            return program
+    places = ", ".join(map(str, directories))
+    raise MeshnetError(f"CNI plugin {kind!r}: not in {places} (Debian: package containernetworking-plugins)")

@@ -1,0 +1,149 @@
+"""A node of a lab: a network namespace with an uplink, and the real daemon in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.lab import daemon_query, underlay
+from meshnet.lab.box import NETNS, RUN
+from meshnet.netlink import netns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from meshnet.lab.children import Children
+
+STORE = f"sqlite:{RUN / 'store.db'}?synchronous=off"
+DAEMON_COMMAND = (sys.executable, "-m", "meshnet", "daemon")
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+
+class Node:
+    """One node; its methods block and are for any thread.
+
+    Args:
+        name: of the node.
+        number: from 1, for addresses.
+        children: starts the daemon.
+        command: what is started as the daemon.
+    """
+
+    def __init__(self, name: str, number: int, children: Children, command: Sequence[str] = DAEMON_COMMAND) -> None:
+        self.name = name
+        self.number = number
+        self.directory = RUN / "nodes" / name
+        self.isolated = False
+        self._children = children
+        self._command = tuple(command)
+        self._pid: int | None = None
+        self._ended = threading.Event()
+        self._exit_code: int | None = None
+        self.netns_path = NETNS / name
+        self.netns_fd = -1
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "meshnetd.sock"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "daemon.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the daemon in the box; None when it does not run."""
+        return self._pid
+
+    def make(self) -> None:
+        """Make the namespace and the directories. Raises KernelError."""
+        for directory in (self.directory, self.directory / "state", self.directory / "cni"):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        netns.new_netns(str(self.netns_path))
+        self.netns_fd = netns.open_netns(str(self.netns_path))
+        underlay.prepare_node(self.netns_fd)
+
+    def start(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Start the daemon, without waiting for it. Raises MeshnetError when it runs already."""
+        if self._pid is not None:
+            raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
+        env = {
+            **environ,
+            "MESHNET_RUN_DIR": str(self.directory),
+            "MESHNET_STATE_DIR": str(self.directory / "state"),
+            "MESHNET_STORE": STORE,
+            "NODE_NAME": self.name,
+        }
+        env.pop("MESHNET_LAB", None)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        ended = threading.Event()
+        self._ended = ended
+        self._exit_code = None
+        try:
+            with netns.entered(self.netns_fd):
+                self._pid = self._children.spawn(
+                    self._command, env, {0: null, 1: log, 2: log}, lambda code: self._has_ended(ended, code)
+                )
+        finally:
+            os.close(null)
+            os.close(log)
+
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Return when the daemon takes connections. Raises DaemonUnreachable with the end of its log."""
+        deadline = time.monotonic() + timeout_s
+        while not daemon_query.listens(self.socket):
+            # nothing tells of a socket file but looking; the daemon's own end is told at once
+            if self._ended.wait(0.004):
+                raise DaemonUnreachable(f"node {self.name}: its daemon {self.condition()}: {self.last_words()}")
+            if time.monotonic() > deadline:
+                raise DaemonUnreachable(
+                    f"node {self.name}: its daemon does not listen after {timeout_s:g} s: {self.last_words()}"
+                )
+
+    def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """End the daemon by a signal and wait for its end. Raises MeshnetError when it does not run, or does not end."""
+        pid, ended = self._pid, self._ended
+        if pid is None:
+            raise MeshnetError(f"node {self.name}: its daemon does not run ({self.condition()})")
+        os.kill(pid, signal_number)
+        if not ended.wait(timeout_s):
+            raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")
+
+    def set_isolated(self, isolated: bool) -> None:  # noqa: FBT001 - the new state itself
+        """Unplug the uplink, or plug it in again. Raises KernelError."""
+        underlay.set_uplink(self.netns_fd, up=not isolated)
+        self.isolated = isolated
+
+    def ask(self, query: str, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Ask the daemon. Raises DaemonUnreachable."""
+        return daemon_query.ask(self.socket, query, timeout_s)
+
+    def condition(self) -> str:
+        """Return in words how the daemon is."""
+        if self._pid is not None:
+            return "runs"
+        code = self._exit_code
+        if code is None:
+            return "was not started"
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def last_words(self) -> str:
+        """Return the last line of the daemon's log."""
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1] if lines else "it said nothing"
+
+    def _has_ended(self, ended: threading.Event, code: int) -> None:
+        self._exit_code = code
+        self._pid = None
+        ended.set()

@@ -1,0 +1,97 @@
+"""Running one CNI plugin: configuration in, answer out, in bounded time."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from meshnet.lab.children import Children
+
+LARGEST_ANSWER = 16 << 20
+
+
+@attrs.frozen
+class Answer:
+    """What a plugin printed, and its exit code (minus the number of a signal)."""
+
+    code: int
+    output: bytes
+
+
+class PluginProcess:
+    """Starts plugins; each call blocks its thread until the plugin has ended.
+
+    Args:
+        log: file that takes what plugins print on stderr.
+        timeout_s: after this a plugin is killed.
+    """
+
+    def __init__(self, children: Children, log: Path, timeout_s: float = 60.0) -> None:
+        self._children = children
+        self._log = log
+        self._timeout_s = timeout_s
+
+    def run(self, program: Path, env: Mapping[str, str], config: bytes) -> Answer:
+        """Run `program` in the calling thread's network namespace. Raises MeshnetError when it does not end in time."""
+        done = threading.Event()
+        codes: list[int] = []
+
+        def ended(code: int) -> None:
+            codes.append(code)
+            done.set()
+
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        stdin = self._input(config)
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            pid = self._children.spawn([str(program)], env, {0: stdin, 1: writing, 2: log}, ended)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            for fd in (stdin, writing, log):
+                os.close(fd)
+        deadline = time.monotonic() + self._timeout_s
+        output = self._read(reading, deadline)
+        if output is None or not done.wait(max(0.0, deadline - time.monotonic())):
+            os.kill(pid, signal.SIGKILL)
+            raise MeshnetError(f"{program}: no answer within {self._timeout_s:g} s: killed")
+        return Answer(codes[0], output)
+
+    def _input(self, config: bytes) -> int:
+        # not a pipe: a plugin that answers before it has read everything cannot block us
+        fd = os.memfd_create("cni-config", os.MFD_CLOEXEC)
+        written = 0
+        while written < len(config):
+            written += os.write(fd, config[written:])
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
+
+    def _read(self, fd: int, deadline: float) -> bytes | None:
+        """Return all of the output; None when it does not end in time or is too large."""
+        output = bytearray()
+        try:
+            while len(output) <= LARGEST_ANSWER:
+                poll = select.poll()
+                poll.register(fd, select.POLLIN)
+                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                    return None
+                chunk = os.read(fd, 1 << 16)
+                if not chunk:
+                    return bytes(output)
+                output += chunk
+        finally:
+            os.close(fd)
+        return None

@@ -1,0 +1,84 @@
+"""A pod as the lab runs it: what a manifest says, reduced to what has a meaning without images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@attrs.frozen
+class Volume:
+    """A directory that containers mount.
+
+    Attributes:
+        files: content by relative path (ConfigMap); None for an empty directory to write in (emptyDir).
+        mode: permission bits of the files.
+    """
+
+    name: str
+    files: Mapping[str, bytes] | None
+    mode: int = 0o644
+
+
+@attrs.frozen
+class VolumeMount:
+    """Where a container sees a volume, or with `sub_path` one file or directory of it."""
+
+    volume: str
+    path: str
+    sub_path: str = ""
+    read_only: bool = False
+
+
+@attrs.frozen
+class Container:
+    """A command of a pod.
+
+    Attributes:
+        argv: the program of the machine and its arguments, expanded; empty when the manifest names no command.
+        env: what the manifest sets, expanded.
+        directory: where it starts, ``""`` for ``/``.
+    """
+
+    name: str
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, str] = attrs.field(factory=dict)
+    directory: str = ""
+    mounts: tuple[VolumeMount, ...] = ()
+
+
+@attrs.frozen
+class PodSpec:
+    """A pod of a lab.
+
+    Attributes:
+        node: where the manifest wants it, or None.
+        hostname: what `hostname` prints in it.
+        restart: ``Always``, ``OnFailure`` or ``Never``: what follows the end of a command.
+        grace_s: seconds between SIGTERM and SIGKILL when it is stopped.
+    """
+
+    namespace: str
+    name: str
+    hostname: str
+    node: str | None = None
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    restart: str = "Always"
+    grace_s: float = 30.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
+    def commands(self) -> tuple[Container, ...]:
+        """The containers that have something to run."""
+        return tuple(container for container in self.containers if container.argv)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"

@@ -1,0 +1,182 @@
+"""From the `spec` of a Pod, or of a workload's template, to a `PodSpec`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from meshnet.lab.expansion import expand
+from meshnet.lab.podspec import Container, PodSpec, Volume, VolumeMount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshnet.lab.fields import Fields
+
+    ConfigMaps = Mapping[tuple[str, str], Mapping[str, bytes]]
+
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+_LONGEST_HOSTNAME = 63
+
+
+class PodReader:
+    """Reads pod specs of one set of files.
+
+    Args:
+        config_maps: data by (namespace, name).
+        note: told what is in a manifest but has no meaning here.
+    """
+
+    def __init__(self, config_maps: ConfigMaps, note: Callable[[str], None]) -> None:
+        self._config_maps = config_maps
+        self._note = note
+
+    def read(self, namespace: str, name: str, spec: Fields) -> PodSpec:
+        """Return the pod; what is wrong is in the problems of `spec`."""
+        if spec.items("initContainers"):
+            self._note(f"Pod {namespace}/{name}: init containers are not run: its interfaces exist from the start")
+        restart = spec.text("restartPolicy", "Always")
+        if restart not in {"Always", "OnFailure", "Never"}:
+            spec.wrong("restartPolicy", "must be Always, OnFailure or Never")
+        volumes = tuple(
+            volume for entry in spec.each("volumes") if (volume := self._volume(namespace, name, entry)) is not None
+        )
+        names = {volume.name for volume in volumes}
+        return PodSpec(
+            namespace=namespace,
+            name=name,
+            hostname=spec.text("hostname", name)[:_LONGEST_HOSTNAME],
+            node=self._node(spec),
+            containers=tuple(self._container(namespace, name, entry, spec, names) for entry in spec.each("containers")),
+            volumes=volumes,
+            restart=restart,
+            grace_s=float(spec.number("terminationGracePeriodSeconds", 30, high=86400)),
+        )
+
+    def _node(self, spec: Fields) -> str | None:
+        selector = spec.inner("nodeSelector")
+        return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
+
+    def _container(self, namespace: str, pod: str, entry: Fields, spec: Fields, volumes: set[str]) -> Container:
+        name = entry.text("name")
+        env: dict[str, str] = {}
+        for source in entry.each("envFrom"):
+            self._env_from(namespace, source, env)
+        for variable in entry.each("env"):
+            value = self._value(namespace, pod, variable, spec)
+            if value is not None:
+                env[variable.text("name")] = expand(value, env)
+        command, arguments = entry.texts("command"), entry.texts("args")
+        if arguments and not command:
+            self._note(f"Pod {namespace}/{pod}: container {name!r} has args for its image's own command: not started")
+        argv = (*command, *arguments) if command else ()
+        return Container(
+            name=name,
+            argv=tuple(expand(word, env) for word in argv),
+            env=env,
+            directory=entry.text("workingDir", ""),
+            mounts=tuple(_mount(mount) for mount in entry.each("volumeMounts") if mount.value.get("name") in volumes),
+        )
+
+    def _env_from(self, namespace: str, source: Fields, env: dict[str, str]) -> None:
+        reference = source.inner("configMapRef")
+        data = self._data(namespace, reference) if reference.value else None
+        prefix = source.text("prefix", "")
+        for key, value in (data or {}).items():
+            env[prefix + key] = value.decode(errors="replace")
+
+    def _value(self, namespace: str, pod: str, variable: Fields, spec: Fields) -> str | None:
+        if not variable.has("valueFrom"):
+            return variable.text("value", "")
+        source = variable.inner("valueFrom")
+        if source.has("fieldRef"):
+            path = source.inner("fieldRef").text("fieldPath")
+            known = {
+                "metadata.name": pod,
+                "metadata.namespace": namespace,
+                "spec.nodeName": self._node(spec) or "",
+                "spec.serviceAccountName": "default",
+            }
+            if path in known:
+                return known[path]
+            source.inner("fieldRef").wrong("fieldPath", f"a lab knows {', '.join(known)}")
+        elif source.has("configMapKeyRef"):
+            reference = source.inner("configMapKeyRef")
+            data = self._data(namespace, reference)
+            key = reference.text("key")
+            if data is not None and key in data:
+                return data[key].decode(errors="replace")
+            if data is not None and not reference.flag("optional"):
+                reference.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
+        else:
+            self._note(
+                f"Pod {namespace}/{pod}: variable {variable.text('name')!r} comes from what a lab has not: unset"
+            )
+        return None
+
+    def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
+        name = entry.text("name")
+        if entry.has("emptyDir"):
+            return Volume(name, None)
+        if not entry.has("configMap"):
+            kinds = ", ".join(key for key in entry.value if key != "name")
+            self._note(
+                f"Pod {namespace}/{pod}: volume {name!r} ({kinds}): a lab mounts configMap and emptyDir: skipped"
+            )
+            return None
+        source = entry.inner("configMap")
+        data = self._data(namespace, source)
+        if data is None:
+            return None
+        mode = source.number("defaultMode", 0o644, high=0o777)
+        if not source.has("items"):
+            return Volume(name, data, mode)
+        return Volume(name, _items(source, data), mode)
+
+    def _data(self, namespace: str, reference: Fields) -> Mapping[str, bytes] | None:
+        name = reference.text("name")
+        data = self._config_maps.get((namespace, name))
+        if data is None and not reference.flag("optional"):
+            reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
+        return data
+
+
+def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
+    files = {}
+    for item in source.each("items"):
+        key, path = item.text("key"), item.text("path")
+        if key not in data:
+            item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
+        elif not path or path.startswith("/") or ".." in path.split("/"):
+            item.wrong("path", "must be a relative path without '..'")
+        else:
+            files[path] = data[key]
+    return files
+
+
+def _mount(entry: Fields) -> VolumeMount:
+    path, sub_path = entry.text("mountPath"), entry.text("subPath", "")
+    if not path.startswith("/") or ".." in path.split("/") or path.strip("/") == "":
+        entry.wrong("mountPath", "must be an absolute path without '..', other than /")
+    if sub_path.startswith("/") or ".." in sub_path.split("/"):
+        entry.wrong("subPath", "must be a relative path without '..'")
+    return VolumeMount(entry.text("name"), path, sub_path, entry.flag("readOnly"))
+
+
+def config_map_data(document: Fields) -> dict[str, bytes]:
+    """Return the files of a ConfigMap, from `data` and `binaryData`."""
+    files = {}
+    texts = document.inner("data")
+    for key in texts.value:
+        files[str(key)] = texts.text(key).encode()
+    binary = document.inner("binaryData")
+    for key in binary.value:
+        try:
+            files[str(key)] = base64.b64decode(binary.text(key), validate=True)
+        except (binascii.Error, ValueError):
+            binary.wrong(key, "must be base64")
+    for key in files:
+        if "/" in key or key in {".", ".."}:
+            document.wrong("data", f"key {key!r} must be a file name")
+    return files
