@@ -6,7 +6,7 @@ import enum
 from typing import NamedTuple
 
 from meshnet.netlink import LinkInfo, Request
-from meshnet.netlink.links import (
+from meshnet.netlink.ifla import (
     IFINFO,
     IFLA_ADDRESS,
     IFLA_IFNAME,
@@ -18,8 +18,8 @@ from meshnet.netlink.links import (
     IFLA_NET_NS_FD,
     IFLA_PROTO_DOWN,
     RTM_NEWLINK,
-    parse_link,
 )
+from meshnet.netlink.links import parse_link
 from meshnet.netlink.wire import (
     NLM_F_CREATE,
     NLM_F_EXCL,

@@ -1,0 +1,210 @@
+"""Conformance: declaration, start and stop, patch and unpatch, and what is left in the kernel after each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.driver import Device, Interface, LinkError, Port, SetsCarrier, Socket
+from meshnet.driver.declaration import declaration_problems
+from meshnet.driver.options import decode_options, option_names
+from meshnet.errors import InvalidObject
+from meshnet.netlink import VethSpec, links
+from meshnet.testing import snapshot
+from meshnet.testing.driver_base import DriverTestBase
+
+if TYPE_CHECKING:
+    from meshnet.testing.bench import Bench
+
+_STRANGER_INDEX = 1 << 18
+
+
+class LifecycleTests(DriverTestBase):
+    """See `meshnet.testing.drivers.DriverTests`."""
+
+    def test_the_declaration_is_valid(self) -> None:
+        assert declaration_problems(self.driver_class) == []
+        assert self.driver_class().name == self.driver_class.name
+
+    def test_options_have_defaults_and_unknown_ones_are_refused(self) -> None:
+        decode_options(self.driver_class, self.options, "spec.links[0].options")
+        unknown = "no-" + "-".join(option_names(self.driver_class))
+        with pytest.raises(InvalidObject, match=re.escape(f"spec.links[0].options.{unknown}")):
+            decode_options(self.driver_class, {**self.options, unknown: 1}, "spec.links[0].options")
+
+    @pytest.mark.kernel
+    def test_start_and_stop_leave_nothing(self, bench: Bench) -> None:
+        """Within the time limit, again and again, and without anything in the kernel or the process."""
+        network, process = bench.network(), snapshot.process()
+
+        for _ in range(3):
+            bench.restart()
+
+        assert (bench.network(), snapshot.process()) == (network, process)
+
+    @pytest.mark.kernel
+    def test_offers_are_json(self, bench: Bench) -> None:
+        """What a driver offers travels in JSON."""
+        (end, *_) = bench.cable().ends
+
+        assert isinstance(bench.call("offer", end.endpoint), dict)
+        assert isinstance(bench.call("node_offer"), dict)
+
+    @pytest.mark.kernel
+    def test_patch_returns_a_splice_that_is_there(self, bench: Bench) -> None:
+        cable = bench.cable()
+
+        for end, splice in zip(cable.ends, cable.patch(), strict=True):
+            if isinstance(splice, Interface):
+                found = end.pod.link(end.endpoint.interface)
+                assert found is not None, f"pod {end.pod.name} has no {end.endpoint.interface}"
+                assert splice == Interface(found.ifindex)
+            elif isinstance(splice, Port | Device):
+                assert splice.ifindex in {link.ifindex for link in bench.node.links()}
+            else:
+                assert isinstance(splice, Socket)
+
+    @pytest.mark.kernel
+    def test_patch_again_changes_nothing(self, bench: Bench) -> None:
+        cable = bench.cable()
+        splices = cable.patch()
+        network = bench.network()
+
+        again = cable.patch()
+
+        assert again == splices
+        assert bench.network() == network
+
+    @pytest.mark.kernel
+    def test_a_restarted_driver_adopts_what_is_there(self, bench: Bench) -> None:
+        """The daemon restarts: the same splices, the same devices, not one more."""
+        cable = bench.cable()
+        splices = cable.patch()
+        network = bench.network()
+
+        bench.restart()
+        again = cable.patch()
+
+        assert again == splices
+        assert bench.network() == network
+
+    @pytest.mark.kernel
+    def test_unpatch_twice_is_success(self, bench: Bench) -> None:
+        """Nothing there is success, also when there never was anything."""
+        cable = bench.cable()
+        cable.unpatch()
+        cable.patch()
+        cable.unpatch()
+        network = bench.network()
+
+        cable.unpatch()
+
+        assert bench.network() == network
+
+    @pytest.mark.kernel
+    @pytest.mark.parametrize("restart", [False, True], ids=["same driver", "restarted driver"])
+    def test_unpatch_removes_all_it_made(self, bench: Bench, restart: bool) -> None:
+        cable = bench.cable()
+        cable.patch()
+        cable.unpatch()  # what a driver makes once, for all links, it may keep
+        network, process = bench.network(), snapshot.process()
+
+        cable.patch()
+        if restart:
+            bench.restart()
+        cable.unpatch()
+
+        assert bench.network() == network
+        assert snapshot.process() == process
+
+    @pytest.mark.kernel
+    def test_unpatch_leaves_foreign_devices_alone(self, bench: Bench) -> None:
+        """Others' devices that look like the driver's own, and those of its other links."""
+        cable, other = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
+        other.patch()
+        before = bench.network()
+        cable.patch()
+        strangers = _make_strangers(bench, bench.network() - before)
+
+        cable.unpatch()
+
+        assert (before | strangers) - bench.network() == frozenset()
+
+    @pytest.mark.kernel
+    def test_a_failed_patch_leaves_nothing(self, bench: Bench) -> None:
+        """A link that cannot be made: a reason, and nothing made, nothing of others touched."""
+        cable = bench.cable()
+        if self._direct:
+            cable.ends[0].pod.make_stranger(cable.ends[0].endpoint.interface)
+        else:
+            cable.peer_gone = True
+        network = bench.network()
+
+        with pytest.raises(LinkError) as error:
+            cable.patch_end(cable.ends[0])
+
+        assert re.fullmatch(r"([A-Z][a-z0-9]*)+", error.value.reason), f"reason {error.value.reason!r} is no CamelCase"
+        assert bench.network() == network
+
+    @pytest.mark.kernel
+    def test_inspect_reports_exactly_what_is_there(self, bench: Bench) -> None:
+        first, second = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
+        before = _devices(bench)
+        assert _reported(bench) == set()
+
+        first.patch()
+        second.patch()
+        assert _reported(bench) == _devices(bench) - before
+
+        bench.restart()
+        assert _reported(bench) == _devices(bench) - before
+
+        first.unpatch()
+        assert _reported(bench) == _devices(bench) - before
+
+    @pytest.mark.kernel
+    def test_carrier_can_be_taken_and_given(self, bench: Bench) -> None:
+        self._only_if(issubclass(self.driver_class, SetsCarrier), "set_carrier")
+        cable = bench.cable()
+        cable.patch()
+        cable.settle()
+        (end, *_) = cable.ends
+
+        bench.call("set_carrier", end.link, False)
+        assert not cable.near.carrier
+
+        bench.call("set_carrier", end.link, True)
+        cable.near.settle()
+        assert cable.near.carrier
+
+
+def _devices(bench: Bench) -> set[tuple[str, int]]:
+    """Every device on the node and in its pods."""
+    return {(space.name, link.ifindex) for space in bench.node.namespaces() for link in space.links()}
+
+
+def _reported(bench: Bench) -> set[tuple[str, int]]:
+    """The devices that the driver says it owns."""
+    found: set[tuple[str, int]] = set()
+    for owned in bench.inspect():
+        assert owned.what, "what is owned must be told in words"
+        if isinstance(owned.splice, Device):
+            found.add((bench.node.name, owned.splice.ifindex))
+        elif isinstance(owned.splice, Interface):
+            assert owned.endpoint is not None, f"{owned.what}: in which pod?"
+            found.add((owned.endpoint.pod, owned.splice.ifindex))
+    return found
+
+
+def _make_strangers(bench: Bench, made: frozenset[str]) -> frozenset[str]:
+    """Make foreign devices on the node and in a pod, named nearly as what the driver has made; return their lines."""
+    before = bench.network()
+    names = {line.split()[3] for line in made if ": link " in line} | {"stranger"}
+    for position, name in enumerate(sorted(names)):
+        alike = name[:-1] + ("x" if name[-1] != "x" else "y")
+        veth = VethSpec(alike, _STRANGER_INDEX + position, "06:00:5e:00:54:01", 0, 1500, alike, "06:00:5e:00:54:02", 0)
+        with_pod = veth._replace(peer_netns_fd=bench.node.pod("bystander").fd)
+        bench.node.netlink.run([links.new_veth(with_pod)])
+    return bench.network() - before

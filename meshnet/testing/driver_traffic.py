@@ -1,0 +1,172 @@
+"""Conformance: what passes from end to end, unchanged, and to nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.driver import Scope
+from meshnet.testing.driver_base import DriverTestBase
+from meshnet.testing.frames import CORPUS, Frame, FrameSocket, judge
+from meshnet.testing.traffic import LOAD_BYTES, captured, dishonest, ping, tcp_load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from meshnet.testing.bench import Bench
+    from meshnet.testing.cable import Cable, Station
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+EXPERIMENTAL = b"\x88\xb5"
+SILENCE_S = 0.2
+"""How long to listen before it counts that nothing came."""
+UNSENDABLE = {"QinQ full"}
+"""Frames of the corpus that the sender's own kernel refuses."""
+
+
+class TrafficTests(DriverTestBase):
+    """See `meshnet.testing.drivers.DriverTests`."""
+
+    @pytest.mark.kernel
+    def test_frames_pass_both_ways(self, bench: Bench) -> None:
+        """Every kind of frame, or those to and from the interfaces' own MACs: as the driver declares."""
+        cable = _patched(bench)
+
+        assert self._eaten(cable.near, cable.far) == {}
+        assert self._eaten(cable.far, cable.near) == {}
+
+    @pytest.mark.kernel
+    def test_the_ends_can_ping_each_other(self, bench: Bench) -> None:
+        cable = _patched(bench)
+
+        for address in cable.far.addresses:
+            assert ping(cable.near.namespace, address), f"no answer from {address}"
+        for address in cable.near.addresses:
+            assert ping(cable.far.namespace, address), f"no answer from {address}"
+
+    @pytest.mark.kernel
+    def test_a_receiver_sees_honest_frames(self, bench: Bench) -> None:
+        """Under TCP load: valid checksums, and no frame longer than the MTU."""
+        self._only_if(self.driver_class.honest, "honest frames")
+        cable = _patched(bench)
+
+        for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near)):
+            for address in receiver.addresses:
+                with captured(receiver.namespace, receiver.interface) as frames:
+                    arrived = tcp_load(sender.namespace, receiver.namespace, address)
+                assert arrived == LOAD_BYTES
+                assert frames, "nothing was captured"
+                assert dishonest(frames, receiver.mtu) == []
+
+    @pytest.mark.kernel
+    def test_the_mtu_is_honoured(self, bench: Bench) -> None:
+        """A frame of full size passes, at first and after the link's MTU was edited up and down."""
+        cable = bench.cable(mtu=1500)
+
+        for mtu in (1500, 9000, 1280):
+            cable.mtu = mtu
+            cable.patch()
+            cable.settle()
+            assert cable.near.mtu == mtu
+            assert _lost(cable.near, cable.far, [_own_frame(cable.near, cable.far, mtu)]) == {}
+            assert _lost(cable.far, cable.near, [_own_frame(cable.far, cable.near, mtu)]) == {}
+
+    @pytest.mark.kernel
+    def test_names_may_be_as_long_as_the_kernel_allows(self, bench: Bench) -> None:
+        cable = bench.cable("r" * 63 + ":interface-15by", "s" * 63 + ":interface-of15")
+
+        cable.patch()
+        cable.settle()
+
+        assert _lost(cable.near, cable.far, [_own_frame(cable.near, cable.far)]) == {}
+        assert _lost(cable.far, cable.near, [_own_frame(cable.far, cable.near)]) == {}
+
+    @pytest.mark.kernel
+    def test_two_links_do_not_mix(self, bench: Bench) -> None:
+        """A frame comes out at the other end of its own link and nowhere else."""
+        first, second = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
+        for cable in (first, second):
+            cable.patch()
+        for cable in (first, second):
+            cable.settle()
+
+        for cable, other in ((first, second), (second, first)):
+            # An external link ends outside, where both meet: there it is the way in that must be told apart.
+            sender, receiver = (cable.far, cable.near) if cable.external else (cable.near, cable.far)
+            bystander = other.near if cable.external else other.far
+            with FrameSocket(bystander.interface, bystander.namespace.fd) as listening:
+                frame = _own_frame(sender, receiver)
+                assert _lost(sender, receiver, [frame]) == {}
+                if self._any_frame and cable.external:
+                    continue
+                assert frame.data not in _heard(listening), f"also heard at {bystander.interface}"
+
+    @pytest.mark.kernel
+    def test_a_pod_can_be_linked_to_itself(self, bench: Bench) -> None:
+        self._only_if(bench.scope is Scope.SAME_NODE, "links within a node")
+        cable = bench.cable("r1:eth1", "r1:eth2")
+        cable.patch()
+        cable.settle()
+
+        assert _lost(cable.near, cable.far, [_own_frame(cable.near, cable.far)]) == {}
+        assert _lost(cable.far, cable.near, [_own_frame(cable.far, cable.near)]) == {}
+
+    @pytest.mark.kernel
+    def test_traffic_flows_on_after_a_restart(self, bench: Bench) -> None:
+        """While the driver is away, and when it has come back and patched anew."""
+        cable = _patched(bench)
+
+        bench.restart()
+        assert _lost(cable.near, cable.far, [_own_frame(cable.near, cable.far)]) == {}
+
+        cable.patch()
+        assert _lost(cable.near, cable.far, [_own_frame(cable.near, cable.far)]) == {}
+
+    def _eaten(self, sender: Station, receiver: Station) -> dict[str, str]:
+        """Send what must pass; return by name what became of each that did not."""
+        if not self._any_frame:
+            return _lost(sender, receiver, _own_frames(sender, receiver))
+        lost = _lost(sender, receiver, CORPUS)
+        return {name: verdict for name, verdict in lost.items() if (name, verdict) not in _REFUSED}
+
+
+_REFUSED = {(name, "unsendable") for name in UNSENDABLE}
+
+
+def _patched(bench: Bench) -> Cable:
+    cable = bench.cable()
+    cable.patch()
+    cable.settle()
+    return cable
+
+
+def _lost(sender: Station, receiver: Station, frames: Iterable[Frame]) -> dict[str, str]:
+    """Send frames; return by name what became of each that did not pass."""
+    with (
+        FrameSocket(sender.interface, sender.namespace.fd) as out,
+        FrameSocket(receiver.interface, receiver.namespace.fd) as into,
+    ):
+        verdicts = judge(out, into, list(frames))
+    return {name: verdict for name, verdict in verdicts.items() if verdict != "passed"}
+
+
+def _own_frames(sender: Station, receiver: Station) -> Iterator[Frame]:
+    source = bytes.fromhex(sender.mac.replace(":", ""))
+    for name, mac in (("unicast", receiver.mac), ("broadcast", BROADCAST)):
+        head = bytes.fromhex(mac.replace(":", "")) + source + EXPERIMENTAL
+        yield Frame(name, head + bytes(46))
+        yield Frame(f"full {name}", head + bytes(range(250)) * 6)
+
+
+def _own_frame(sender: Station, receiver: Station, payload: int = 100) -> Frame:
+    """A frame from one interface's MAC to the other's, with so many bytes after its header."""
+    addresses = receiver.mac.replace(":", "") + sender.mac.replace(":", "")
+    return Frame(f"{payload} bytes", bytes.fromhex(addresses) + EXPERIMENTAL + b"o" * payload)
+
+
+def _heard(listening: FrameSocket) -> list[bytes]:
+    heard = []
+    while (frame := listening.receive(SILENCE_S)) is not None:
+        heard.append(frame)
+    return heard
