@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.cli.checks.finding import Outcome
+from meshnet.cli.checks.machine import is_static, missing_capabilities
+from meshnet.cli.checks.node import check_node
+from meshnet.cli.target import Target
+from meshnet.cli.throwaway import in_throwaway
+from meshnet.errors import MeshnetError
+from meshnet.netlink import Netlink, links
+from tests.cni.daemon import Daemon, answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Machine
+
+
+def test_missing_capabilities_are_named() -> None:
+    assert missing_capabilities("CapInh:\t0\nCapEff:\t000001ffffffffff\n") == []
+    assert missing_capabilities(f"CapEff:\t{1 << 12 | 1 << 13 | 1 << 21:016x}\n") == ["CAP_NET_BROADCAST"]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_a_static_program_is_told_from_a_dynamic_one(tmp_path: Path) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("int main(void) { return 0; }\n")
+    for name, flag in (("dynamic", "-pie"), ("static", "-static")):
+        subprocess.run(["gcc", flag, "-o", tmp_path / name, source], check=True)
+    assert is_static(tmp_path / "static")
+    assert not is_static(tmp_path / "dynamic")
+    assert not is_static(source)
+
+
+def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
+    socket, alive = tmp_path / "meshnetd.sock", tmp_path / "alive"
+    alive.touch()
+    target = Target("node", f"sqlite:{tmp_path}/store.db", (socket,))
+    with Daemon(socket, answer(json.dumps({"node": "n1"}).encode())):
+        assert {finding.outcome for finding in check_node(lambda: target)} == {Outcome.OK}
+        os.utime(alive, (0, 0))
+        assert [one.about for one in check_node(lambda: target) if one.outcome is Outcome.FAIL] == ["alive"]
+    assert [one.about for one in check_node(lambda: target) if one.outcome is Outcome.FAIL] == ["daemon"]
+
+
+@pytest.mark.kernel
+def test_what_is_made_in_a_throwaway_namespace_is_gone() -> None:
+    def names() -> list[str]:
+        with Netlink.open() as netlink:
+            return [links.parse_link(payload).name for payload in netlink.dump(links.dump_links())]
+
+    before = names()
+    assert in_throwaway(names) == ["lo"]
+    assert names() == before
+
+
+@pytest.mark.kernel
+def test_a_throwaway_that_fails_or_hangs_tells_so() -> None:
+    def fails() -> None:
+        raise ValueError("on purpose")
+
+    def hangs() -> None:
+        time.sleep(60)
+
+    with pytest.raises(MeshnetError, match="ValueError: on purpose"):
+        in_throwaway(fails)
+    with pytest.raises(MeshnetError, match="no answer within the time"):
+        in_throwaway(hangs, timeout_s=0.2)
+
+
+@pytest.mark.kernel
+def test_doctor_finds_this_kernel_fit_and_every_driver(machine: Machine) -> None:
+    findings = json.loads(machine.run("doctor", "-o", "json").out)
+    by_about = {finding["about"]: finding["outcome"] for finding in findings}
+    assert by_about["veth"] == by_about["u32 with mirred"] == by_about["NETLINK_LISTEN_ALL_NSID"] == "ok"
+    assert {finding["area"] for finding in findings} == {"machine", "plugin", "kernel", "drivers", "node"}
+    assert all(finding["advice"] for finding in findings if finding["outcome"] != "ok")
+
+
+@pytest.mark.kernel
+def test_drivers_are_listed_as_usable(machine: Machine) -> None:
+    rows = {row["name"]: row for row in json.loads(machine.run("drivers", "-o", "json").out)}
+    assert rows["veth"]["state"] == "usable"
+    assert rows["veth"]["claims"] == ["same node"]
+    assert rows["macvlan"]["attachment"] == "direct"

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.cli.files import read_files, read_topologies
+from meshnet.errors import InvalidObject, MeshnetError, UsageError
+from tests.cli.objects import link, topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "files" / "1.yml"
+    path.parent.mkdir()
+    path.write_text(json.dumps(topology("r1", link(1, "r2"))))
+    return path
+
+
+def test_a_directory_is_its_yaml_and_json_files_in_order(file: Path) -> None:
+    (file.parent / "2.json").write_text(json.dumps(topology("r2")))
+    (file.parent / "notes.txt").write_text("not: [yaml")
+
+    assert [document.name for document in read_files([str(file.parent)])] == ["r1", "r2"]
+
+
+def test_stdin_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(topology("r1")).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+
+    (document,) = read_files(["-"])
+
+    assert document.where() == "<stdin>:1"
+
+
+def test_a_url_is_a_file(file: Path) -> None:
+    def handler(*args: object) -> http.server.SimpleHTTPRequestHandler:
+        return Quiet(*args, directory=str(file.parent))  # type: ignore[arg-type]
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:  # type: ignore[arg-type]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        (document,) = read_files([f"{url}/1.yml"])
+        with pytest.raises(MeshnetError, match="404"):
+            read_files([f"{url}/nothing.yml"])
+        server.shutdown()
+        thread.join(10)
+
+    assert document.name == "r1"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\xff\xfe", "no UTF-8")])
+def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, what: str) -> None:
+    path = tmp_path / "x.yml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"x.yml: .*{what}"):
+        read_files([str(path)])
+
+
+def test_an_empty_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no \.yml"):
+        read_files([str(tmp_path)])
+
+
+def test_other_kinds_are_named_and_left_out(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with file.open("a") as yaml:
+        yaml.write("\n---\nkind: Pod\napiVersion: v1\nmetadata: {name: r1}\n")
+
+    (one,) = read_topologies([str(file)], "lab", quiet=False)
+
+    assert one["metadata"]["namespace"] == "default"
+    assert f"{file}:3: Pod r1 skipped" in capsys.readouterr().err
+
+
+def test_a_topology_without_a_namespace_gets_the_one_given(tmp_path: Path) -> None:
+    document = topology("r1")
+    del document["metadata"]["namespace"]
+    (tmp_path / "1.json").write_text(json.dumps(document))
+
+    (one,) = read_topologies([str(tmp_path)], "lab", quiet=True)
+
+    assert one["metadata"]["namespace"] == "lab"
+
+
+def test_nothing_is_returned_when_one_is_wrong(tmp_path: Path) -> None:
+    for name, peer in (("r1", "r2"), ("r2", "Not A Name")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(topology(name, link(1, peer))))
+    with pytest.raises(InvalidObject, match=r"spec\.links\[0\]\.peer_pod"):
+        read_topologies([str(tmp_path)], "default", quiet=True)
+
+
+def test_files_without_a_topology_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "1.yml").write_text("kind: Pod\napiVersion: v1\nmetadata: {name: r1}\n")
+    with pytest.raises(UsageError, match="no Topology"):
+        read_topologies([str(tmp_path)], "default", quiet=True)

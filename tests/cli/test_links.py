@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshnet.cli.links import STATES, ends, join
+from meshnet.model.resource import Kind, Resource
+from tests.cli.objects import link, told, topology
+
+
+def joined(*documents: dict[str, Any], answers: Any = None) -> list[dict[str, Any]]:
+    return join(ends([Resource(Kind.TOPOLOGY, document) for document in documents]), answers or {})
+
+
+def running(name: str, entry: dict[str, Any], state: str = "Up", node: str = "n1", **more: Any) -> dict[str, Any]:
+    return topology(name, entry, node=node, observedGeneration=1, links=[told(entry, state, **more)])
+
+
+def row(pod: str, interface: str = "eth1", **more: Any) -> dict[str, Any]:
+    return {"namespace": "default", "pod": pod, "interface": interface, "uid": 1, "carrier": True, "mtu": 1500, **more}
+
+
+def test_both_ends_are_one_entry_with_what_the_daemons_say() -> None:
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"))
+    counters = {"rx_packets": 7}
+
+    (found,) = joined(a, b, answers={"n1": [row("r1", counters=counters, spliced_to=9), row("r2", carrier=False)]})
+
+    assert found == {
+        "namespace": "default",
+        "uid": 1,
+        "driver": "veth",
+        "why": "both pods run on node n1",
+        "state": "Up",
+        "endpoints": [
+            {
+                "pod": "r1",
+                "interface": "eth1",
+                "node": "n1",
+                "state": "Up",
+                "carrier": True,
+                "mtu": 1500,
+                "counters": counters,
+            },
+            {"pod": "r2", "interface": "eth1", "node": "n1", "state": "Up", "carrier": False, "mtu": 1500},
+        ],
+    }
+
+
+def test_a_node_not_reached_leaves_out_what_only_it_knows() -> None:
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"), node="n2")
+
+    (found,) = joined(a, b, answers={"n1": [row("r1")]})
+
+    here, there = found["endpoints"]
+    assert "stale" not in here
+    assert there == {"pod": "r2", "interface": "eth1", "node": "n2", "state": "Up", "stale": True}
+
+
+@pytest.mark.parametrize("better", STATES)
+@pytest.mark.parametrize("worse", STATES)
+def test_a_link_is_as_its_worse_end(better: str, worse: str) -> None:
+    if STATES.index(better) > STATES.index(worse):
+        better, worse = worse, better
+    why = {"reason": "SomeReason", "message": "some message"}
+    a = running("r1", link(1, "r2"), better, **why)
+    b = running("r2", link(1, "r1"), worse, **why)
+
+    (found,) = joined(a, b)
+
+    assert found["state"] == worse
+    assert ("reason" in found) == (worse != "Up")
+
+
+def test_an_external_link_has_one_endpoint_and_the_parent() -> None:
+    (found,) = joined(running("r1", link(4, "localhost", "eth2", "ens3")))
+
+    assert found["parent"] == "ens3"
+    assert [(end["pod"], end["interface"]) for end in found["endpoints"]] == [("r1", "eth2")]
+
+
+def test_an_end_that_nobody_declares_is_there_by_name_only() -> None:
+    (found,) = joined(running("r1", link(1, "r2"), "Pending", reason="PeerMissing", message="no Topology r2"))
+
+    assert found["reason"] == "PeerMissing"
+    assert found["endpoints"][1] == {"pod": "r2", "interface": "eth1"}
+
+
+def test_a_pod_that_does_not_run_is_pending() -> None:
+    (found,) = joined(topology("r1", link(1, "r2")), topology("r2", link(1, "r1")))
+
+    assert (found["state"], found["reason"]) == ("Pending", "PodNotRunning")
+    assert all("stale" not in end for end in found["endpoints"])
+
+
+def test_what_a_daemon_wrote_about_another_peer_says_nothing_about_this_one() -> None:
+    recabled = topology("r1", link(1, "r3"), node="n1", observedGeneration=1, links=[told(link(1, "r2"), "Up")])
+
+    (found,) = joined(recabled)
+
+    assert (found["state"], found["reason"]) == ("Pending", "NotObserved")
+
+
+def test_a_uid_of_two_pairs_is_two_links() -> None:
+    found = joined(
+        topology("a", link(1, "b")),
+        topology("b", link(1, "a")),
+        topology("c", link(1, "d")),
+        topology("d", link(1, "c")),
+    )
+
+    assert [[end["pod"] for end in entry["endpoints"]] for entry in found] == [["a", "b"], ["c", "d"]]
+
+
+def test_equal_names_in_two_namespaces_are_two_links() -> None:
+    found = joined(*(topology("r1", link(1, "r2"), namespace=namespace) for namespace in ("x", "y")))
+
+    assert [entry["namespace"] for entry in found] == ["x", "y"]
+
+
+def test_a_pod_linked_to_itself_is_one_entry() -> None:
+    (found,) = joined(topology("r1", link(1, "r1", "eth1", "eth2"), link(1, "r1", "eth2", "eth1")))
+
+    assert [end["interface"] for end in found["endpoints"]] == ["eth1", "eth2"]
+
+
+def test_status_of_an_older_generation_is_not_observed() -> None:
+    document = running("r1", link(1, "r2"))
+    document["metadata"]["generation"] = 2
+
+    (end,) = ends([Resource(Kind.TOPOLOGY, document)])
+
+    assert end.state == "Up"
+    assert not end.observed

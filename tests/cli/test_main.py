@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.cli import exitcodes
+from meshnet.cli.main import COMMANDS, main, parse
+from meshnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Machine
+
+MESHNET = [sys.executable, "-m", "meshnet"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--lab", "x", "get", "links"], ["get", "--lab=x", "links"], ["get", "links", "--lab", "x"]]
+)
+def test_global_options_stand_anywhere(arguments: list[str]) -> None:
+    args = parse(arguments)
+    assert (args.command, args.what, args.lab, args.verbose) == ("get", "links", "x", False)
+
+
+def test_a_lab_may_be_named_like_a_command() -> None:
+    args = parse(["--lab", "get", "apply", "-f", "x.yml"])
+    assert (args.command, args.lab, args.files) == ("apply", "get", ["x.yml"])
+
+
+def test_the_lab_of_the_environment_counts_until_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHNET_LAB", "mine")
+    assert parse(["get", "links"]).lab == "mine"
+    assert parse(["get", "links", "--lab", "other"]).lab == "other"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["get"], ["get", "nonsense"], ["wait", "--for", "later"], ["get", "links", "--lab"]]
+)
+def test_wrong_use_is_one_line_and_code_2(arguments: list[str], machine: Machine) -> None:
+    ran = machine.run(*arguments)
+    assert ran.code == exitcodes.WRONG_USE
+    assert ran.out == ""
+    assert ran.err.startswith("error: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_cluster_is_refused_for_now(machine: Machine) -> None:
+    ran = machine.run("get", "links", "--context", "prod")
+    assert ran.code == exitcodes.WRONG_USE
+    assert "--context prod: this version acts on labs and nodes only" in ran.err
+
+
+def test_nothing_to_act_on_names_both_ways(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MESHNET_STORE")
+    ran = machine.run("get", "links")
+    assert ran.code == exitcodes.WRONG_USE
+    assert "meshnet lab up" in ran.err
+    assert "MESHNET_STORE" in ran.err
+
+
+def test_a_store_that_cannot_be_asked_is_code_3(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHNET_STORE", "sqlite:/nowhere/at/all/store.db")
+    assert machine.run("get", "topologies").code == exitcodes.UNREACHABLE
+
+
+def test_verbose_adds_where_an_error_came_from(machine: Machine) -> None:
+    assert "Traceback" not in machine.run("get", "links", "r9:eth1").err
+    assert "Traceback" in machine.run("-v", "get", "links", "r9:eth1").err
+
+
+def test_help_loads_no_command() -> None:
+    script = (
+        "import sys; from meshnet.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "costly = ('meshnet.', 'asyncio', 'yaml', 'attrs', 'pyroute2')\n"
+        "loaded = [name for name in sys.modules if name.startswith(costly)]\n"
+        "print(*sorted(loaded), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == [
+        "meshnet.cli",
+        *(f"meshnet.cli.{name}" for name in ("exitcodes", "main", "parser")),
+        "meshnet.errors",
+    ]
+    assert all(f"    {command} " in done.stdout for command in COMMANDS)
+
+
+def test_a_broken_pipe_is_no_noise() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*MESHNET, "drivers", "-o", "json"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (exitcodes.BROKEN_PIPE, b"")
+
+
+class Interrupted(io.BytesIO):
+    def read(self, *_size: object) -> bytes:
+        signal.raise_signal(signal.SIGINT)
+        return b""
+
+
+def test_ctrl_c_is_130(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Interrupted()))
+    ran = machine.run("apply", "-f", "-")
+    assert (ran.code, ran.out, ran.err) == (exitcodes.INTERRUPTED, "", "")
+
+
+def test_a_usage_error_inside_a_command_is_raised_by_parse() -> None:
+    with pytest.raises(UsageError, match="there are topologies"):
+        parse(["get", "nonsense"])
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("meshnet ")
