@@ -48,8 +48,7 @@ def ask(socket_path: str | Path, query: str, body: Any = None, *, timeout_s: flo
 
 def _exchange(path: str, request: bytes, deadline: float) -> Reply:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as conn:
-        conn.settimeout(_left_s(deadline))
-        conn.connect(path)
+        _connect(conn, path, deadline)
         conn.settimeout(_left_s(deadline))
         conn.sendall(request)
         data = bytearray()
@@ -60,6 +59,15 @@ def _exchange(path: str, request: bytes, deadline: float) -> Reply:
                 raise FrameError(f"more than {MAX_ANSWER} bytes")
             conn.settimeout(_left_s(deadline))
     return decode_reply(bytes(data))
+
+
+def _connect(conn: socket.socket, path: str, deadline: float) -> None:
+    while True:
+        conn.settimeout(_left_s(deadline))
+        try:
+            return conn.connect(path)
+        except BlockingIOError:  # too many wait to be accepted; a socket with a time limit does not queue
+            time.sleep(min(0.01, _left_s(deadline)))
 
 
 def _left_s(deadline: float) -> float:

@@ -244,8 +244,11 @@ def take_netns(call: Call) -> None:
 
 def dial(call: Call) -> _socket.socket:
     conn = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    word = 8 if sys.maxsize > 1 << 32 else 4
+    left_us = max(int(call.left_s() * 1e6), 1)
+    limit = b"".join(part.to_bytes(word, sys.byteorder) for part in divmod(left_us, 1_000_000))
     try:
-        conn.settimeout(max(call.left_s(), 0.001))
+        conn.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, limit)  # settimeout does not wait for a full backlog
         conn.connect(call.socket)
     except BaseException:
         conn.close()
@@ -271,7 +274,7 @@ def exchange(call: Call, conn: _socket.socket, request: bytes) -> bytes:
         reply += piece
         if len(reply) > MAX_REPLY:
             raise Failure(INTERNAL, f"daemon at {call.socket[:200]}: its answer is longer than 2 MiB")
-    ours = reply[:1] in (b"0", b"1")  # if not, waiting for a whole one is of no use
+    ours = bytes(reply[:1]) in (b"0", b"1")  # if not, waiting for a whole one is of no use
     return bytes(reply) if not ours or len(reply) == 1 or scan(bytes(reply[1:]))[0] else b""
 
 
@@ -321,8 +324,8 @@ def attempt(call: Call, request: bytes) -> tuple[bytes, str]:
     """One try: the answer, or why there is none."""
     try:
         conn = dial(call)
-    except TimeoutError:
-        return b"", "did not accept in 60 s"
+    except BlockingIOError:
+        return b"", "did not accept in time"
     except OSError as error:
         return b"", reason_of(error)
     try:
@@ -338,7 +341,7 @@ def ask_daemon(call: Call, request: bytes) -> int:
         try:
             reply, reason = attempt(call, request)
         except Slow:
-            return give_up(call, "did not answer in 60 s")
+            return give_up(call, "did not answer in time")
         if reply:
             return print_reply(call, reply)
         before = time.monotonic()
