@@ -1,0 +1,37 @@
+"""``meshnet daemon``: the daemon of a node, in the foreground."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from meshnet.cli.parser import Subparsers
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "daemon",
+        description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. Settings come "
+        "from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the environment has "
+        "none.",
+        example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 - only this command needs the daemon
+
+    from meshnet.daemon.logs import configure  # noqa: PLC0415
+    from meshnet.daemon.run import run as run_daemon  # noqa: PLC0415
+    from meshnet.daemon.settings import Settings, read_file  # noqa: PLC0415
+
+    settings = Settings.read({**(read_file(args.config) if args.config else {}), **os.environ})
+    configure("debug" if args.verbose else settings.log_level, settings.log_format)
+    asyncio.run(run_daemon(settings))
+    return 0

@@ -1,0 +1,190 @@
+"""CNI calls: ADD, DEL, CHECK, GC, STATUS and VERSION as the daemon answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cni.error import CniError, Code, error_json
+from meshnet.cni.frame import encode_reply
+from meshnet.cni.request import Request, parse_request
+from meshnet.cni.result import Address, Interface, compose_result
+from meshnet.cni.versions import version_result
+from meshnet.driver.api import Inside
+from meshnet.errors import KernelError, MeshnetError, StoreError
+from meshnet.netlink import Netlink
+from meshnet.netlink.netns import nsid
+from meshnet.reconcile.state import Sandbox, SandboxKey, netns_id
+
+if TYPE_CHECKING:
+    from meshnet.cni.frame import Frame
+    from meshnet.daemon.connection import Call
+    from meshnet.model.topology import Topology
+    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.sandboxes import Sandboxes
+
+log = logging.getLogger(__name__)
+
+SYNC_LIMIT_S = 4.0
+INVALID_TOPOLOGY = 100
+"""From 100 on error codes are a plugin's own."""
+
+
+class CniCalls:
+    """Answers CNI calls. ADDs run one at a time in order; calls for one container never overlap."""
+
+    def __init__(self, sandboxes: Sandboxes, cache: TopologyCache, netlink: Netlink) -> None:
+        self._sandboxes = sandboxes
+        self._cache = cache
+        self._netlink = netlink
+        self._adding = asyncio.Lock()
+        self._containers: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def answer(self, call: Call) -> bytes:
+        """Return the reply to a call, whatever is wrong with it."""
+        version = ""
+        try:
+            request = parse_request(call.frame.env, call.frame.body)
+            version = request.config.version
+            answer = await self._run(request, call)
+        except CniError as error:
+            return _refused(error, version, call.frame)
+        except StoreError as error:
+            return _refused(CniError(Code.TRY_AGAIN_LATER, f"store: {error}"), version, call.frame)
+        except KernelError as error:
+            return _refused(CniError(Code.IO_FAILURE, str(error)), version, call.frame)
+        except MeshnetError as error:
+            return _refused(CniError(Code.INTERNAL, str(error)), version, call.frame)
+        return encode_reply(0, answer)
+
+    async def _run(self, request: Request, call: Call) -> str:
+        """Return what to print. Raises MeshnetError."""
+        if request.command == "VERSION":
+            return version_result(request.config.version)
+        if request.command == "GC":
+            await self._gc(request)
+        if request.command in ("GC", "STATUS"):
+            return ""
+        lock = self._containers[request.container_id]
+        try:
+            async with lock:
+                return await self._attachment(request, call)
+        finally:
+            if not lock.locked():
+                self._containers.pop(request.container_id, None)
+
+    async def _attachment(self, request: Request, call: Call) -> str:
+        if request.command == "ADD":
+            return json.dumps(await self._add(request, call))
+        if request.command == "CHECK":
+            self._check(request)
+            return ""
+        sandbox = self._sandboxes.find(_key(request))
+        if sandbox is not None:
+            await self._sandboxes.remove(sandbox, why="DEL")
+        return ""
+
+    async def _add(self, request: Request, call: Call) -> dict[str, Any]:
+        topology = await self._topology(request)
+        if not call.descriptors:
+            raise CniError(Code.INVALID_NETNS, f"CNI_NETNS: {request.netns!r}: a network namespace that can be opened")
+        netns_fd, *sockets = call.descriptors
+        inside = Netlink.adopt(sockets[0]) if sockets else Netlink.open(netns_fd)
+        # The socket object owns the descriptor from here on.
+        del call.descriptors[1:]
+        async with self._adding:
+            with inside as netlink:
+                sandbox = await self._sandbox(request, topology, Inside(netns_fd, netlink))
+        return _result(request, sandbox)
+
+    async def _sandbox(self, request: Request, topology: Topology | None, inside: Inside) -> Sandbox:
+        key, identity = _key(request), netns_id(inside.netns_fd)
+        known = self._sandboxes.find(key)
+        if known is not None:
+            if known.netns_id == identity:
+                await self._sandboxes.add_again(known, topology, inside)
+                return known
+            await self._sandboxes.remove(known, why="another namespace came under its ID")
+        sandbox = Sandbox(
+            key=key,
+            namespace=request.args.pod_namespace if request.args.pod_name else "",
+            pod=request.args.pod_name,
+            pod_uid=request.args.pod_uid,
+            netns=request.netns,
+            netns_id=identity,
+        )
+        if topology is None or not topology.links:
+            sandbox.nsid = nsid(self._netlink, inside.netns_fd)
+        await self._sandboxes.add(sandbox, topology, inside)
+        return sandbox
+
+    async def _topology(self, request: Request) -> Topology | None:
+        """Return the pod's Topology; None when it certainly has none. Raises CniError, StoreError."""
+        if not request.args.pod_name:
+            return None
+        try:
+            async with asyncio.timeout(SYNC_LIMIT_S):
+                await self._cache.synced.wait()
+        except TimeoutError:
+            raise CniError(Code.TRY_AGAIN_LATER, "the store has not told its Topologies yet") from None
+        entry = await self._cache.read((request.args.pod_namespace, request.args.pod_name))
+        if entry is None:
+            return None
+        if entry.invalid is not None:
+            raise CniError(INVALID_TOPOLOGY, str(entry.invalid))
+        return entry.topology
+
+    def _check(self, request: Request) -> None:
+        sandbox = self._sandboxes.find(_key(request))
+        if sandbox is None:
+            raise CniError(Code.UNKNOWN_CONTAINER, f"CNI_CONTAINERID: {request.container_id!r}: never added here")
+        problems = self._sandboxes.check(sandbox)
+        if problems:
+            raise CniError(Code.INTERNAL, "; ".join(problems))
+
+    async def _gc(self, request: Request) -> None:
+        config = request.config
+        valid = config.valid_attachments or frozenset()
+        failed = []
+        for sandbox in self._sandboxes.of_network(config.name):
+            if (sandbox.key.container_id, sandbox.key.ifname) in valid:
+                continue
+            try:
+                await self._sandboxes.remove(sandbox, why="GC")
+            except MeshnetError as error:
+                failed.append(f"{sandbox.key.container_id}: {error}")
+        if failed:
+            raise CniError(Code.IO_FAILURE, "; ".join(failed))
+
+
+def _key(request: Request) -> SandboxKey:
+    return SandboxKey(request.config.name, request.container_id, request.ifname)
+
+
+def _result(request: Request, sandbox: Sandbox) -> dict[str, Any]:
+    interfaces = []
+    addresses = []
+    for end in sandbox.ends.values():
+        if not end.pod_ifindex:
+            continue
+        applied = end.applied
+        interfaces.append(Interface(end.endpoint.interface, applied.mac, sandbox.netns, applied.mtu))
+        addresses += [Address(end.endpoint.interface, cidr) for cidr in applied.addresses]
+    config = request.config
+    return compose_result(
+        config.version, config.prev_result, interfaces, addresses, result_addresses=config.result_addresses
+    )
+
+
+def _refused(error: CniError, version: str, frame: Frame) -> bytes:
+    log.warning(
+        "CNI %s %s: code %d: %s",
+        frame.env.get("CNI_COMMAND", "?")[:20],
+        frame.env.get("CNI_ARGS", "")[:200],
+        error.code,
+        error,
+    )
+    return encode_reply(1, error_json(error, version) if version else error_json(error))

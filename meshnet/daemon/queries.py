@@ -1,0 +1,135 @@
+"""Queries at the local socket: what commands ask a daemon about its node, answered live."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from meshnet import __version__
+from meshnet.cni.frame import encode_reply
+from meshnet.driver.listing import driver_rows
+from meshnet.netlink import addresses
+from meshnet.reconcile.status import link_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.driver.registry import Registry
+    from meshnet.netlink import Netlink
+    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.inspect import Inspector
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+STATES = ("up", "down", "pending", "failed")
+
+
+class Queries:
+    """Answers ``MESHNET_QUERY=NAME``; everything is read when asked."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        table: Table,
+        inspector: Inspector,
+        netlink: Netlink,
+        registry: Registry,
+        cache: TopologyCache,
+    ) -> None:
+        self._node = node
+        self._table = table
+        self._inspector = inspector
+        self._netlink = netlink
+        self._registry = registry
+        self._cache = cache
+        self._answers: dict[str, Callable[[], Any]] = {
+            "links": self.links,
+            "sandboxes": self.sandboxes,
+            "summary": self.summary,
+            "drivers": self.drivers,
+            "health": self.health,
+        }
+
+    def answer(self, name: str) -> bytes:
+        """Return the reply to a query."""
+        answer = self._answers.get(name)
+        if answer is None:
+            known = ", ".join(self._answers)
+            return encode_reply(1, json.dumps({"error": f"query {name[:40]!r}: one of {known}"}))
+        return encode_reply(0, json.dumps(answer()))
+
+    def links(self) -> dict[str, Any]:
+        """Every end on this node as it is now."""
+        known = self._addresses()
+        return {"node": self._node, "links": [self._end(end, known) for end in self._table.ends()]}
+
+    def sandboxes(self) -> dict[str, Any]:
+        """Every sandbox on this node, those of pods without a Topology too."""
+        return {
+            "node": self._node,
+            "sandboxes": [self._sandbox(sandbox) for sandbox in self._table.sandboxes.values()],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """How many ends there are in each state."""
+        ends = self._table.ends()
+        counts = Counter(self._state(end)[0].lower() for end in ends)
+        return {
+            "node": self._node,
+            "endpoints": len(ends),
+            "sandboxes": len(self._table.sandboxes),
+            **{state: counts[state] for state in STATES},
+        }
+
+    def drivers(self) -> dict[str, Any]:
+        """The drivers as `meshnet drivers` shows them."""
+        return {"node": self._node, "drivers": driver_rows(self._registry)}
+
+    def health(self) -> dict[str, Any]:
+        """Who answers, and whether it has read the store."""
+        return {"node": self._node, "version": __version__, "synced": self._cache.synced.is_set()}
+
+    def _end(self, end: End, known: dict[tuple[int, int], list[str]]) -> dict[str, Any]:
+        state, reason, message = self._state(end)
+        port = end.port
+        return {
+            "namespace": end.endpoint.namespace,
+            "pod": end.endpoint.pod,
+            "interface": end.endpoint.interface,
+            "uid": end.applied.uid,
+            "state": state,
+            "reason": reason,
+            "message": message,
+            "addresses": known.get((end.nsid, end.pod_ifindex), []),
+            "port": port.name if port else None,
+            "port_ifindex": port.ifindex if port else None,
+            "spliced_to": port.redirect._asdict() if port and port.redirect else None,
+            "offload": port.offload if port else None,
+            **(self._inspector.live(end) or {}),
+        }
+
+    def _sandbox(self, sandbox: Sandbox) -> dict[str, Any]:
+        return {
+            "namespace": sandbox.namespace,
+            "pod": sandbox.pod,
+            "container_id": sandbox.key.container_id,
+            "network": sandbox.key.network,
+            "netns": sandbox.netns,
+            "epoch": sandbox.epoch,
+            "current": self._table.current(sandbox.pod_key) is sandbox,
+            "ports": [end.port.name for end in sandbox.ends.values() if end.port],
+        }
+
+    def _addresses(self) -> dict[tuple[int, int], list[str]]:
+        """Addresses of every pod that has an end here, by (nsid, ifindex)."""
+        found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+        for number in {end.nsid for end in self._table.ends() if end.pod_ifindex and end.nsid >= 0}:
+            for payload in self._netlink.dump(addresses.dump_addresses(number)):
+                ifindex, cidr = addresses.parse_address(payload)
+                found[number, ifindex].append(cidr)
+        return found
+
+    def _state(self, end: End) -> tuple[str, str, str]:
+        return link_state(end, self._table.end(end.plan.peer) if end.plan else None)

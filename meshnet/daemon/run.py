@@ -1,0 +1,51 @@
+"""Running a daemon in the foreground, from its settings to its end by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from meshnet.daemon.node import Node
+from meshnet.daemon.notify import notify
+from meshnet.driver.registry import Registry
+from meshnet.stores.open import open_store
+
+if TYPE_CHECKING:
+    from meshnet.daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    node = Node(settings, open_store(settings.store), Registry.load(prefer=settings.prefer))
+    await node.start()
+    notify("READY=1")
+    try:
+        await _until(stop, node)
+    finally:
+        notify("STOPPING=1")
+        await node.stop()
+        log.info("stopped; links go on as they are")
+
+
+async def _until(stop: asyncio.Event, node: Node) -> None:
+    """Return when asked to stop. Raises what ended the daemon otherwise."""
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    failed = asyncio.create_task(node.failed(), name="failed")
+    try:
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failed.result()
+    finally:
+        for task in (stopped, failed):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task

@@ -1,0 +1,106 @@
+"""The local socket: accepts, checks who calls, answers one request a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from meshnet.cni.error import CniError, Code, error_json
+from meshnet.cni.frame import FrameError, encode_reply
+from meshnet.daemon.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from meshnet.daemon.connection import Call
+
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 1024
+BACKLOG = 1024
+
+
+class LocalServer:
+    """Serves `answer` at a unix socket of mode 0600, to root and to the daemon's own user."""
+
+    def __init__(self, path: Path, answer: Callable[[Call], Awaitable[bytes]]) -> None:
+        self._path = path
+        self._answer = answer
+        self._socket: socket.socket | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Listen. Raises OSError."""
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(self._path))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        self._socket = listener
+        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept)
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Take no more calls; let those under way finish for a while."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._path.unlink(missing_ok=True)
+            self._socket.close()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=grace_s)
+        for call in self._calls:
+            call.cancel()
+
+    def _accept(self) -> None:
+        assert self._socket is not None
+        # One a turn of the loop: link events, which carry carrier, come before a burst of calls.
+        try:
+            sock, _ = self._socket.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:
+            log.error("local socket: %s", error)
+            return
+        if len(self._calls) >= MOST_CONNECTIONS:
+            log.warning("local socket: more than %d calls at once, one refused", MOST_CONNECTIONS)
+            sock.close()
+            return
+        sock.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._serve(sock), name="local call")
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        with Connection(sock) as connection:
+            if connection.caller() not in (0, os.geteuid()):
+                log.warning("local socket: uid %d refused", connection.caller())
+                return
+            try:
+                call = await connection.receive()
+            except TimeoutError:
+                log.warning("local socket: a caller did not finish its request")
+                return
+            except FrameError as error:
+                reply = encode_reply(1, error_json(CniError(Code.DECODING_FAILURE, str(error))))
+            except ConnectionError:
+                return
+            else:
+                reply = await self._reply(call)
+            for descriptor in connection.descriptors:
+                os.close(descriptor)
+            # Held past the answer they would keep a dead pod alive.
+            connection.descriptors.clear()
+            await connection.send(reply)
+
+    async def _reply(self, call: Call) -> bytes:
+        try:
+            return await self._answer(call)
+        except Exception as error:
+            log.exception("a local call failed")
+            return encode_reply(1, error_json(CniError(Code.INTERNAL, f"{type(error).__name__}: {error}")))

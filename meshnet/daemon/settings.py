@@ -1,0 +1,145 @@
+"""Every setting of a daemon: an environment variable each, or a line in a file; read once, at the start."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.driver.api import Scope
+from meshnet.errors import InvalidObject, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NODE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@attrs.frozen
+class Settings:
+    """What a daemon is told.
+
+    Attributes:
+        node: NODE_NAME: this node's name; the host's by default.
+        node_ip: HOST_IP: the address that peers reach this node at, ``""`` when unknown.
+        run_dir: MESHNET_RUN_DIR: the socket and the checkpoints; gone after a reboot.
+        state_dir: MESHNET_STATE_DIR: what survives a reboot.
+        socket: MESHNET_SOCKET: where the CNI plugin and commands find the daemon.
+        store: MESHNET_STORE: ``sqlite:PATH``, ``memory:``.
+        prefer: MESHNET_PREFER_SAME_NODE, _BETWEEN_NODES, _EXTERNAL: the driver for links that name none.
+        pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
+        log_level: MESHNET_LOG_LEVEL: debug, info, warning, error.
+        log_format: MESHNET_LOG_FORMAT: text, json.
+    """
+
+    node: str
+    node_ip: str
+    run_dir: Path
+    state_dir: Path
+    socket: Path
+    store: str
+    prefer: Mapping[Scope, str]
+    pass_s: float
+    log_level: str
+    log_format: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Settings:
+        """Return the settings that an environment gives. Raises InvalidObject with all that is wrong."""
+        reader = _Reader(env)
+        run_dir = reader.path("MESHNET_RUN_DIR", "/run/meshnet")
+        state_dir = reader.path("MESHNET_STATE_DIR", "/var/lib/meshnet")
+        settings = cls(
+            node=reader.matching("NODE_NAME", socket.gethostname().lower(), _NODE, "a node's name: a-z, 0-9, '-', '.'"),
+            node_ip=reader.address("HOST_IP"),
+            run_dir=run_dir,
+            state_dir=state_dir,
+            socket=reader.path("MESHNET_SOCKET", str(run_dir / "meshnetd.sock")),
+            store=reader.text("MESHNET_STORE", f"sqlite:{state_dir / 'store.db'}"),
+            prefer=reader.prefer(),
+            pass_s=reader.seconds("MESHNET_PASS_SECONDS", 60.0),
+            log_level=reader.choice("MESHNET_LOG_LEVEL", ("info", "debug", "warning", "error")),
+            log_format=reader.choice("MESHNET_LOG_FORMAT", ("text", "json")),
+        )
+        reader.done()
+        return settings
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them. An empty one counts as absent."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._problems: list[Problem] = []
+
+    def text(self, name: str, default: str) -> str:
+        return self._env.get(name) or default
+
+    def path(self, name: str, default: str) -> Path:
+        path = Path(self.text(name, default))
+        if not path.is_absolute():
+            self._wrong(name, str(path), "an absolute path")
+        return path
+
+    def matching(self, name: str, default: str, pattern: re.Pattern[str], right: str) -> str:
+        value = self.text(name, default)
+        if not pattern.fullmatch(value):
+            self._wrong(name, value, right)
+        return value
+
+    def address(self, name: str) -> str:
+        value = self.text(name, "")
+        try:
+            return str(ipaddress.ip_address(value)) if value else ""
+        except ValueError:
+            self._wrong(name, value, "an IP address")
+            return ""
+
+    def seconds(self, name: str, default: float) -> float:
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0.1 <= number <= 86_400:
+            self._wrong(name, value, "seconds, 0.1 to 86400")
+            return default
+        return number
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, allowed[0]).lower()
+        if value not in allowed:
+            self._wrong(name, value, "one of " + ", ".join(allowed))
+        return value
+
+    def prefer(self) -> dict[Scope, str]:
+        names = {scope: self.text(f"MESHNET_PREFER_{scope.name}", "") for scope in Scope}
+        return {scope: name for scope, name in names.items() if name}
+
+    def done(self) -> None:
+        if self._problems:
+            raise InvalidObject("settings", self._problems)
+
+    def _wrong(self, name: str, value: Any, right: str) -> None:
+        self._problems.append(Problem(name, value, right))
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """Return the settings in a file of ``NAME=VALUE`` lines (``#`` begins a comment). Raises InvalidObject, OSError."""
+    found: dict[str, str] = {}
+    problems = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, equals, value = stripped.partition("=")
+        if not equals or not name.strip():
+            problems.append(Problem(f"line {number}", line, "NAME=VALUE"))
+        found[name.strip()] = value.strip()
+    if problems:
+        raise InvalidObject(f"settings {path}", problems)
+    return found

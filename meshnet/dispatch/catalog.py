@@ -1,0 +1,54 @@
+"""Which driver a link gets: named by the link, or the one that claims its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from meshnet.driver.api import Scope
+from meshnet.errors import LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.driver.api import LinkDriver
+
+KIND_OF_LINK = {
+    Scope.SAME_NODE: "both pods are on this node",
+    Scope.BETWEEN_NODES: "the pods are on two nodes",
+    Scope.EXTERNAL: "the peer is an interface of the node",
+}
+
+
+class Catalog(Protocol):
+    """The drivers that can be used on this node."""
+
+    def find(self, name: str) -> LinkDriver | None:
+        """Return the usable driver of that name or alias."""
+
+    def why_not(self, name: str) -> str:
+        """Tell why a driver of that name cannot be used: not installed, broken, unusable here."""
+
+    def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
+        """Return the usable drivers that claim a kind of link, the one to choose first.
+
+        Raises LinkError("DriverAmbiguous") when two of equal rank claim it and configuration does not decide.
+        """
+
+
+def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriver, str]:
+    """Return the driver for a link and the sentence that tells why it is that one. Raises LinkError."""
+    if wanted is None:
+        return _claimed(catalog, scope)
+    driver = catalog.find(wanted)
+    if driver is None:
+        raise LinkError("DriverMissing", f"driver {wanted!r}: {catalog.why_not(wanted)}")
+    if scope not in driver.scopes:
+        raise LinkError("DriverUnsuitable", f"driver {driver.name!r} cannot make this link: {KIND_OF_LINK[scope]}")
+    return driver, f"the link names {driver.name}"
+
+
+def _claimed(catalog: Catalog, scope: Scope) -> tuple[LinkDriver, str]:
+    claimants = catalog.claimants(scope)
+    if not claimants:
+        raise LinkError("DriverMissing", f"no usable driver claims this kind of link: {KIND_OF_LINK[scope]}")
+    return claimants[0], f"{KIND_OF_LINK[scope]}, and {claimants[0].name} claims such links"

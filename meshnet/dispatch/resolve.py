@@ -1,0 +1,149 @@
+"""What an endpoint should be, from what both ends declare and where they run.
+
+The answer is a `Plan`; one that cannot be carried out says why in a word (`reason`) and a sentence (`message`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.dispatch.catalog import choose
+from meshnet.driver.api import Attachment, LinkDriver, Scope
+from meshnet.driver.options import decode_options, per_end
+from meshnet.errors import InvalidObject, LinkError
+from meshnet.model.effective import addresses, effective, wanted_mtu
+
+if TYPE_CHECKING:
+    from meshnet.dispatch.catalog import Catalog
+    from meshnet.model.effective import EffectiveLink
+    from meshnet.model.topology import Endpoint, Link, Topology
+
+DEFAULT_MTU = 1500
+
+
+@attrs.frozen
+class Place:
+    """Where the deciding daemon stands.
+
+    Attributes:
+        node: its node's name.
+        catalog: the drivers usable there.
+        mtu: of a link that gives none.
+    """
+
+    node: str
+    catalog: Catalog
+    mtu: int = DEFAULT_MTU
+
+
+@attrs.frozen
+class Plan:
+    """What one end of a link should be.
+
+    Attributes:
+        local, peer, parent, uid, down: of the effective link; peer is None for an external link.
+        mtu: bytes, for the pod's interface.
+        addresses: CIDRs for the pod's interface.
+        mac: as the link gives it, or None.
+        driver: the driver to use; None while that cannot be told.
+        why: the sentence that tells why this driver.
+        options: decoded for the driver.
+        offload: core's option of that name.
+        reason, message: why the link cannot be patched; ``""`` when it can.
+        waiting: the reason may go away by itself (the peer comes); else a user must act.
+    """
+
+    local: Endpoint
+    peer: Endpoint | None
+    parent: str | None
+    uid: int
+    mtu: int
+    addresses: tuple[str, ...]
+    mac: str | None
+    down: bool = False
+    driver: LinkDriver | None = None
+    why: str = ""
+    options: Any = None
+    offload: bool = False
+    reason: str = ""
+    message: str = ""
+    waiting: bool = False
+
+    @property
+    def direct(self) -> bool:
+        """The pod's interface is the driver's own."""
+        return self.driver is not None and self.driver.attachment is Attachment.DIRECT
+
+
+WAITING_FOR = frozenset({"PeerMissing", "PeerNotRunning"})
+
+
+def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None, *, peer_here: bool) -> Plan:
+    """Return the plan for the end of `link` in `topology`.
+
+    Attributes:
+        peer: the peer's Topology as the cache has it.
+        peer_here: a sandbox of the peer with that interface is on this node.
+    """
+    plan = _provisional(place, topology, link, peer)
+    try:
+        agreed = effective(topology, link, peer, per_end=_per_end(place, link, peer))
+        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or place.mtu)
+        scope = _scope(place, link, peer, peer_here=peer_here)
+        return _with_driver(place, plan, agreed, scope)
+    except LinkError as error:
+        return _cannot(place, plan, link, error)
+
+
+def _provisional(place: Place, topology: Topology, link: Link, peer: Topology | None) -> Plan:
+    """Return what is known of the pod's interface before its peer is."""
+    return Plan(
+        local=topology.endpoint(link),
+        peer=topology.peer(link),
+        parent=link.peer_intf if link.external else None,
+        uid=link.uid,
+        mtu=wanted_mtu(topology, link, peer) or place.mtu,
+        addresses=addresses(topology, link, peer),
+        mac=link.local_mac,
+        down=link.down,
+    )
+
+
+def _cannot(place: Place, plan: Plan, link: Link, error: LinkError) -> Plan:
+    """Return the plan that says why; a driver that the link names still tells what the pod's interface is."""
+    driver = place.catalog.find(link.driver) if link.driver else None
+    return attrs.evolve(
+        plan, driver=driver, reason=error.reason, message=str(error), waiting=error.reason in WAITING_FOR
+    )
+
+
+def _scope(place: Place, link: Link, peer: Topology | None, *, peer_here: bool) -> Scope:
+    if link.external:
+        return Scope.EXTERNAL
+    if peer_here:
+        return Scope.SAME_NODE
+    node = peer.claim.node if peer else ""
+    if node in ("", place.node):
+        raise LinkError("PeerNotRunning", f"pod {link.peer_pod} is not running yet")
+    return Scope.BETWEEN_NODES
+
+
+def _with_driver(place: Place, plan: Plan, agreed: EffectiveLink, scope: Scope) -> Plan:
+    driver, why = choose(place.catalog, scope, agreed.driver)
+    plan = attrs.evolve(plan, driver=driver, why=why)
+    try:
+        core, options = decode_options(driver, agreed.options, "options")
+    except InvalidObject as error:
+        problems = "; ".join(map(str, error.problems))
+        return attrs.evolve(plan, reason="InvalidOptions", message=f"driver {driver.name}: {problems}")
+    return attrs.evolve(plan, options=options, offload=core.offload)
+
+
+def _per_end(place: Place, link: Link, peer: Topology | None) -> frozenset[str]:
+    """Return the option keys that may differ between the ends, as far as a driver is named."""
+    other = peer.link(link.peer_intf) if peer else None
+    name = link.driver or (other.driver if other else None)
+    driver = place.catalog.find(name) if name else None
+    return per_end(type(driver)) if driver else frozenset()

@@ -1,0 +1,45 @@
+"""Interface indexes for ports: one is never used twice while the node is up.
+
+A number in a filter could otherwise come to mean another pod's port. They start at 2^20, so that they never equal the
+index of the pod's end: equal indexes at both ends of a veth make the kernel delay carrier loss to the next second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIRST = 1 << 20
+BLOCK = 4096
+
+
+class Indices:
+    """Hands out interface indexes; the file keeps how far they were handed out, a block ahead."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._reserved = max(FIRST, int(path.read_text()))
+        except (FileNotFoundError, ValueError):
+            self._reserved = FIRST
+        self._next = self._reserved
+
+    def take(self) -> int:
+        """Return an index that was never returned before."""
+        if self._next >= self._reserved:
+            self._reserve(self._next + BLOCK)
+        index = self._next
+        self._next += 1
+        return index
+
+    def seen(self, index: int) -> None:
+        """Take note of an index found in use."""
+        self._next = max(self._next, index + 1)
+
+    def _reserve(self, mark: int) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(str(mark))
+        fresh.replace(self._path)
+        self._reserved = mark

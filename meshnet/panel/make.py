@@ -1,0 +1,148 @@
+"""Making ports: all of a pod's in three batches, each failing alone."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from meshnet.model import names
+from meshnet.netlink import BatchError, VethSpec, addresses, links, tc
+from meshnet.panel.port import Made, PanelPort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from meshnet.driver.api import Inside
+    from meshnet.errors import KernelError
+    from meshnet.netlink import Netlink, Request
+    from meshnet.netlink.ethtool import Ethtool
+    from meshnet.panel.indices import Indices
+    from meshnet.panel.port import PortWish
+
+INDEX_TRIES = 16
+"""How many taken interface indexes to step over before giving up on a port."""
+
+
+class PortMaker:
+    """Makes ports in the node's namespace with their other ends inside a pod."""
+
+    def __init__(self, netlink: Netlink, ethtool: Ethtool, indices: Indices) -> None:
+        self._netlink = netlink
+        self._ethtool = ethtool
+        self._indices = indices
+
+    def make(self, wishes: Sequence[PortWish], inside: Inside) -> list[Made]:
+        """Make a port for each wish, admin down, its pod end addressed and up.
+
+        What cannot be made is reported with its error and not left half made; an address that the pod refuses is
+        reported on a port that stays.
+        """
+        ports, errors = self._create(wishes, inside.netns_fd)
+        made = [port for port in ports if port is not None]
+        self._prepare(made)
+        refused = self._furnish(wishes, ports, inside.netlink)
+        return [Made(port, errors.get(position) or refused.get(position)) for position, port in enumerate(ports)]
+
+    def _create(
+        self, wishes: Sequence[PortWish], netns_fd: int
+    ) -> tuple[list[PanelPort | None], dict[int, KernelError]]:
+        ports: list[PanelPort | None] = [None] * len(wishes)
+        errors: dict[int, KernelError] = {}
+        wanted = list(range(len(wishes)))
+        for _ in range(INDEX_TRIES):
+            attempt = [self._new_port(wishes[position]) for position in wanted]
+            failures, echoes = self._run(
+                [_veth(port, wishes[p], netns_fd) for p, port in zip(wanted, attempt, strict=True)]
+            )
+            self._read_echoes(attempt, echoes)
+            for slot, position in enumerate(wanted):
+                if slot in failures:
+                    errors[position] = failures[slot]
+                else:
+                    errors.pop(position, None)
+                    ports[position] = attempt[slot]
+            wanted = [wanted[slot] for slot, error in failures.items() if error.errno == errno.EBUSY]
+            if not wanted:
+                break
+        return ports, errors
+
+    def _new_port(self, wish: PortWish) -> PanelPort:
+        return PanelPort(
+            endpoint=wish.endpoint,
+            uid=wish.uid,
+            container_id=wish.container_id,
+            name=names.port_name(wish.container_id, wish.endpoint.interface),
+            ifindex=self._indices.take(),
+        )
+
+    def _run(self, requests: Sequence[Request]) -> tuple[dict[int, KernelError], list[bytes]]:
+        try:
+            return {}, self._netlink.run(requests)
+        except BatchError as error:
+            return dict(error.failures), list(error.echoes)
+
+    def _read_echoes(self, ports: Iterable[PanelPort], echoes: Iterable[bytes]) -> None:
+        by_index = {port.ifindex: port for port in ports}
+        for echo in echoes:
+            info = links.parse_link(echo)
+            port = by_index.get(info.ifindex)
+            if port is not None:
+                port.pod_ifindex = info.link
+                port.nsid = -1 if info.link_nsid is None else info.link_nsid
+
+    def _prepare(self, ports: Sequence[PanelPort]) -> None:
+        """Mark the ports and silence them, before their first up."""
+        requests: list[Request] = []
+        for port in ports:
+            requests += (
+                links.set_link(port.ifindex, alias=alias_of(port), quiet=True),
+                tc.add_clsact(port.ifindex),
+                tc.add_ingress_drop(port.ifindex),
+                tc.add_egress_own_drop(port.ifindex, names.port_mac(port.container_id, port.endpoint.interface)),
+            )
+        if requests:
+            self._netlink.run(requests)
+        for port in ports:
+            self._ethtool.set_tx_checksum(port.name, on=False)
+
+    def _furnish(
+        self, wishes: Sequence[PortWish], ports: Sequence[PanelPort | None], inside: Netlink
+    ) -> dict[int, KernelError]:
+        """Give the pod's ends their addresses and set them up; return what the pod refused."""
+        requests: list[Request] = []
+        owner: list[int] = []
+        for position, (wish, port) in enumerate(zip(wishes, ports, strict=True)):
+            if port is None:
+                continue
+            batch = [addresses.add_address(port.pod_ifindex, cidr) for cidr in wish.addresses]
+            batch.append(links.set_link(port.pod_ifindex, up=True))
+            requests += batch
+            owner += [position] * len(batch)
+            port.pod_up = True
+        if not requests:
+            return {}
+        try:
+            inside.run(requests)
+        except BatchError as error:
+            return {owner[index]: failure for index, failure in reversed(error.failures)}
+        return {}
+
+
+def alias_of(port: PanelPort) -> str:
+    """Return the ownership mark of a port."""
+    return names.Mark.of(port.endpoint, port.uid, port.container_id).alias
+
+
+def _veth(port: PanelPort, wish: PortWish, netns_fd: int) -> Request:
+    return links.new_veth(
+        VethSpec(
+            port_name=port.name,
+            port_ifindex=port.ifindex,
+            port_mac=names.port_mac(port.container_id, wish.endpoint.interface),
+            group=0,
+            mtu=wish.mtu,
+            peer_name=wish.endpoint.interface,
+            peer_mac=wish.mac,
+            peer_netns_fd=netns_fd,
+        )
+    )

@@ -1,0 +1,61 @@
+"""Reading the panel from the kernel: every port, what it is spliced to, and the state of its pod's end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError
+from meshnet.model import names
+from meshnet.model.topology import Endpoint
+from meshnet.netlink import links, tc
+from meshnet.panel.port import PanelPort
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.netlink import LinkInfo, Netlink, Redirect
+    from meshnet.netlink.ethtool import Ethtool
+
+
+def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
+    """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
+    ports = [
+        port for info in map(links.parse_link, netlink.dump(links.dump_links())) if (port := _port(info)) is not None
+    ]
+    for port in ports:
+        port.redirect = read_redirect(netlink, port.ifindex)
+        port.offload = ethtool.tx_checksum(port.name)
+    _read_pod_ends(netlink, ports)
+    return ports
+
+
+def read_redirect(netlink: Netlink, ifindex: int) -> Redirect | None:
+    """Return the splice that frames from the pod meet first, or None."""
+    for payload in netlink.dump(tc.dump_filters(ifindex)):
+        redirect = tc.parse_redirect(payload)
+        if redirect is not None:
+            return redirect
+    return None
+
+
+def _port(info: LinkInfo) -> PanelPort | None:
+    mark = names.parse_mark(info.alias)
+    if mark is None or info.kind != "veth":
+        return None
+    return PanelPort(
+        endpoint=Endpoint(mark.namespace, mark.pod, mark.interface),
+        uid=mark.uid,
+        container_id=mark.container_id,
+        name=info.name,
+        ifindex=info.ifindex,
+        nsid=-1 if info.link_nsid is None else info.link_nsid,
+        pod_ifindex=info.link,
+        up=info.up,
+    )
+
+
+def _read_pod_ends(netlink: Netlink, ports: Sequence[PanelPort]) -> None:
+    answers = netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid) for port in ports])
+    for port, answer in zip(ports, answers, strict=True):
+        # An end that cannot be read is gone or on its way out: its events tell.
+        port.pod_up = not isinstance(answer, KernelError) and links.parse_link(answer).up

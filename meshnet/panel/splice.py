@@ -1,0 +1,103 @@
+"""Splicing: what stands in front of a port's drop, changed without a gap."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Final
+
+from meshnet.driver.api import Device, Port
+from meshnet.errors import KernelError
+from meshnet.netlink import Redirect, bpf, links, tc
+from meshnet.panel.make import alias_of
+
+if TYPE_CHECKING:
+    from meshnet.driver.api import Splice
+    from meshnet.netlink import Netlink, Request
+    from meshnet.netlink.ethtool import Ethtool
+    from meshnet.panel.port import PanelPort
+
+MIRRED: Final = "mirred"
+REDIRECT_PEER: Final = "redirect_peer"
+
+
+class Splicer:
+    """Changes what a port forwards to, its offloads and its admin state; remembers nothing beyond the port itself."""
+
+    def __init__(self, netlink: Netlink, ethtool: Ethtool, *, redirect_peer: bool) -> None:
+        self._netlink = netlink
+        self._ethtool = ethtool
+        self._redirect_peer = redirect_peer
+
+    def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool = False) -> None:
+        """Forward what the pod sends to `splice`; None or a `Socket` leaves the drop alone in place.
+
+        Nothing is asked of the kernel when it is so already.
+        """
+        if port.offload != offload:
+            self._ethtool.set_tx_checksum(port.name, on=offload)
+            port.offload = offload
+        wanted = self._wanted(splice, offload=offload)
+        if wanted == port.redirect:
+            return
+        if wanted is None:
+            self._remove(port)
+        elif wanted.method == MIRRED:
+            self._mirred(port, wanted)
+        else:
+            self._bpf(port, wanted)
+        port.redirect = wanted
+
+    def set_up(self, port: PanelPort, *, up: bool) -> None:
+        """Give the pod's end carrier, or take it away."""
+        if port.up != up:
+            self._netlink.run([links.set_link(port.ifindex, up=up)])
+            port.up = up
+
+    def relabel(self, port: PanelPort, uid: int) -> None:
+        """Mark the port as the end of another link of the same interface."""
+        port.uid = uid
+        self._netlink.run([links.set_link(port.ifindex, alias=alias_of(port))])
+
+    def exists(self, ifindex: int) -> bool:
+        """Tell whether the node has a device of that index. Raises KernelError when that cannot be told."""
+        try:
+            self._netlink.ask(links.get_link(ifindex))
+        except KernelError as error:
+            if error.errno in (errno.ENODEV, errno.EINVAL):
+                return False
+            raise
+        return True
+
+    def _wanted(self, splice: Splice | None, *, offload: bool) -> Redirect | None:
+        """Return the redirect for a splice. Only a port has a peer to redirect to."""
+        if isinstance(splice, Port):
+            return Redirect(REDIRECT_PEER if offload and self._redirect_peer else MIRRED, splice.ifindex)
+        if isinstance(splice, Device):
+            return Redirect(MIRRED, splice.ifindex)
+        return None
+
+    def _remove(self, port: PanelPort) -> None:
+        assert port.redirect is not None
+        self._netlink.run([self._removal(port, port.redirect.method)])
+
+    def _removal(self, port: PanelPort, method: str) -> Request:
+        if method == MIRRED:
+            return tc.remove_redirect(port.ifindex)
+        return tc.remove_redirect_peer(port.ifindex)
+
+    def _mirred(self, port: PanelPort, wanted: Redirect) -> None:
+        requests = [tc.redirect(port.ifindex, wanted.ifindex)]
+        if port.redirect and port.redirect.method == REDIRECT_PEER:
+            requests.append(self._removal(port, REDIRECT_PEER))
+        self._netlink.run(requests)
+
+    def _bpf(self, port: PanelPort, wanted: Redirect) -> None:
+        program = bpf.load_redirect_peer(wanted.ifindex)
+        try:
+            requests = [tc.redirect_peer(port.ifindex, wanted.ifindex, program)]
+            if port.redirect and port.redirect.method == MIRRED:
+                requests.append(self._removal(port, MIRRED))
+            self._netlink.run(requests)
+        finally:
+            os.close(program)

@@ -1,0 +1,74 @@
+"""Adoption: what a starting daemon finds, in the kernel and in its checkpoints, becomes its table again.
+
+Nothing that forwards is touched, except what would forward to something that is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshnet.model import names
+from meshnet.reconcile.state import Joint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from meshnet.panel.port import PanelPort
+    from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class Adopted(NamedTuple):
+    """What was found.
+
+    Attributes:
+        vanished: sandboxes whose namespace went while no daemon was there.
+        orphans: ports of no known sandbox: an ADD that was never answered.
+    """
+
+    vanished: Sequence[Sandbox]
+    orphans: Sequence[PanelPort]
+
+
+def adopt(table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]) -> Adopted:
+    """Fill the table from checkpoints and ports."""
+    by_name = {port.name: port for port in ports}
+    vanished = []
+    # Of two sandboxes of one pod the one with the higher epoch is current.
+    for sandbox in sorted(sandboxes, key=lambda sandbox: sandbox.epoch):
+        for end in sandbox.ends.values():
+            port = by_name.pop(names.port_name(sandbox.key.container_id, end.endpoint.interface), None)
+            _attach(end, port)
+        if sandbox.gone():
+            vanished.append(sandbox)
+        table.add(sandbox)
+    return Adopted(vanished, list(by_name.values()))
+
+
+def rejoin(table: Table, splicer: Splicer) -> None:
+    """Read from the redirects who is patched to whom; a redirect to what is gone, or not ours, is taken out."""
+    for end in table.ends():
+        port = end.port
+        if port is None or port.redirect is None:
+            continue
+        target = table.by_port(port.redirect.ifindex)
+        if target is not None:
+            end.joint = Joint(target.endpoint, target.sandbox.epoch)
+        elif not splicer.exists(port.redirect.ifindex):
+            log.info("%s: its patch leads to what is gone", end.endpoint)
+            splicer.set_up(port, up=False)
+            splicer.splice(port, None, offload=port.offload)
+
+
+def _attach(end: End, port: PanelPort | None) -> None:
+    end.adopted = True
+    end.port = port
+    if port is None:
+        return
+    # A long name is cut in the alias; the checkpoint has it whole.
+    port.endpoint, port.container_id = end.endpoint, end.sandbox.key.container_id
+    end.sandbox.nsid = port.nsid if port.nsid >= 0 else end.sandbox.nsid

@@ -1,0 +1,147 @@
+"""Every Topology, as the store last told: list, then watch, from the start again when the watch loses its place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import InvalidObject, NotFound, StoreError, WatchExpired
+from meshnet.model.codec import decode_topology
+from meshnet.model.resource import Kind
+from meshnet.stores.base import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.model.resource import Resource
+    from meshnet.model.topology import Topology
+    from meshnet.stores.base import Store
+
+log = logging.getLogger(__name__)
+
+PodKey = tuple[str, str]
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+
+
+@attrs.frozen
+class Entry:
+    """A Topology as stored: decoded, or why it cannot be."""
+
+    resource: Resource
+    topology: Topology | None
+    invalid: InvalidObject | None
+
+    @classmethod
+    def of(cls, resource: Resource) -> Entry:
+        try:
+            return cls(resource, decode_topology(resource.document), None)
+        except InvalidObject as error:
+            return cls(resource, None, error)
+
+
+class TopologyCache:
+    """Topologies by (namespace, name); `changed` is called for each that may mean something new."""
+
+    def __init__(self, store: Store, changed: Callable[[PodKey], None]) -> None:
+        self._store = store
+        self._changed = changed
+        self._entries: dict[PodKey, Entry] = {}
+        self.synced = asyncio.Event()
+
+    def entry(self, key: PodKey) -> Entry | None:
+        return self._entries.get(key)
+
+    def entries(self) -> list[Entry]:
+        return list(self._entries.values())
+
+    def topology(self, key: PodKey) -> Topology | None:
+        """Return the Topology if there is one and it is valid."""
+        entry = self._entries.get(key)
+        return entry.topology if entry else None
+
+    async def read(self, key: PodKey) -> Entry | None:
+        """Return what the cache has; on a miss ask the store, once. None means it does not exist.
+
+        Raises StoreUnavailable when that cannot be known.
+        """
+        return self._entries.get(key) or await self.reread(key)
+
+    async def reread(self, key: PodKey) -> Entry | None:
+        """Ask the store and take its answer in. Raises StoreUnavailable."""
+        try:
+            resource = await self._store.get(Kind.TOPOLOGY, *key)
+        except NotFound:
+            return None
+        return self.take(resource)
+
+    def take(self, resource: Resource) -> Entry:
+        """Take in an object as the store just returned it."""
+        before = self._entries.get(resource.key)
+        if before is not None and _same(before.resource, resource):
+            entry = attrs.evolve(before, resource=resource)
+            self._entries[resource.key] = entry
+            return entry
+        entry = Entry.of(resource)
+        self._entries[resource.key] = entry
+        if entry.invalid is not None:
+            log.warning("%s", entry.invalid)
+        self._changed(resource.key)
+        return entry
+
+    async def run(self) -> None:
+        """Follow the store for ever."""
+        delay = FIRST_DELAY_S
+        while True:
+            try:
+                await self._follow()
+            except WatchExpired as error:
+                log.info("listing Topologies again: %s", error)
+                delay = FIRST_DELAY_S
+                continue
+            except StoreError as error:
+                log.warning("store: %s; trying again in %.1f s", error, delay)
+            # Jitter, so that a fleet of daemons does not come back as one.
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+            delay = min(LONGEST_DELAY_S, delay * 2)
+
+    async def _follow(self) -> None:
+        listing = await self._store.list(Kind.TOPOLOGY)
+        for resource in listing.items:
+            self.take(resource)
+        for key in self._entries.keys() - {resource.key for resource in listing.items}:
+            self._drop(key)
+        self.synced.set()
+        async for event in self._store.watch(Kind.TOPOLOGY, listing.revision):
+            if event.resource is None:
+                continue
+            if event.change is Change.DELETED:
+                self._drop(event.resource.key)
+            elif not self._older(event.resource):
+                self.take(event.resource)
+
+    def _drop(self, key: PodKey) -> None:
+        if self._entries.pop(key, None) is not None:
+            self._changed(key)
+
+    def _older(self, resource: Resource) -> bool:
+        """Tell whether the watch is telling what our own write, already taken in, has overtaken."""
+        known = self._entries.get(resource.key)
+        if known is None or known.resource.uid != resource.uid:
+            return False
+        ours, theirs = known.resource.resource_version, resource.resource_version
+        return ours.isdigit() and theirs.isdigit() and int(theirs) < int(ours)
+
+
+def _same(before: Resource, after: Resource) -> bool:
+    """Tell whether only what this daemon does not act on has changed."""
+    return before.uid == after.uid and before.generation == after.generation and _claim(before) == _claim(after)
+
+
+def _claim(resource: Resource) -> tuple[object, ...]:
+    status = resource.status
+    return status.get("node"), status.get("container_id"), status.get("epoch")

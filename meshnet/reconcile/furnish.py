@@ -1,0 +1,197 @@
+"""Furnishing: what of a link's spec is applied to the pod's own end, and only when the spec changes.
+
+The pod's end is the pod's affair: its name, admin state, master and namespace are left alone, and it is found through
+its port. The namespace itself is entered only for addresses and for interfaces that a running pod did not have.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import KernelError, LinkError
+from meshnet.model import names
+from meshnet.netlink import BatchError, addresses, links
+from meshnet.panel.port import PortWish
+from meshnet.reconcile.state import Applied, End
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.driver.api import Inside
+    from meshnet.netlink import Netlink, Request
+    from meshnet.panel.delete import Deleter
+    from meshnet.panel.make import PortMaker
+    from meshnet.panel.port import Made, PanelPort
+    from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.table import Table
+
+
+class Furnisher:
+    """Makes ports for ends and applies what changed of their spec.
+
+    `saved` is called when a sandbox's checkpoint is out of date.
+    """
+
+    def __init__(
+        self,
+        *,
+        netlink: Netlink,
+        maker: PortMaker,
+        splicer: Splicer,
+        deleter: Deleter,
+        table: Table,
+        saved: Callable[[Sandbox], None],
+    ) -> None:
+        self._netlink = netlink
+        self._maker = maker
+        self._splicer = splicer
+        self._deleter = deleter
+        self._table = table
+        self._saved = saved
+
+    def make(self, sandbox: Sandbox, plans: Sequence[Plan], inside: Inside) -> list[End]:
+        """Make the ends of a sandbox, with a port for each that needs one; what fails is in the end's reason."""
+        ends = [End(plan.local, sandbox, _applied(plan), plan=plan) for plan in plans]
+        with_port = [end for end, plan in zip(ends, plans, strict=True) if not plan.direct]
+        for end, made in zip(with_port, self._ports(with_port, inside), strict=True):
+            _take(end, made)
+        for end in ends:
+            sandbox.ends[end.endpoint.interface] = end
+        if sandbox.nsid < 0:
+            sandbox.nsid = next((end.port.nsid for end in with_port if end.port), -1)
+        return ends
+
+    async def apply(self, end: End, plan: Plan) -> None:
+        """Apply to the pod's end what its spec changed. Raises LinkError, KernelError."""
+        await self._attachment(end, plan)
+        before, wanted = end.applied, attrs.evolve(_applied(plan), driver=end.applied.driver)
+        if end.port is None and not plan.direct:
+            return  # a direct interface whose driver went: it stays as it is
+        if wanted == before:
+            return
+        self._change_pod_end(end, before, wanted)
+        if end.port is not None:
+            self._change_port(end.port, before, wanted)
+        end.applied = wanted
+        self._saved(end.sandbox)
+
+    def observe(self, end: End) -> None:
+        """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
+        sandbox = end.sandbox
+        plan = end.plan
+        assert plan is not None
+        try:
+            info = links.parse_link(self._netlink.ask(links.get_link(end.interface, nsid=sandbox.nsid)))
+        except KernelError as error:
+            raise LinkError(
+                "InterfaceMissing", f"{end.endpoint}: its driver's interface cannot be read: {error}"
+            ) from error
+        end.interface_up = info.up
+        name = plan.driver.name if plan.driver else ""
+        if end.applied.driver != name:
+            with sandbox.enter() as inside:
+                requests = [addresses.add_address(end.interface, cidr) for cidr in plan.addresses]
+                run_tolerating(inside.netlink, [*requests, links.set_link(end.interface, up=True)], errno.EEXIST)
+            end.interface_up = True
+            end.applied = attrs.evolve(_applied(plan), driver=name)
+            self._saved(sandbox)
+
+    async def remove(self, end: End) -> None:
+        """Take an end's port away; a driver's own interface went with its unpatching."""
+        self._table.forget(end)
+        if end.sandbox.ends.get(end.endpoint.interface) is end:
+            del end.sandbox.ends[end.endpoint.interface]
+        if end.port is not None:
+            await self._deleter.delete([end.port.ifindex])
+
+    async def _attachment(self, end: End, plan: Plan) -> None:
+        """See to it that the pod's interface is of the right make: a port, or left to the driver."""
+        if plan.direct and end.port is not None:
+            port = end.port
+            self._table.detach(end)
+            end.port = None
+            await self._deleter.delete([port.ifindex])
+        elif not plan.direct and end.port is None and not end.interface:
+            with end.sandbox.enter() as inside:
+                end.applied = _applied(plan)
+                (made,) = self._ports([end], inside)
+            if made.port is not None:
+                _take(end, made)
+                self._table.enter(end)
+                self._saved(end.sandbox)
+            if made.error is not None:
+                raise refusal(made.error, end)
+
+    def _ports(self, ends: Sequence[End], inside: Inside) -> list[Made]:
+        return self._maker.make([_wish(end) for end in ends], inside)
+
+    def _change_port(self, port: PanelPort, before: Applied, wanted: Applied) -> None:
+        if wanted.mtu != before.mtu:
+            self._netlink.run([links.set_link(port.ifindex, mtu=wanted.mtu)])
+        if wanted.uid != before.uid:
+            self._splicer.relabel(port, wanted.uid)
+
+    def _change_pod_end(self, end: End, before: Applied, wanted: Applied) -> None:
+        """Change the pod's end in its namespace; a driver's own interface has its MTU and MAC from the driver."""
+        index = end.pod_ifindex
+        changes = [] if end.port is None else _link_changes(index, before, wanted)
+        gone = [addresses.delete_address(index, cidr) for cidr in before.addresses if cidr not in wanted.addresses]
+        new = [addresses.add_address(index, cidr) for cidr in wanted.addresses if cidr not in before.addresses]
+        if not index or not (changes or gone or new):
+            return
+        with end.sandbox.enter() as inside:
+            if changes:
+                inside.netlink.run(changes)
+            # The pod may have taken an address away itself, or have it already.
+            run_tolerating(inside.netlink, gone, errno.EADDRNOTAVAIL)
+            run_tolerating(inside.netlink, new, errno.EEXIST)
+
+
+def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:
+    changes = []
+    if wanted.mtu != before.mtu:
+        changes.append(links.set_link(index, mtu=wanted.mtu))
+    if wanted.mac != before.mac:
+        changes.append(links.set_link(index, mac=wanted.mac))
+    return changes
+
+
+def run_tolerating(netlink: Netlink, requests: Sequence[Request], harmless: int) -> None:
+    """Run requests, each of which may meet one errno that means it is so already. Raises KernelError."""
+    try:
+        netlink.run(requests)
+    except BatchError as error:
+        for _, failure in error.failures:
+            if failure.errno != harmless:
+                raise failure from None
+
+
+def refusal(error: KernelError, end: End) -> LinkError:
+    """Return why a port could not be made, in the words of a link."""
+    if error.errno == errno.EEXIST:
+        return LinkError("NameTaken", f"{end.endpoint}: the pod has an interface of that name already")
+    return LinkError("KernelRefused", f"{end.endpoint}: {error}")
+
+
+def _take(end: End, made: Made) -> None:
+    end.port = made.port
+    if made.error is not None:
+        error = refusal(made.error, end)
+        end.fail(error.reason, str(error))
+
+
+def _applied(plan: Plan) -> Applied:
+    mac = plan.mac or names.pod_mac(plan.local.namespace, plan.local.pod, plan.local.interface)
+    return Applied(plan.uid, mac, plan.mtu, plan.addresses)
+
+
+def _wish(end: End) -> PortWish:
+    applied = end.applied
+    return PortWish(
+        end.endpoint, applied.uid, end.sandbox.key.container_id, applied.mac, applied.mtu, applied.addresses
+    )

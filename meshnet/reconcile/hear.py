@@ -1,0 +1,125 @@
+"""Hearing: what the kernel's link events mean for the ends on this node."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError
+from meshnet.netlink import links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.model.topology import Endpoint
+    from meshnet.netlink import Netlink
+    from meshnet.netlink.events import LinkEvent, LinkMonitor
+    from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class Ear:
+    """Turns link events into carrier at once, and into work for the rest.
+
+    Args:
+        kick: settle this endpoint.
+        vanished: a sandbox's namespace is gone without a DEL.
+        lost: events were lost; look at everything.
+    """
+
+    def __init__(
+        self,
+        monitor: LinkMonitor,
+        netlink: Netlink,
+        table: Table,
+        carrier: CarrierKeeper,
+        *,
+        kick: Callable[[Endpoint], None],
+        vanished: Callable[[Sandbox], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._monitor = monitor
+        self._netlink = netlink
+        self._table = table
+        self._carrier = carrier
+        self._kick = kick
+        self._vanished = vanished
+        self._lost = lost
+
+    def listen(self) -> None:
+        """Take in everything that was heard by now."""
+        try:
+            events = self._monitor.read()
+        except KernelError as error:
+            log.warning("%s", error)
+            self._lost()
+            return
+        for event in events:
+            self._hear(event)
+
+    def _hear(self, event: LinkEvent) -> None:
+        if event.nsid is None:
+            if event.gone:
+                self._port_gone(event.ifindex)
+        elif event.ifindex == 0:
+            self._namespace_gone(event.nsid)
+        else:
+            self._pod_end(event, self._table.by_pod_end(event.nsid, event.ifindex))
+
+    def _pod_end(self, event: LinkEvent, end: End | None) -> None:
+        if end is None:
+            return
+        if event.gone:
+            self._pod_end_gone(end)
+        elif end.pod_up != event.up:
+            end.pod_up = event.up
+            self._carrier.update(end)
+
+    def _pod_end_gone(self, end: End) -> None:
+        """Find out whether the pod's end was moved; if it was deleted, its port goes, too, and tells."""
+        port = end.port
+        if port is None:
+            self._direct_gone(end)
+            return
+        try:
+            info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
+            if info.link_nsid is None:
+                return
+            self._table.detach(end)
+            port.nsid, port.pod_ifindex = info.link_nsid, info.link
+            moved = self._netlink.ask(links.get_link(port.pod_ifindex, nsid=port.nsid))
+            end.pod_up = links.parse_link(moved).up
+        except KernelError:
+            return
+        self._table.enter(end)
+        self._carrier.update(end)
+
+    def _direct_gone(self, end: End) -> None:
+        self._table.detach(end)
+        end.interface, end.interface_up = 0, False
+        self._lost_interface(end)
+
+    def _port_gone(self, ifindex: int) -> None:
+        end = self._table.by_port(ifindex)
+        if end is None:
+            return
+        self._table.detach(end)
+        end.port = None
+        end.joint, end.splice = None, None
+        self._carrier.update(end)
+        self._lost_interface(end)
+
+    def _lost_interface(self, end: End) -> None:
+        if end.sandbox.gone():
+            self._vanished(end.sandbox)
+        else:
+            log.warning("%s: its interface was deleted by somebody else", end.endpoint)
+            self._kick(end.endpoint)
+
+    def _namespace_gone(self, nsid: int) -> None:
+        for sandbox in list(self._table.sandboxes.values()):
+            if sandbox.nsid == nsid:
+                self._vanished(sandbox)

@@ -1,0 +1,83 @@
+"""Inspecting: comparing what the table says of an end with the kernel."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from meshnet.errors import KernelError
+from meshnet.netlink import links
+from meshnet.panel.read import read_redirect
+
+if TYPE_CHECKING:
+    from meshnet.netlink import LinkInfo, Netlink
+    from meshnet.panel.port import PanelPort
+    from meshnet.reconcile.state import End
+
+
+class Inspector:
+    """Reads ends from the kernel."""
+
+    def __init__(self, netlink: Netlink) -> None:
+        self._netlink = netlink
+
+    def problem(self, end: End) -> str:
+        """Return what is not as the table says, ``""`` when all is. Raises KernelError when it cannot be read."""
+        if end.port is not None:
+            return self._port_problem(end, end.port)
+        if not end.interface:
+            return f"{end.endpoint}: {end.why_not[1] or 'its interface does not exist'}"
+        if self._pod_end(end) is None:
+            return f"{end.endpoint}: the pod's interface is gone"
+        return ""
+
+    def live(self, end: End) -> dict[str, Any] | None:
+        """Return what the pod's interface is right now, with its counters; None when it is not there."""
+        if not end.pod_ifindex:
+            return None
+        try:
+            payload = self._netlink.ask(links.get_link(end.pod_ifindex, nsid=end.nsid))
+        except KernelError:
+            return None
+        info, stats = links.parse_link(payload), links.parse_stats(payload)
+        return {
+            "carrier": info.carrier,
+            "up": info.up,
+            "mtu": info.mtu,
+            "mac": info.mac,
+            "counters": stats._asdict(),
+        }
+
+    def refresh(self, port: PanelPort) -> None:
+        """Read a port anew, so that what somebody else changed is seen. Raises KernelError."""
+        info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
+        port.up = info.up
+        port.redirect = read_redirect(self._netlink, port.ifindex)
+
+    def _port_problem(self, end: End, port: PanelPort) -> str:
+        port_info = self._read(port.ifindex, None)
+        if port_info is None:
+            return f"{end.endpoint}: its port {port.name} is gone"
+        if self._pod_end(end) is None:
+            return f"{end.endpoint}: the pod's interface is gone"
+        redirect = read_redirect(self._netlink, port.ifindex)
+        if redirect != port.redirect:
+            return f"{end.endpoint}: its port {port.name} is spliced to {redirect}, not to {port.redirect}"
+        if port_info.up != port.up:
+            return f"{end.endpoint}: its port {port.name} is {_word(port_info.up)}, not {_word(port.up)}"
+        return ""
+
+    def _pod_end(self, end: End) -> LinkInfo | None:
+        return self._read(end.pod_ifindex, end.nsid)
+
+    def _read(self, ifindex: int, nsid: int | None) -> LinkInfo | None:
+        try:
+            return links.parse_link(self._netlink.ask(links.get_link(ifindex, nsid=nsid)))
+        except KernelError as error:
+            if error.errno in (errno.ENODEV, errno.EINVAL):
+                return None
+            raise
+
+
+def _word(up: bool) -> str:
+    return "up" if up else "down"

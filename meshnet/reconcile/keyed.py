@@ -1,0 +1,106 @@
+"""One worker a key: what is done for one key is serial, for all keys parallel, and repetitions coalesce."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+
+K = TypeVar("K", bound="Hashable")
+
+FIRST_RETRY_S = 0.2
+LONGEST_RETRY_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class KeyedWorkers(Generic[K]):
+    """Runs `work(key)` when a key is kicked; again if it was kicked meanwhile; later if it asks for that.
+
+    `work` returns whether it is content; if not, or when it raises, it is tried again after a delay that doubles.
+    """
+
+    def __init__(self, work: Callable[[K], Awaitable[bool]]) -> None:
+        self._work = work
+        self._running: dict[K, asyncio.Task[None]] = {}
+        self._again: set[K] = set()
+        self._held: dict[K, asyncio.Lock] = {}
+        self._tries: dict[K, int] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def kick(self, key: K) -> None:
+        """See to it that `work(key)` runs after this call."""
+        if self._closed:
+            return
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+            return
+        self._running[key] = asyncio.get_running_loop().create_task(self._run(key), name=f"settle {key}")
+
+    def kick_all(self, keys: Iterable[K]) -> None:
+        for key in keys:
+            self.kick(key)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, key: K) -> AsyncIterator[None]:
+        """Keep the worker of a key out for the length of an ``async with``, after letting it finish."""
+        lock = self._held.setdefault(key, asyncio.Lock())
+        async with lock:
+            yield
+        if not lock.locked() and self._held.get(key) is lock:
+            del self._held[key]
+
+    def forget(self, key: K) -> None:
+        """Drop a key's delays; a run under way goes on."""
+        self._tries.pop(key, None)
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def idle(self) -> None:
+        """Return when no worker is running (one that waits for its next try does not run)."""
+        while self._running:
+            await asyncio.wait(self._running.values())
+
+    async def close(self) -> None:
+        """Cancel every worker and wait for its end."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, key: K) -> None:
+        content = False
+        try:
+            while True:
+                self._again.discard(key)
+                async with self.hold(key):
+                    content = await self._work(key)
+                if key not in self._again:
+                    break
+        except Exception:
+            log.exception("settling %s failed", key)
+        finally:
+            del self._running[key]
+        if content:
+            self._tries.pop(key, None)
+        elif not self._closed:
+            self._later(key)
+
+    def _later(self, key: K) -> None:
+        tries = self._tries.get(key, 0)
+        self._tries[key] = tries + 1
+        delay = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 16))
+        self._timers[key] = asyncio.get_running_loop().call_later(delay, self.kick, key)

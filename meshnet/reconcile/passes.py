@@ -1,0 +1,109 @@
+"""Passes: looking at everything from time to time, so that nothing depends on having heard an event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError, MeshnetError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.inspect import Inspector
+    from meshnet.reconcile.keyed import KeyedWorkers
+    from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.sandboxes import Sandboxes
+    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+ALIVE_S = 5.0
+CHUNK = 64
+"""Ends read between two turns of the event loop."""
+
+
+class Passes:
+    """The daemon's heartbeat, its look for sandboxes that died without a DEL, and its full pass."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        sandboxes: Sandboxes,
+        workers: KeyedWorkers[Endpoint],
+        inspector: Inspector,
+        publisher: Publisher,
+        alive: Path,
+        pass_s: float,
+    ) -> None:
+        self._table = table
+        self._sandboxes = sandboxes
+        self._workers = workers
+        self._inspector = inspector
+        self._publisher = publisher
+        self._alive = alive
+        self._pass_s = pass_s
+        self._removing: dict[Sandbox, asyncio.Task[None]] = {}
+        self._wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            self._alive.touch()
+            self.look_for_vanished()
+            if self._wanted.is_set() or loop.time() - last >= self._pass_s:
+                self._wanted.clear()
+                last = loop.time()
+                await self._full_pass()
+            try:
+                async with asyncio.timeout(ALIVE_S):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    def full_pass_soon(self) -> None:
+        """Look at everything as soon as possible."""
+        self._wanted.set()
+
+    def look_for_vanished(self) -> None:
+        """Clean up after every sandbox whose namespace is gone."""
+        for sandbox in list(self._table.sandboxes.values()):
+            if sandbox.handed is None and sandbox.gone():
+                self.vanished(sandbox)
+
+    def vanished(self, sandbox: Sandbox) -> None:
+        """Clean up after a sandbox whose namespace is gone."""
+        if sandbox in self._removing or sandbox.handed is not None:
+            return
+        task = asyncio.get_running_loop().create_task(self._remove(sandbox), name=f"remove {sandbox.pod_key}")
+        self._removing[sandbox] = task
+        task.add_done_callback(lambda _: self._removing.pop(sandbox, None))
+
+    async def _remove(self, sandbox: Sandbox) -> None:
+        try:
+            if self._table.sandboxes.get(sandbox.key) is sandbox:
+                await self._sandboxes.remove(sandbox, why="its namespace is gone")
+        except MeshnetError as error:
+            log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+
+    async def _full_pass(self) -> None:
+        """Read every port anew and settle every end."""
+        for position, end in enumerate(self._table.ends()):
+            if position % CHUNK == 0:
+                await asyncio.sleep(0)
+            try:
+                if end.port is not None:
+                    self._inspector.refresh(end.port)
+            except KernelError as error:
+                log.warning("%s: %s", end.endpoint, error)
+            self._workers.kick(end.endpoint)
+        try:
+            await self._publisher.clear_absent()
+        except StoreError as error:
+            log.warning("status of pods that run no more not cleared yet: %s", error)

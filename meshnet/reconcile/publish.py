@@ -1,0 +1,192 @@
+"""Publishing status: at once at ADD and DEL; between them rarely, however much happens.
+
+Between ADD and DEL there is one write when all links are up, or 5 s after the first change that is not yet written, and
+never two of those within 5 s. Status is for people and for finding the peer, not for signalling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.errors import Conflict, NotFound, StoreError
+from meshnet.model.resource import Kind
+from meshnet.reconcile.status import DOWN, UP, cleared, compose, link_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshnet.reconcile.cache import Entry, TopologyCache
+    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.table import Table
+    from meshnet.stores.base import Store
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 5.0
+TRIES = 8
+
+
+@attrs.define(eq=False)
+class _Pending:
+    """What is due for one sandbox."""
+
+    first_change: float
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Publisher:
+    """Writes the status of this node's pods, each by its owner alone."""
+
+    def __init__(self, store: Store, cache: TopologyCache, table: Table, *, node: str, node_ip: str) -> None:
+        self._store = store
+        self._cache = cache
+        self._table = table
+        self._node = node
+        self._node_ip = node_ip
+        self._pending: dict[Sandbox, _Pending] = {}
+        self._last: dict[Sandbox, float] = {}
+
+    async def claim(self, sandbox: Sandbox) -> bool:
+        """Take the pod over for a sandbox: epoch + 1, in one write. False when its Topology is gone.
+
+        Raises StoreUnavailable, Conflict.
+        """
+        return await self._write(sandbox, claiming=True)
+
+    async def clear(self, sandbox: Sandbox) -> None:
+        """Clear node and sandbox from the Topology, if they are still this sandbox's. Raises StoreUnavailable."""
+        self._forget(sandbox)
+        entry = self._cache.entry(sandbox.pod_key)
+        for _ in range(TRIES):
+            if entry is None or not self._owned(entry, sandbox):
+                return
+            with contextlib.suppress(Conflict):
+                await self._clear(entry)
+                return
+            entry = await self._cache.reread(sandbox.pod_key)
+
+    async def clear_absent(self) -> None:
+        """Clear every status that says its pod runs here while it does not. Raises StoreError."""
+        for entry in self._cache.entries():
+            if entry.resource.status.get("node") == self._node and self._table.current(entry.resource.key) is None:
+                with contextlib.suppress(Conflict, NotFound):
+                    await self._patch(entry, cleared(entry.resource.status))
+
+    def changed(self, sandbox: Sandbox) -> None:
+        """Note that a sandbox's links are not as they were last written."""
+        loop = asyncio.get_running_loop()
+        pending = self._pending.get(sandbox)
+        if pending is None:
+            pending = self._pending[sandbox] = _Pending(loop.time())
+        if pending.task is not None:
+            return
+        earliest = self._last.get(sandbox, -PAUSE_S) + PAUSE_S
+        due = earliest if self._all_up(sandbox) else max(earliest, pending.first_change + PAUSE_S)
+        if pending.timer is not None:
+            pending.timer.cancel()
+        pending.timer = loop.call_at(due, self._begin, sandbox)
+
+    async def flush(self) -> None:
+        """Write what is due now, without waiting for its time."""
+        for sandbox in list(self._pending):
+            self._begin(sandbox)
+        tasks = [pending.task for pending in self._pending.values() if pending.task]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def close(self) -> None:
+        for sandbox in list(self._pending):
+            self._forget(sandbox)
+
+    def _begin(self, sandbox: Sandbox) -> None:
+        pending = self._pending.get(sandbox)
+        if pending is None or pending.task is not None:
+            return
+        if pending.timer is not None:
+            pending.timer.cancel()
+        pending.task = asyncio.get_running_loop().create_task(self._publish(sandbox), name=f"status {sandbox.pod_key}")
+
+    async def _publish(self, sandbox: Sandbox) -> None:
+        again = False
+        try:
+            await self._write(sandbox, claiming=False)
+        except StoreError as error:
+            log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
+            again = True
+        finally:
+            self._pending.pop(sandbox, None)
+            self._last[sandbox] = asyncio.get_running_loop().time()
+        if again and self._table.current(sandbox.pod_key) is sandbox:
+            self.changed(sandbox)
+
+    async def _write(self, sandbox: Sandbox, *, claiming: bool) -> bool:
+        entry = await self._cache.read(sandbox.pod_key)
+        for _ in range(TRIES):
+            if entry is None or entry.topology is None:
+                return False
+            status = entry.resource.status
+            if claiming:
+                sandbox.epoch = max(sandbox.epoch, _epoch(status) + (0 if self._owned(entry, sandbox) else 1))
+            elif not self._owned(entry, sandbox):
+                return False
+            wanted = compose(
+                sandbox, entry.topology, self._table, node=self._node, node_ip=self._node_ip, before=status
+            )
+            if _covers(status, wanted):
+                return True
+            try:
+                await self._patch(entry, wanted)
+            except NotFound:
+                return False
+            except Conflict:
+                entry = await self._cache.reread(sandbox.pod_key)
+                continue
+            return True
+        raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
+
+    async def _clear(self, entry: Entry) -> None:
+        with contextlib.suppress(NotFound):
+            await self._patch(entry, cleared(entry.resource.status))
+
+    async def _patch(self, entry: Entry, status: Mapping[str, Any]) -> None:
+        resource = entry.resource
+        written = await self._store.patch_status(
+            Kind.TOPOLOGY, resource.namespace, resource.name, status, resource_version=resource.resource_version
+        )
+        self._cache.take(written)
+
+    def _owned(self, entry: Entry, sandbox: Sandbox) -> bool:
+        status = entry.resource.status
+        return status.get("node") == self._node and status.get("container_id") == sandbox.key.container_id
+
+    def _all_up(self, sandbox: Sandbox) -> bool:
+        return all(
+            link_state(end, self._table.end(end.plan.peer) if end.plan else None)[0] in (UP, DOWN)
+            for end in sandbox.ends.values()
+        )
+
+    def _forget(self, sandbox: Sandbox) -> None:
+        self._last.pop(sandbox, None)
+        pending = self._pending.pop(sandbox, None)
+        if pending is None:
+            return
+        if pending.timer is not None:
+            pending.timer.cancel()
+        if pending.task is not None:
+            pending.task.cancel()
+
+
+def _epoch(status: Mapping[str, Any]) -> int:
+    epoch = status.get("epoch")
+    return epoch if isinstance(epoch, int) else 0
+
+
+def _covers(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a status already says all that."""
+    return all(status.get(field) == value for field, value in wanted.items())

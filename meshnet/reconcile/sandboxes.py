@@ -1,0 +1,250 @@
+"""Sandboxes: what happens when a pod comes, goes, or has its Topology edited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.driver.calls import call
+from meshnet.errors import KernelError, LinkError, StoreError
+from meshnet.reconcile.settle import CALL_LIMIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshnet.dispatch.catalog import Catalog
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.driver.api import Inside
+    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.panel.delete import Deleter
+    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.checkpoints import Checkpoints
+    from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.inspect import Inspector
+    from meshnet.reconcile.keyed import KeyedWorkers
+    from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.settle import Settler
+    from meshnet.reconcile.state import End, Sandbox, SandboxKey
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class Sandboxes:
+    """Takes sandboxes in and out, and keeps their ends those that the Topology declares."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        cache: TopologyCache,
+        settler: Settler,
+        furnisher: Furnisher,
+        workers: KeyedWorkers[Endpoint],
+        publisher: Publisher,
+        checkpoints: Checkpoints,
+        deleter: Deleter,
+        catalog: Catalog,
+        inspector: Inspector,
+    ) -> None:
+        self._table = table
+        self._cache = cache
+        self._settler = settler
+        self._furnisher = furnisher
+        self._workers = workers
+        self._publisher = publisher
+        self._checkpoints = checkpoints
+        self._deleter = deleter
+        self._catalog = catalog
+        self._inspector = inspector
+        self._syncing: set[tuple[str, str]] = set()
+
+    def find(self, key: SandboxKey) -> Sandbox | None:
+        return self._table.sandboxes.get(key)
+
+    def of_network(self, network: str) -> list[Sandbox]:
+        return [sandbox for sandbox in self._table.sandboxes.values() if sandbox.key.network == network]
+
+    def check(self, sandbox: Sandbox) -> list[str]:
+        """Return what of a sandbox is not in the kernel as it should be."""
+        return [problem for end in sandbox.ends.values() if (problem := self._inspector.problem(end))]
+
+    async def add(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
+        """Take a new sandbox in: its interfaces, its patches as far as peers are there, its checkpoint, its status.
+
+        Raises KernelError when the namespace cannot be worked in, StoreError when the claim cannot be written; nothing
+        is left of it then.
+        """
+        sandbox.handed = inside
+        try:
+            plans = self._plans(topology)
+            ends = self._furnisher.make(sandbox, plans, inside)
+            self._supersede(self._table.add(sandbox))
+            for end in ends:
+                self._table.enter(end)
+            await self._settle_now(end.endpoint for end in ends)
+            self._checkpoints.save(sandbox)
+            if topology is not None:
+                await self._publisher.claim(sandbox)
+        except BaseException:
+            await asyncio.shield(self._undo(sandbox))
+            raise
+        finally:
+            sandbox.handed = None
+        self._kick_toward(sandbox)
+        log.info(
+            "%s/%s: sandbox %s added, %d ports", sandbox.namespace, sandbox.pod, _short(sandbox), len(sandbox.ends)
+        )
+
+    async def add_again(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
+        """Answer an ADD that was answered before: what is there stays, what is missing is made. Raises as `add`."""
+        sandbox.handed = inside
+        try:
+            missing = [plan for plan in self._plans(topology) if plan.local.interface not in sandbox.ends]
+            for end in self._furnisher.make(sandbox, missing, inside):
+                self._table.enter(end)
+            await self._settle_now(end.endpoint for end in sandbox.ends.values())
+            self._checkpoints.save(sandbox)
+            if topology is not None and self._table.current(sandbox.pod_key) is sandbox:
+                await self._publisher.claim(sandbox)
+        finally:
+            sandbox.handed = None
+        self._kick_toward(sandbox)
+
+    async def remove(self, sandbox: Sandbox, *, why: str) -> None:
+        """Take a sandbox out with all that was made for it. Raises KernelError when something stays.
+
+        A status that cannot be cleared now is cleared by the next full pass.
+        """
+        ends = list(sandbox.ends.values())
+        was_current = self._table.current(sandbox.pod_key) is sandbox
+        self._table.remove(sandbox)
+        for end in ends:
+            self._workers.forget(end.endpoint)
+        self._kick_toward(sandbox)
+        deletion = self._delete_ports(ends)
+        await self._unpatch_all(ends)
+        await deletion
+        self._checkpoints.remove(sandbox.key)
+        if sandbox.pod and was_current:
+            try:
+                await self._publisher.clear(sandbox)
+            except StoreError as error:
+                log.warning("%s/%s: status not cleared yet: %s", sandbox.namespace, sandbox.pod, error)
+        log.info("%s/%s: sandbox %s removed (%s)", sandbox.namespace, sandbox.pod, _short(sandbox), why)
+
+    def topology_changed(self, pod: tuple[str, str]) -> None:
+        """React to a Topology that came, changed or went: its own ends, and those that lead to its pod."""
+        sandbox = self._table.current(pod)
+        if sandbox is not None:
+            self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
+            self._sync_soon(sandbox)
+        self._workers.kick_all(self._table.toward(pod))
+
+    async def sync(self, sandbox: Sandbox) -> None:
+        """Make the interfaces that a running pod's Topology newly declares; remove those it no longer does."""
+        topology = self._cache.topology(sandbox.pod_key)
+        if topology is None or self._table.current(sandbox.pod_key) is not sandbox:
+            return  # a Topology that is deleted only unplugs; the ports stay until DEL
+        declared = {link.local_intf for link in topology.links}
+        for end in [end for name, end in sandbox.ends.items() if name not in declared]:
+            await self._withdraw(end)
+        missing = [plan for plan in self._plans(topology) if plan.local.interface not in sandbox.ends]
+        if missing:
+            with sandbox.enter() as inside:
+                ends = self._furnisher.make(sandbox, missing, inside)
+            for end in ends:
+                self._table.enter(end)
+            self._workers.kick_all([end.endpoint for end in ends])
+        self._checkpoints.save(sandbox)
+        self._publisher.changed(sandbox)
+
+    def _plans(self, topology: Topology | None) -> list[Plan]:
+        if topology is None:
+            return []
+        plans = (self._settler.plan(topology, topology.endpoint(link)) for link in topology.links)
+        return [plan for plan in plans if plan is not None]
+
+    async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
+        """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later."""
+        for endpoint in list(endpoints):
+            async with self._workers.hold(endpoint):
+                content = await self._settler.settle(endpoint)
+            if not content:
+                self._workers.kick(endpoint)
+
+    def _supersede(self, before: Sandbox | None) -> None:
+        """A newer sandbox has the pod: unplug the old one, whose DEL will come."""
+        if before is not None:
+            log.info("%s/%s: sandbox %s is superseded", before.namespace, before.pod, _short(before))
+            for end in before.ends.values():
+                self._settler.unplug(end)
+
+    def _kick_toward(self, sandbox: Sandbox) -> None:
+        if sandbox.pod:
+            self._workers.kick_all(self._table.toward(sandbox.pod_key))
+
+    def _delete_ports(self, ends: Iterable[End]) -> asyncio.Future[None]:
+        ifindexes = [end.port.ifindex for end in ends if end.port is not None]
+        return self._deleter.delete_soon(ifindexes)
+
+    async def _unpatch_all(self, ends: Iterable[End]) -> None:
+        """Let drivers remove what they made beyond these ends; a driver's failure keeps no pod from going."""
+        for end in ends:
+            if end.patched is None:
+                continue
+            driver = self._catalog.find(end.patched_by)
+            patched, end.patched = end.patched, None
+            if driver is None:
+                continue
+            async with self._workers.hold(end.endpoint):
+                if self._taken_over(end):
+                    continue
+                try:
+                    await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+                except LinkError as error:
+                    log.warning("%s: unpatch: %s", end.endpoint, error)
+
+    def _taken_over(self, end: End) -> bool:
+        """A newer sandbox's end uses what the driver made for the endpoint, unless it is the pod's own interface."""
+        return not end.interface and self._table.end(end.endpoint) is not None
+
+    async def _withdraw(self, end: End) -> None:
+        log.info("%s: no longer declared, its interface goes", end.endpoint)
+        async with self._workers.hold(end.endpoint):
+            with contextlib.suppress(LinkError):
+                await self._settler.unpatch(end)
+            await self._furnisher.remove(end)
+        self._kick_toward(end.sandbox)
+
+    def _sync_soon(self, sandbox: Sandbox) -> None:
+        if sandbox.pod_key in self._syncing or not self._differs(sandbox):
+            return
+        self._syncing.add(sandbox.pod_key)
+        task = asyncio.get_running_loop().create_task(self._sync_guarded(sandbox), name=f"sync {sandbox.pod_key}")
+        task.add_done_callback(lambda _: None)
+
+    def _differs(self, sandbox: Sandbox) -> bool:
+        topology = self._cache.topology(sandbox.pod_key)
+        return topology is not None and {link.local_intf for link in topology.links} != sandbox.ends.keys()
+
+    async def _sync_guarded(self, sandbox: Sandbox) -> None:
+        try:
+            await self.sync(sandbox)
+        except (LinkError, KernelError) as error:
+            log.warning("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+            self._publisher.changed(sandbox)
+        finally:
+            self._syncing.discard(sandbox.pod_key)
+
+    async def _undo(self, sandbox: Sandbox) -> None:
+        try:
+            await self.remove(sandbox, why="its ADD failed")
+        except (KernelError, StoreError) as error:
+            log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+
+
+def _short(sandbox: Sandbox) -> str:
+    return sandbox.key.container_id[:13]

@@ -1,0 +1,193 @@
+"""Settling: making one end of a link as it should be."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.dispatch.resolve import resolve
+from meshnet.driver.api import Interface, LinkEnd, Peer, Rebuild, SetsCarrier
+from meshnet.driver.calls import call
+from meshnet.errors import KernelError, LinkError
+from meshnet.model import names
+from meshnet.reconcile.state import Joint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.dispatch.resolve import Place, Plan
+    from meshnet.driver.api import LinkDriver, Splice
+    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.state import End
+    from meshnet.reconcile.table import Table
+
+CALL_LIMIT_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Settler:
+    """Observe, compare, repair for one end at a time. The caller never settles one end twice at once."""
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        table: Table,
+        cache: TopologyCache,
+        splicer: Splicer,
+        carrier: CarrierKeeper,
+        furnisher: Furnisher,
+        changed: Callable[[End], None],
+        kick: Callable[[Endpoint], None],
+    ) -> None:
+        self._place = place
+        self._table = table
+        self._cache = cache
+        self._splicer = splicer
+        self._carrier = carrier
+        self._furnisher = furnisher
+        self._changed = changed
+        self._kick = kick
+
+    def plan(self, topology: Topology | None, endpoint: Endpoint) -> Plan | None:
+        """Return what an endpoint should be, or None when no Topology declares it."""
+        link = topology.link(endpoint.interface) if topology else None
+        if topology is None or link is None:
+            return None
+        peer = topology.peer(link)
+        peer_topology = self._cache.topology((peer.namespace, peer.pod)) if peer else None
+        return resolve(self._place, topology, link, peer_topology, peer_here=self._table.end(peer) is not None)
+
+    async def settle(self, endpoint: Endpoint) -> bool:
+        """Make an end as it should be; tell whether it is, or why waiting cannot help."""
+        end = self._table.end(endpoint)
+        if end is None or not self._cache.synced.is_set():
+            return True
+        end.adopted = False
+        before = (end.joint, end.why_not, end.plan)
+        end.plan = self.plan(self._cache.topology(end.sandbox.pod_key), endpoint)
+        self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
+        end.fail("", "")
+        content = True
+        try:
+            await self._make(end)
+        except LinkError as error:
+            end.fail(error.reason, str(error))
+            content = not error.retry
+        except KernelError as error:
+            end.fail("KernelRefused", str(error))
+            content = False
+        if self._table.end(endpoint) is end:
+            self._carrier.update(end)
+            if before != (end.joint, end.why_not, end.plan):
+                self._tell(end, before[0])
+        return content
+
+    def _tell(self, end: End, before: Joint | None) -> None:
+        self._changed(end)
+        peer = self._carrier.peer(end)
+        if peer is not None:
+            self._changed(peer)
+            if end.joint != before and peer.joint != Joint(end.endpoint, end.sandbox.epoch):
+                self._kick(peer.endpoint)
+
+    async def _make(self, end: End) -> None:
+        plan = end.plan
+        if (plan is None or plan.reason) and not (plan is not None and plan.direct and end.interface):
+            await self.unpatch(end)
+        if plan is None:
+            return
+        await self._furnisher.apply(end, plan)
+        if not plan.reason or plan.direct:
+            await self._patch(end, plan)
+
+    async def _patch(self, end: End, plan: Plan) -> None:
+        driver = plan.driver
+        assert driver is not None
+        peer = self._table.end(plan.peer)
+        if end.patched_by not in ("", driver.name):
+            await self.unpatch(end)
+        wanted = self._link_end(end, plan)
+        try:
+            splice = await call(driver, "patch", wanted, _peer(self._place.node, peer), limit_s=CALL_LIMIT_S)
+        except Rebuild:
+            await self.unpatch(end)
+            splice = await call(driver, "patch", wanted, _peer(self._place.node, peer), limit_s=CALL_LIMIT_S)
+        end.patched, end.patched_by = wanted, driver.name
+        if self._table.end(end.endpoint) is not end:
+            await self.unpatch(end)
+            return
+        await self._connect(end, plan, splice, peer, driver)
+
+    async def _connect(self, end: End, plan: Plan, splice: Splice, peer: End | None, driver: LinkDriver) -> None:
+        if isinstance(splice, Interface):
+            self._table.detach(end)
+            end.interface = splice.ifindex
+            self._table.enter(end)
+            self._furnisher.observe(end)
+            await self._direct_carrier(end, plan, driver)
+        else:
+            assert end.port is not None
+            self._splicer.splice(end.port, splice, offload=plan.offload)
+        end.splice = splice
+        if not plan.reason:
+            end.joint = Joint(plan.peer, peer.sandbox.epoch if peer else 0)
+
+    async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
+        if isinstance(driver, SetsCarrier):
+            await call(driver, "set_carrier", end.patched, not plan.down and not plan.reason, limit_s=CALL_LIMIT_S)
+        elif plan.down:
+            raise LinkError(
+                "CarrierUnsupported", f"driver {driver.name} cannot take an interface's carrier", retry=False
+            )
+
+    def unplug(self, end: End) -> None:
+        """Take an end off the panel at once; the driver is told later, by `unpatch`. Raises KernelError."""
+        end.joint, end.splice = None, None
+        if end.port is not None:
+            self._splicer.set_up(end.port, up=False)
+            self._splicer.splice(end.port, None, offload=end.port.offload)
+
+    async def unpatch(self, end: End) -> None:
+        """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""
+        self.unplug(end)
+        if end.patched is None:
+            return
+        driver = self._place.catalog.find(end.patched_by)
+        patched, end.patched, end.patched_by = end.patched, None, ""
+        if end.interface:
+            self._table.detach(end)
+            end.interface, end.interface_up = 0, False
+        if driver is not None:
+            await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+
+    def _link_end(self, end: End, plan: Plan) -> LinkEnd:
+        return LinkEnd(
+            local=end.endpoint,
+            peer=plan.peer,
+            parent=plan.parent,
+            uid=plan.uid,
+            mtu=plan.mtu,
+            mac=end.applied.mac,
+            options=plan.options,
+            down=plan.down,
+            alias=names.Mark.of(end.endpoint, plan.uid, end.sandbox.key.container_id).alias,
+            port=end.port.facts() if end.port else None,
+            pod=end.sandbox,
+        )
+
+
+def _peer(node: str, peer: End | None) -> Peer | None:
+    """Return what a driver may know of the peer on this node."""
+    if peer is None:
+        return None
+    return Peer(node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
+
+
+def _pod(endpoint: Endpoint | None) -> tuple[str, str] | None:
+    return (endpoint.namespace, endpoint.pod) if endpoint else None

@@ -1,0 +1,201 @@
+"""What a daemon knows of its node: sandboxes and the ends of links in them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import attrs
+
+from meshnet.driver.api import Inside
+from meshnet.errors import KernelError, RestartPod
+from meshnet.netlink import Netlink
+from meshnet.netlink.netns import open_netns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.driver.api import LinkEnd, Splice
+    from meshnet.model.topology import Endpoint
+    from meshnet.panel.port import PanelPort
+
+
+class SandboxKey(NamedTuple):
+    """What CNI calls an attachment: the network's name, the container's ID, the primary interface's name."""
+
+    network: str
+    container_id: str
+    ifname: str
+
+
+@attrs.define(eq=False)
+class Sandbox:
+    """A pod's network namespace, from its ADD to its DEL. It is the pod's inside for drivers, too.
+
+    Attributes:
+        key: as CNI names it.
+        namespace, pod: whose it is; both ``""`` when the runtime told no pod.
+        pod_uid: the pod's own uid, or ``""``.
+        netns: path of the network namespace.
+        netns_id: (device, inode) of it, since a path can come to mean another one.
+        nsid: its number in the node's namespace.
+        epoch: of the claim on its pod.
+        ends: by interface, of every link that the pod has an interface for.
+        handed: the open inside, while its ADD lasts.
+    """
+
+    key: SandboxKey
+    namespace: str
+    pod: str
+    pod_uid: str
+    netns: str
+    netns_id: tuple[int, int]
+    nsid: int = -1
+    epoch: int = 0
+    ends: dict[str, End] = attrs.field(factory=dict, repr=False)
+    handed: Inside | None = None
+
+    @property
+    def pod_key(self) -> tuple[str, str]:
+        return self.namespace, self.pod
+
+    @contextlib.contextmanager
+    def enter(self) -> Iterator[Inside]:
+        """Open the pod's namespace for a moment. Raises RestartPod when that is not possible (any more)."""
+        if self.handed is not None:
+            yield self.handed
+            return
+        try:
+            fd = open_netns(self.netns)
+        except KernelError as error:
+            raise RestartPod(f"the pod's network namespace cannot be entered again: {error}") from error
+        try:
+            with self._open(fd) as inside:
+                yield inside
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _open(self, fd: int) -> Iterator[Inside]:
+        if netns_id(fd) != self.netns_id:
+            raise RestartPod(f"{self.netns} is another network namespace than the pod's by now")
+        try:
+            netlink = Netlink.open(fd)
+        except KernelError as error:
+            if error.errno not in (errno.EPERM, errno.EACCES):
+                raise
+            raise RestartPod("this daemon may not enter network namespaces (CAP_SYS_ADMIN)") from error
+        with netlink:
+            yield Inside(fd, netlink)
+
+    def gone(self) -> bool:
+        """Tell whether the namespace's path is no longer its own."""
+        try:
+            stat = os.stat(self.netns)
+        except OSError:
+            return True
+        return (stat.st_dev, stat.st_ino) != self.netns_id
+
+
+def netns_id(fd: int) -> tuple[int, int]:
+    """Return what identifies the namespace of an open descriptor."""
+    stat = os.fstat(fd)
+    return stat.st_dev, stat.st_ino
+
+
+@attrs.frozen
+class Applied:
+    """What of the spec was last applied to the pod's end. Only a difference from this is ever applied to it.
+
+    Attributes:
+        driver: of a direct interface; ``""`` where there is a port.
+    """
+
+    uid: int
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    driver: str = ""
+
+
+@attrs.frozen
+class Joint:
+    """What an end is patched to: the peer and its epoch; (None, 0) for an interface of the node."""
+
+    peer: Endpoint | None
+    epoch: int
+
+
+@attrs.define(eq=False)
+class End:
+    """One end of a link whose pod runs here.
+
+    Attributes:
+        endpoint: which one.
+        sandbox: where.
+        applied: the spec as the pod's end has it.
+        port: the node side; None while the interface is a driver's own, or could not be made.
+        interface: index in the pod of a driver's own interface; 0 when there is none.
+        interface_up: whether that is administratively up.
+        plan: what it should be, as last resolved.
+        patched, patched_by: what which driver was last asked for; None and ``""`` while there is no patch.
+        splice: what that driver answered.
+        joint: whom the patch reaches.
+        reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
+        path_reason: what the driver says of its path, ``""`` while it is good.
+        adopted: found in the kernel at the daemon's start, and not settled since.
+    """
+
+    endpoint: Endpoint
+    sandbox: Sandbox = attrs.field(repr=False)
+    applied: Applied
+    port: PanelPort | None = None
+    interface: int = 0
+    interface_up: bool = False
+    plan: Plan | None = attrs.field(default=None, repr=False)
+    patched: LinkEnd | None = attrs.field(default=None, repr=False)
+    patched_by: str = ""
+    splice: Splice | None = None
+    joint: Joint | None = None
+    reason: str = ""
+    message: str = ""
+    path_reason: str = ""
+    adopted: bool = False
+
+    @property
+    def pod_ifindex(self) -> int:
+        return self.port.pod_ifindex if self.port else self.interface
+
+    @property
+    def nsid(self) -> int:
+        return self.port.nsid if self.port else self.sandbox.nsid
+
+    @property
+    def pod_up(self) -> bool:
+        """The pod's interface is administratively up."""
+        return self.port.pod_up if self.port else self.interface_up
+
+    @pod_up.setter
+    def pod_up(self, up: bool) -> None:
+        if self.port:
+            self.port.pod_up = up
+        else:
+            self.interface_up = up
+
+    def fail(self, reason: str, message: str) -> None:
+        """Keep why the end is not as it should be."""
+        self.reason, self.message = reason, message
+
+    @property
+    def why_not(self) -> tuple[str, str]:
+        """(reason, message) of what is wrong, the plan's first; empty when nothing is."""
+        if self.plan is None:
+            return "TopologyMissing", "the pod's Topology does not exist (any more) or does not declare this interface"
+        if self.plan.reason:
+            return self.plan.reason, self.plan.message
+        if self.reason:
+            return self.reason, self.message
+        return (self.path_reason, "the driver reports that its path failed") if self.path_reason else ("", "")

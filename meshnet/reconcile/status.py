@@ -1,0 +1,129 @@
+"""Status: what a user reads in a Topology, and by which peers find a pod. Composed here, written by the publisher."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from meshnet.reconcile.carrier import complete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from meshnet.model.topology import Link, Topology
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+UP, DOWN, PENDING, FAILED = "Up", "Down", "Pending", "Failed"
+
+
+def link_state(end: End, peer: End | None) -> tuple[str, str, str]:
+    """Return (state, reason, message) of a link as seen from one end; the reason is empty when it is Up."""
+    reason, message = end.why_not
+    if reason:
+        waiting = end.plan is not None and end.plan.waiting and end.plan.reason == reason
+        return (PENDING if waiting else FAILED), reason, message
+    assert end.plan is not None
+    if not complete(end, peer):
+        return PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet"
+    if end.plan.down:
+        return DOWN, "Unplugged", "the cable is unplugged (down: true)"
+    return UP, "", ""
+
+
+def link_status(end: End, peer: End | None) -> dict[str, Any]:
+    """Return the entry of `status.links` for an end."""
+    state, reason, message = link_state(end, peer)
+    plan = end.plan
+    entry = {
+        "local_intf": end.endpoint.interface,
+        "uid": end.applied.uid,
+        "state": state,
+        "reason": reason,
+        "message": message,
+        "driver": plan.driver.name if plan and plan.driver else "",
+        "why": plan.why if plan else "",
+    }
+    if plan is not None and plan.peer is not None:
+        entry |= {"peer_pod": plan.peer.pod, "peer_intf": plan.peer.interface}
+    elif plan is not None:
+        entry |= {"peer_pod": "localhost", "peer_intf": plan.parent}
+    return entry
+
+
+def undeclared(link: Link, message: str) -> dict[str, Any]:
+    """Return the entry for a link that the running pod has no interface for."""
+    return {
+        "local_intf": link.local_intf,
+        "uid": link.uid,
+        "state": FAILED,
+        "reason": "RestartPod",
+        "message": message,
+        "driver": "",
+        "why": "",
+        "peer_pod": link.peer_pod,
+        "peer_intf": link.peer_intf,
+    }
+
+
+def ready_condition(
+    entries: Sequence[Mapping[str, Any]], generation: int, before: Iterable[Mapping[str, Any]], now: float
+) -> dict[str, Any]:
+    """Return the condition Ready: every link Up, or Down by its own `down`; no links is ready."""
+    waiting = [entry for entry in entries if entry["state"] not in (UP, DOWN)]
+    status = "False" if waiting else "True"
+    reason = str(waiting[0]["reason"]) if waiting else "LinksReady"
+    message = "; ".join(f"{entry['local_intf']}: {entry['message']}" for entry in waiting[:8])
+    since = next(
+        (old.get("lastTransitionTime") for old in before if old.get("type") == "Ready" and old.get("status") == status),
+        None,
+    )
+    return {
+        "type": "Ready",
+        "status": status,
+        "reason": reason,
+        "message": message or f"{len(entries)} links ready",
+        "observedGeneration": generation,
+        "lastTransitionTime": since or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+    }
+
+
+def compose(
+    sandbox: Sandbox, topology: Topology, table: Table, *, node: str, node_ip: str, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the status of a running pod's Topology, whole."""
+    entries = []
+    for link in topology.links:
+        end = sandbox.ends.get(link.local_intf)
+        if end is None:
+            entries.append(
+                undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
+            )
+        else:
+            entries.append(link_status(end, table.end(end.plan.peer) if end.plan else None))
+    conditions = before.get("conditions") or ()
+    return {
+        "src_ip": node_ip,
+        "net_ns": sandbox.netns,
+        "container_id": sandbox.key.container_id,
+        "node": node,
+        "pod_uid": sandbox.pod_uid,
+        "epoch": sandbox.epoch,
+        "observedGeneration": topology.generation,
+        "links": entries,
+        "conditions": [ready_condition(entries, topology.generation, conditions, time.time())],
+    }
+
+
+def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the merge patch for a Topology whose pod runs no more: owner and links go, the epoch stays."""
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "PodNotRunning",
+        "message": "the pod is not running",
+        "observedGeneration": before.get("observedGeneration", 0),
+        "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links"))
+    return {**gone, "conditions": [condition]}

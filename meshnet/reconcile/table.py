@@ -1,0 +1,104 @@
+"""The table of sandboxes and ends on this node, found by whatever one has in hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.state import End, Sandbox, SandboxKey
+
+PodKey = tuple[str, str]
+
+
+class Table:
+    """Sandboxes by key, and the ends of those that are their pod's current one."""
+
+    def __init__(self) -> None:
+        self.sandboxes: dict[SandboxKey, Sandbox] = {}
+        self._current: dict[PodKey, Sandbox] = {}
+        self._ends: dict[Endpoint, End] = {}
+        self._by_port: dict[int, End] = {}
+        self._by_pod_end: dict[tuple[int, int], End] = {}
+        self._toward: defaultdict[PodKey, set[Endpoint]] = defaultdict(set)
+        self._heading: dict[Endpoint, PodKey] = {}
+
+    def add(self, sandbox: Sandbox) -> Sandbox | None:
+        """Make a sandbox its pod's current one; return the one it takes the pod over from."""
+        self.sandboxes[sandbox.key] = sandbox
+        if not sandbox.pod:
+            return None
+        before = self._current.get(sandbox.pod_key)
+        if before is sandbox:
+            return None
+        if before is not None:
+            for end in before.ends.values():
+                self.forget(end)
+        self._current[sandbox.pod_key] = sandbox
+        for end in sandbox.ends.values():
+            self.enter(end)
+        return before
+
+    def remove(self, sandbox: Sandbox) -> None:
+        """Take a sandbox out with its ends; ends of a newer sandbox of the same pod stay."""
+        self.sandboxes.pop(sandbox.key, None)
+        for end in sandbox.ends.values():
+            self.forget(end)
+        if self._current.get(sandbox.pod_key) is sandbox:
+            del self._current[sandbox.pod_key]
+
+    def enter(self, end: End) -> None:
+        """Put an end in, or note its new port or interface."""
+        self._ends[end.endpoint] = end
+        if end.port is not None:
+            self._by_port[end.port.ifindex] = end
+        if end.pod_ifindex:
+            self._by_pod_end[end.nsid, end.pod_ifindex] = end
+
+    def forget(self, end: End) -> None:
+        """Take an end out, if it is still the one in the table."""
+        if self._ends.get(end.endpoint) is end:
+            del self._ends[end.endpoint]
+            self.head(end.endpoint, None)
+        self.detach(end)
+
+    def detach(self, end: End) -> None:
+        """Forget an end's port or interface, which is going away or moving."""
+        if end.port is not None and self._by_port.get(end.port.ifindex) is end:
+            del self._by_port[end.port.ifindex]
+        if self._by_pod_end.get((end.nsid, end.pod_ifindex)) is end:
+            del self._by_pod_end[end.nsid, end.pod_ifindex]
+
+    def current(self, pod: PodKey) -> Sandbox | None:
+        """Return the sandbox that is the pod's now."""
+        return self._current.get(pod)
+
+    def end(self, endpoint: Endpoint | None) -> End | None:
+        return self._ends.get(endpoint) if endpoint is not None else None
+
+    def ends(self) -> list[End]:
+        return list(self._ends.values())
+
+    def by_port(self, ifindex: int) -> End | None:
+        return self._by_port.get(ifindex)
+
+    def by_pod_end(self, nsid: int, ifindex: int) -> End | None:
+        return self._by_pod_end.get((nsid, ifindex))
+
+    def head(self, endpoint: Endpoint, pod: PodKey | None) -> None:
+        """Note which pod an end's link leads to."""
+        before = self._heading.pop(endpoint, None)
+        if before is not None and before != pod:
+            self._toward[before].discard(endpoint)
+            if not self._toward[before]:
+                del self._toward[before]
+        if pod is not None:
+            self._heading[endpoint] = pod
+            self._toward[pod].add(endpoint)
+
+    def toward(self, pod: PodKey) -> Iterable[Endpoint]:
+        """Return the ends on this node whose links lead to a pod."""
+        return tuple(self._toward.get(pod, ()))
