@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Opener = Callable[[], Store]
 
-LIMIT_S = 30.0
+LIMIT_S = 15.0
+"""How long anything in the suite may take."""
 
 
 def topology(name: str = "r1", namespace: str = "default", **fields: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from meshnet.model.resource import API_VERSION, Kind, Resource
 from meshnet.stores.base import Event, Store
 from meshnet.stores.memory import MemoryStore
 from meshnet.testing.stores.handles import next_change
+from meshnet.testing.stores.strategies import ALL_KEYS, EXPECTED, HANDLES, KEYS, LABELS, OBJECTS, PATCHES, PICKS, SPECS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
@@ -36,24 +37,7 @@ if TYPE_CHECKING:
     Call = Callable[[Store], Coroutine[Any, Any, Any]]
 
 FILLED = ("uid", "resourceVersion", "creationTimestamp")
-
-_KEYS = st.sampled_from(
-    [(Kind.TOPOLOGY, "default", "a"), (Kind.TOPOLOGY, "default", "b"), (Kind.TOPOLOGY, "x", "a"), (Kind.NODE, "", "a")]
-)
-_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["", "ü", "\x00", "1"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
-    max_leaves=6,
-)
-_OBJECTS = st.dictionaries(st.sampled_from("abc"), _VALUES, max_size=3)
-_SPECS = st.none() | _OBJECTS
-_LABELS = st.none() | st.dictionaries(st.sampled_from("ab"), st.sampled_from(["", "1"]), max_size=2)
-_METADATA_PATCHES = st.fixed_dictionaries(
-    {}, optional={"labels": _LABELS, "name": st.sampled_from("ab"), "uid": _VALUES}
-)
-_PATCHES = st.fixed_dictionaries({}, optional={"spec": _SPECS, "metadata": _METADATA_PATCHES, "status": _OBJECTS})
-_HANDLES = st.integers(0, 1)
-_EXPECTED = st.sampled_from(["any", "current", "stale", "absent"])
+"""Fields of metadata that two stores fill differently."""
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -72,7 +56,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Two handles on the same new, empty data."""
         raise NotImplementedError
 
-    @rule(key=_KEYS, parts=st.tuples(_SPECS, _LABELS, _OBJECTS), handle=_HANDLES, expected=_EXPECTED)
+    @rule(key=KEYS, parts=st.tuples(SPECS, LABELS, OBJECTS), handle=HANDLES, expected=EXPECTED)
     def apply(self, key: tuple[Kind, str, str], parts: tuple[Any, Any, Any], handle: int, expected: str) -> None:
         spec, labels, odd = parts
         metadata = {"name": key[2], "labels": labels, "annotations": {"odd": "1"}, "odd": odd}
@@ -80,37 +64,46 @@ class StoreMachine(RuleBasedStateMachine):
         document = {"apiVersion": API_VERSION, "kind": key[0].value, "metadata": metadata, "spec": spec, "odd": odd}
         self.write(key, handle, expected, lambda store, at: store.apply(document, resource_version=at))
 
-    @rule(key=_KEYS, patch=_PATCHES, handle=_HANDLES, expected=_EXPECTED)
-    def patch(self, key: tuple[Kind, str, str], patch: dict[str, Any], handle: int, expected: str) -> None:
+    @rule(pick=PICKS, handle=HANDLES)
+    def apply_again(self, pick: int, handle: int) -> None:
+        """Apply what stands there, as someone does who exported it."""
+        key = self.pick(pick)
+        self.compare(handle, lambda store: self.apply_own(store, key))
+
+    @rule(pick=PICKS, patch=PATCHES, handle=HANDLES, expected=EXPECTED)
+    def patch(self, pick: int, patch: dict[str, Any], handle: int, expected: str) -> None:
+        key = self.pick(pick)
         self.write(key, handle, expected, lambda store, at: store.patch(*key, patch, resource_version=at))
 
-    @rule(key=_KEYS, status=_OBJECTS, handle=_HANDLES, expected=_EXPECTED)
-    def patch_status(self, key: tuple[Kind, str, str], status: dict[str, Any], handle: int, expected: str) -> None:
+    @rule(pick=PICKS, status=OBJECTS, handle=HANDLES, expected=EXPECTED)
+    def patch_status(self, pick: int, status: dict[str, Any], handle: int, expected: str) -> None:
+        key = self.pick(pick)
         self.write(key, handle, expected, lambda store, at: store.patch_status(*key, status, resource_version=at))
 
-    @rule(key=_KEYS, handle=_HANDLES)
-    def delete(self, key: tuple[Kind, str, str], handle: int) -> None:
+    @rule(pick=PICKS, handle=HANDLES)
+    def delete(self, pick: int, handle: int) -> None:
+        key = self.pick(pick)
         self.compare(handle, lambda store: store.delete(*key))
 
-    @rule(key=_KEYS, handle=_HANDLES)
+    @rule(key=KEYS, handle=HANDLES)
     def get(self, key: tuple[Kind, str, str], handle: int) -> None:
         self.compare(handle, lambda store: store.get(*key))
 
-    @rule(about=st.sampled_from("ab"), reason=st.sampled_from("xy"), handle=_HANDLES)
+    @rule(about=st.sampled_from("ab"), reason=st.sampled_from("xy"), handle=HANDLES)
     def record(self, about: str, reason: str, handle: int) -> None:
         event = Event(about, "Normal", reason, "message", "source", time=1.0)
         self.compare(handle, lambda store: store.record(event))
 
-    @rule(kind=st.sampled_from(Kind), handle=_HANDLES)
+    @rule(kind=st.sampled_from(Kind), handle=HANDLES)
     @precondition(lambda self: len(self.watches) < 3)
     def watch(self, kind: Kind, handle: int) -> None:
         real, model = (self.run(store.list(kind)).revision for store in (self.handles[handle], self.model))
         self.watches.append((kind, self.handles[handle].watch(kind, real), self.model.watch(kind, model)))
 
-    @rule(handle=_HANDLES)
+    @rule(handle=HANDLES, resume=st.booleans())
     @precondition(lambda self: self.watches)
-    def catch_up(self, handle: int) -> None:
-        """See everything that the model has seen, then go on with a new watch from there."""
+    def catch_up(self, handle: int, resume: bool) -> None:
+        """See everything that the model has seen, then go on with the same watch, or a new one from there."""
         kind, real, model = self.watches.pop(0)
         sentinel = self.sentinel(kind)
         while True:
@@ -119,9 +112,11 @@ class StoreMachine(RuleBasedStateMachine):
             places = [actual.revision, expected.revision]
             if expected.resource is not None and expected.resource.name == sentinel:
                 break
-        self.run(real.aclose())
-        self.run(model.aclose())
-        self.watches.append((kind, self.handles[handle].watch(kind, places[0]), self.model.watch(kind, places[1])))
+        if resume:
+            self.run(real.aclose())
+            self.run(model.aclose())
+            real, model = self.handles[handle].watch(kind, places[0]), self.model.watch(kind, places[1])
+        self.watches.append((kind, real, model))
 
     @invariant()
     def lists_are_equal(self) -> None:
@@ -159,6 +154,15 @@ class StoreMachine(RuleBasedStateMachine):
             assert len(set(self.versions.values())) == len(self.versions)
         assert self.known(real) == self.known(model)
         return model
+
+    def pick(self, number: int) -> tuple[Kind, str, str]:
+        """An object that is there; for a negative number any, which may be missing."""
+        live = [(kind, *item.key) for kind in Kind for item in self.run(self.model.list(kind)).items]
+        return live[number % len(live)] if live and number >= 0 else ALL_KEYS[number]
+
+    @staticmethod
+    async def apply_own(store: Store, key: tuple[Kind, str, str]) -> Resource:
+        return await store.apply((await store.get(*key)).document)
 
     def answer(self, store: Store, call: Call) -> object:
         try:
