@@ -40,6 +40,8 @@ SO_ATTACH_FILTER = 26
 BUFFER = 16 << 20
 LARGEST_DATAGRAM = 1 << 16
 READS_AT_ONCE = 256
+# More than the buffer holds.
+DISCARDED_AT_ONCE = 1 << 16
 
 # Classic BPF: (code, jump if true, jump if false, constant).
 _INSTRUCTION = struct.Struct("=HBBI")
@@ -120,7 +122,8 @@ class LinkMonitor:
     def read(self) -> list[LinkEvent]:
         """Return what happened since the last time, in order; `[]` for nothing. Never waits.
 
-        Raises Overrun when events were lost; those read before it in this call are lost too.
+        Raises Overrun when events were lost. Then all that is waiting is thrown away, too: it tells how things were
+        before the lost ones, and would be taken for news after reading how they are.
         """
         events: list[LinkEvent] = []
         for _ in range(READS_AT_ONCE):
@@ -130,10 +133,21 @@ class LinkMonitor:
                 break
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
+                    self._discard()
                     raise Overrun from error
                 raise KernelError(error.errno or errno.EIO, "hear what happens to links") from error
             events += _events(data, _nsid(ancillary))
         return events
+
+    def _discard(self) -> None:
+        for _ in range(DISCARDED_AT_ONCE):
+            try:
+                self._socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise KernelError(error.errno or errno.EIO, "hear what happens to links") from error
 
 
 def _nsid(ancillary: list[tuple[int, int, bytes]]) -> int | None:

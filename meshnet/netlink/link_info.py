@@ -114,7 +114,6 @@ def parse_link(payload: bytes) -> LinkInfo:
     )
 
 
-def parse_stats(payload: bytes) -> LinkStats | None:
-    """Return the counters in an answer to a request with `stats=True`; None when it carries none."""
-    stats = attributes(payload, IFINFO.size).get(IFLA_STATS64)
-    return None if stats is None else LinkStats(*_STATS.unpack_from(stats))
+def parse_stats(payload: bytes) -> LinkStats:
+    """Return the counters in an answer to `get_link` or `dump_links`."""
+    return LinkStats(*_STATS.unpack_from(attributes(payload, IFINFO.size)[IFLA_STATS64]))

@@ -162,8 +162,8 @@ def _verdict(sender: FrameSocket, receiver: FrameSocket, data: bytes, timeout: f
 
 
 def _packet_socket(interface: str) -> socket.socket:
-    protocol = socket.htons(ETH_P_ALL)
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    # Protocol 0 hears nothing, so nothing of another interface comes in before the bind.
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     try:
         sock.bind((interface, ETH_P_ALL))
         sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
