@@ -123,7 +123,10 @@ def mac_bytes(mac: str) -> bytes:
 
     Raises ValueError for anything else.
     """
-    raw = bytes.fromhex(mac.replace(":", ""))
+    try:
+        raw = bytes.fromhex(mac.replace(":", ""))
+    except ValueError:
+        raw = b""
     if len(raw) != 6:
         raise ValueError(f"MAC {mac!r}: not six bytes in hexadecimal with colons")
     return raw
