@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from meshnet.errors import Problem
     from meshnet.model.documents import Document
-    from meshnet.model.topology import Topology
 
 _GROUP = API_VERSION.partition("/")[0]
 _KINDS = (*(kind.value for kind in Kind), "GWireKObj")
@@ -54,7 +53,8 @@ def check(
         per_end: option keys that the two ends of a link may have differently.
         canonical: gives a driver's name for any of its aliases; without it, names are compared as written.
     """
-    findings = [*_doubles(documents, namespace)]
+    documents = [_placed(document, namespace) for document in documents]
+    findings = [*_doubles(documents)]
     declared: dict[tuple[str, str], Declared] = {}
     broken: set[tuple[str, str]] = set()
     for document in documents:
@@ -63,12 +63,10 @@ def check(
             continue
         findings += _unknown_fields(document)
         try:
-            topology = _decode(document, namespace)
+            topology = decode_topology(document.document)
         except InvalidObject as error:
-            broken.add((document.namespace or namespace, document.name))
-            findings += [
-                _error(document, problem.path, f"{problem.value!r}: {problem.right}") for problem in error.problems
-            ]
+            broken.add((document.namespace, document.name))
+            findings += [_error(document, problem.path, _sentence(problem)) for problem in error.problems]
         else:
             declared.setdefault(topology.key, Declared(document, topology))
     findings += cross_findings(declared, broken, per_end, canonical)
@@ -76,9 +74,12 @@ def check(
     return sorted(findings, key=lambda finding: (order[finding.source], finding.line))
 
 
-def _decode(document: Document, namespace: str) -> Topology:
-    topology = decode_topology(document.document)
-    return topology if document.namespace else attrs.evolve(topology, namespace=namespace)
+def _placed(document: Document, namespace: str) -> Document:
+    """The document in the namespace where it would be applied."""
+    metadata = document.document.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("namespace") not in (None, ""):
+        return document
+    return attrs.evolve(document, document={**document.document, "metadata": {**metadata, "namespace": namespace}})
 
 
 def _is_topology(document: Document) -> bool:
@@ -95,17 +96,14 @@ def _head_findings(document: Document) -> Iterator[Finding]:
         yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
 
 
-def _doubles(documents: Sequence[Document], namespace: str) -> Iterator[Finding]:
+def _doubles(documents: Sequence[Document]) -> Iterator[Finding]:
     """The second of two objects that would be one on a cluster: it would replace the first."""
     first: dict[tuple[str, str, str, str], Document] = {}
     for document in documents:
-        key = document.api_version, document.kind, document.namespace or namespace, document.name
+        key = document.api_version, document.kind, document.namespace, document.name
         if document.name and first.setdefault(key, document) is not document:
-            yield _error(
-                document,
-                "metadata.name",
-                f"{document.name!r}: is declared already, at {first[key].where('metadata.name')}",
-            )
+            where = first[key].where("metadata.name")
+            yield _error(document, "metadata.name", f"{document.name!r}: is declared already, at {where}")
 
 
 def _unknown_fields(document: Document) -> Iterator[Finding]:

@@ -105,9 +105,16 @@ def _why_no_link(
         message = f"{peer!r}: is not in these files; the link waits until there is such a Topology"
         yield here.finding(Severity.WARNING, f"{path}.peer_pod", message)
     elif both is None:
-        yield here.finding(Severity.ERROR, path, f"{error} ({there.document.where('spec.links')})")
+        yield here.finding(Severity.ERROR, path, f"{error} ({_entry_place(here.topology.links[index], there)})")
     elif both.second:
         yield here.finding(Severity.ERROR, path, f"{error} ({both.elsewhere})")
+
+
+def _entry_place(link: Link, there: Declared) -> str:
+    """Where the peer declares the interface that `link` names, or where it should."""
+    interfaces = [back.local_intf for back in there.topology.links]
+    known = link.peer_intf in interfaces
+    return there.document.where(f"spec.links[{interfaces.index(link.peer_intf)}]" if known else "spec.links")
 
 
 def _address_findings(both: _Both) -> Iterator[Finding]:
@@ -118,7 +125,9 @@ def _address_findings(both: _Both) -> Iterator[Finding]:
     same = [address for address in theirs if address.partition("/")[0] in hosts]
     path = f"spec.links[{both.index}]"
     if same and both.second:
-        yield both.here.finding(Severity.WARNING, path, f"both ends have the address {same[0]} ({both.elsewhere})")
+        yield both.here.finding(
+            Severity.WARNING, path, f"both ends have the address {same[0].partition('/')[0]} ({both.elsewhere})"
+        )
     peer_ip = both.link.peer_ip
     if peer_ip and both.back.addresses and peer_ip not in both.back.addresses:
         message = f"{peer_ip!r}: is not used, the peer has {', '.join(both.back.addresses)} ({both.elsewhere})"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from meshnet.model.places import Place
-from meshnet.model.scalars import json_number
+from meshnet.model.scalars import json_integer, json_number
 from meshnet.model.yamltree import Tree
 
 
@@ -16,7 +16,7 @@ def read_json(text: str, max_depth: int) -> list[Tree] | None:
     None when it is no JSON, has a key twice, a number that JSON has not, or more than `max_depth` levels.
     """
     decoder = json.JSONDecoder(
-        object_pairs_hook=_unique, parse_float=json_number, parse_int=_integer, parse_constant=json_number
+        object_pairs_hook=_unique, parse_float=json_number, parse_int=json_integer, parse_constant=json_number
     )
     trees = []
     position = _skip(text, 0)
@@ -43,10 +43,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key stands there twice")
     return found
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < 20 else json_number(digits)
 
 
 def _depth(value: Any) -> int:

@@ -58,7 +58,7 @@ class RuleError(ValueError):
     def __init__(self, value: object, right: str) -> None:
         self.value = value
         self.right = right
-        super().__init__(f"{value!r}: {right}")
+        super().__init__(right)
 
 
 def text(value: object) -> str:

@@ -62,6 +62,14 @@ def _number(text: str) -> Scalar:
     return json_number(digits) if _FLOAT.fullmatch(digits) else text
 
 
+def json_integer(digits: str) -> int | float:
+    """Return an integer in decimal digits; a float when it has more than 64 bits, as Kubernetes reads it.
+
+    Raises ValueError when it is too large for a float.
+    """
+    return _integer(digits, 10) if len(digits) <= _MOST_DIGITS else json_number(digits)
+
+
 def _integer(digits: str, base: int) -> int | float:
     value = int(digits.lower().replace("0o", "0"), base)
     return value if -(2**63) <= value < 2**64 else json_number(str(value))
