@@ -80,7 +80,9 @@ def _end(topology: Resource, link: Mapping[str, Any]) -> End:
 
 
 def _is_about(entry: Mapping[str, Any], link: Mapping[str, Any]) -> bool:
-    return all(entry.get(field) == link.get(field) for field in ("local_intf", "uid", "peer_pod", "peer_intf"))
+    # an entry without a peer tells why none was looked for
+    fields = ("local_intf", "uid", "peer_pod", "peer_intf")
+    return all(entry.get(field, link.get(field)) == link.get(field) for field in fields)
 
 
 def _untold(topology: Resource, node: str) -> Entry:

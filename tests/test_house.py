@@ -1,0 +1,186 @@
+"""The rules of the house, and that its documents are true."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import os
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import meshnet
+from meshnet.cli.exitcodes import exit_code
+from meshnet.cli.main import COMMANDS, build_parser, parse
+from meshnet.driver.registry import Registry
+from meshnet.errors import MeshnetError
+from meshnet.model.codec import decode_topology
+from meshnet.model.documents import read_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*ROOT.glob("meshnet/**/*.py"), *ROOT.glob("plugins/*/meshnet_*/**/*.py"), *ROOT.glob("scripts/*")])
+PYTHON = [path for path in SOURCES if path.suffix == ".py" or path.read_text().startswith("#!/usr/bin/env python")]
+README = ROOT / "README.md"
+
+LONGEST_FILE = 300
+ONE_FILE = {"meshnet/cni/front.py": 450}
+"""What a runtime executes as a program by itself cannot be two modules."""
+
+# in brackets: this file would find itself
+LEFT_FOR_LATER = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b|pragma: no[ ]cover|type: ignore(?!\[)")
+LONGEST_FUNCTION = 60
+EXIT_CODES = {"DaemonUnreachable": 3, "StoreUnavailable": 3, "UsageError": 2}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path: Path, language: str = "") -> list[str]:
+    """The fenced blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Every command that has no sub-commands."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield parser
+    for group in groups:
+        for sub in dict.fromkeys(group.choices.values()):
+            yield from leaves(sub)
+
+
+LEAVES = {parser.prog: parser for parser in leaves(build_parser(*COMMANDS))}
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_rooms_are_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") < ONE_FILE.get(name_of(path), LONGEST_FILE)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_is_left_for_later(path: Path) -> None:
+    assert not LEFT_FOR_LATER.search(path.read_text())
+
+
+def modules() -> list[Any]:
+    names = [found.name for found in pkgutil.walk_packages(meshnet.__path__, "meshnet.")]
+    # the kit belongs to pytest: its plugin must be loaded before its modules
+    loaded = [name for name in names if name != "meshnet.__main__" and not name.startswith("meshnet.testing.")]
+    return [importlib.import_module(name) for name in loaded]
+
+
+def test_every_error_has_an_exit_code() -> None:
+    modules()
+    classes = [MeshnetError]
+    for cls in classes:
+        classes += cls.__subclasses__()
+    ours = {cls for cls in classes if cls.__module__.startswith("meshnet.")}
+    assert {cls.__name__ for cls in ours} >= EXIT_CODES.keys()
+    for cls in ours:
+        wanted = next((EXIT_CODES[base.__name__] for base in cls.__mro__ if base.__name__ in EXIT_CODES), 1)
+        assert exit_code(cls) == wanted, cls
+
+
+def test_all_is_true() -> None:
+    for module in modules():
+        exported = getattr(module, "__all__", ())
+        assert [name for name in exported if not hasattr(module, name)] == [], module
+        assert list(exported) == sorted(exported), module
+
+
+@pytest.mark.parametrize("module", ["meshnet.cni.front", "meshnet.cni.spec"])
+def test_what_starts_at_every_cni_call_needs_the_standard_library_only(module: str) -> None:
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {module}"
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True, timeout=20)
+
+
+def test_the_front_stands_alone() -> None:
+    tree = ast.parse((ROOT / "meshnet/cni/front.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+def test_every_command_is_a_module_and_is_listed() -> None:
+    for command in COMMANDS:
+        assert callable(importlib.import_module(f"meshnet.cli.{command}").register)
+
+
+@pytest.mark.parametrize("command", LEAVES)
+def test_every_command_has_a_description_and_an_example_that_parses(command: str) -> None:
+    parser = LEAVES[command]
+    assert parser.description
+    assert command in parser.format_help()
+    examples = [line for line in (parser.epilog or "").splitlines() if "meshnet" in line]
+    assert examples
+    for line in examples:
+        assert_parses(line)
+
+
+def assert_parses(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    parse(words[words.index("meshnet") + 1 :])
+
+
+@pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
+def test_the_commands_of_a_page_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in "".join(blocks(path)).splitlines():
+        if line.startswith("meshnet "):
+            assert_parses(line)
+        elif line.startswith("make "):
+            assert line.split()[1] in targets, line
+
+
+@pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
+def test_the_files_that_a_page_names_exist(path: Path) -> None:
+    text = path.read_text()
+    links = re.findall(r"\]\(([^):#]+)\)", text)
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    examples = re.findall(r"\bexamples/[\w./-]+", text)
+    assert [name for name in examples if not (ROOT / name).exists()] == []
+
+
+def test_the_readme_driver_is_a_driver() -> None:
+    (snippet,) = blocks(README, "python")
+    room: dict[str, Any] = {"__name__": "your_module"}
+    exec(compile(snippet, "README.md", "exec"), room)
+    found: list[Any] = []
+    room["meshnet_register_drivers"](found.append)
+    registry = Registry.of(*found)
+    assert [entry.name for entry in registry.usable()] == ["wire"]
+    assert registry.broken() == []
+
+
+def test_the_readme_topology_is_one() -> None:
+    (snippet,) = blocks(README, "yaml")
+    (document,) = read_documents(snippet, "README.md")
+    assert decode_topology(document.document).links[0].local_intf == "eth1"
+
+
+def test_the_readme_lists_the_drivers_that_there_are() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.MULTILINE))
+    assert listed == {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    script = [sys.executable, str(ROOT / "scripts/cli-reference")]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    written = subprocess.run(script, capture_output=True, text=True, check=True, timeout=30, env=environ).stdout
+    assert (ROOT / "docs/cli.md").read_text() == written, "run: .venv/bin/python scripts/cli-reference > docs/cli.md"
