@@ -16,7 +16,7 @@ from meshnet.lab import syscalls, userns
 from meshnet.lab.channel import Channel, ChannelClosed, close_others, pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from meshnet.lab.record import LabRecord, LabRecords
 
@@ -129,11 +129,11 @@ def _ask(channel: Channel, message: dict[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def _reporting(channel: Channel) -> object:  # type: ignore[misc]
+def _reporting(channel: Channel) -> Iterator[None]:
     """End this forked process by `os._exit`, after telling the caller what went wrong."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a forked process must not run its parent's code
         with contextlib.suppress(MeshnetError):
             channel.send({"ready": False, "error": str(error) if isinstance(error, MeshnetError) else repr(error)})
         if not isinstance(error, MeshnetError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshnet.errors import DaemonUnreachable
 from meshnet.lab import underlay
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from meshnet.lab.pods import Pod, Pods
 
     Tell = Callable[[dict[str, Any]], None]
+
+T = TypeVar("T")
 
 FIRST_LOOK_S = 0.005
 LONGEST_LOOK_S = 0.25
@@ -122,5 +124,5 @@ class BringUp:
                 continue
         return [link for link in links if link.get("state") not in {"Up", "Down"}]
 
-    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)

@@ -6,21 +6,19 @@ import contextlib
 import json
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from typing_extensions import Self
-
 LARGEST_LINE = 64 << 20
 """Bytes; a lab of some thousand pods tells its state in a few megabytes."""
 MOST_DESCRIPTORS = 16
 
 
-class ChannelClosed(MeshnetError):
+class ChannelClosed(MeshnetError):  # noqa: N818 - what happened, not necessarily an error
     """The other side ended the conversation."""
 
 

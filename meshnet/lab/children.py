@@ -43,7 +43,12 @@ class Children:
             try:
                 # a thread of Python's may have signals blocked; the program starts with none
                 pid = os.posix_spawn(
-                    argv[0], argv, env, file_actions=actions, setsigmask=[], setsigdef=[signal.SIGPIPE, signal.SIGINT]
+                    argv[0],
+                    list(argv),
+                    env,
+                    file_actions=actions,
+                    setsigmask=[],
+                    setsigdef=[signal.SIGPIPE, signal.SIGINT],
                 )
             except OSError as error:
                 raise KernelError(error.errno or 0, f"start {argv[0]}") from error

@@ -38,13 +38,19 @@ def enter_box(record: LabRecord) -> None:
     _enter(record, ("user", "mnt"))
 
 
-def in_box(record: LabRecord, function: Callable[[], int]) -> int:
-    """Run `function` in a child that is entirely in the lab's box, and return the exit code it returns.
+def in_child_of_box(record: LabRecord, function: Callable[[], int]) -> Callable[[], int]:
+    """Start a child that is entirely in the lab's box, where it runs `function`; the calling process stays outside.
 
-    Raises MeshnetError when the lab has ended meanwhile or may not be entered.
+    Returns what waits for the child and returns its exit code, which is what `function` returned. The child says itself
+    why it could not: when the lab has ended meanwhile or may not be entered.
     """
-    _enter(record, tuple(KINDS))
-    return run_forked(function)
+
+    def inside() -> int:
+        _enter(record, tuple(KINDS))
+        return run_forked(function)
+
+    pid = _forked(inside)
+    return lambda: wait_for(pid)
 
 
 def enter_namespaces(descriptors: Mapping[str, int]) -> None:
@@ -56,6 +62,11 @@ def enter_namespaces(descriptors: Mapping[str, int]) -> None:
 
 def run_forked(function: Callable[[], int]) -> int:
     """Run `function` in a child and return its exit code, as a shell has it. Signals meant for it are passed on."""
+    return wait_for(_forked(function))
+
+
+def _forked(function: Callable[[], int]) -> int:
+    """Run `function` in a child; return its pid."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -69,7 +80,7 @@ def run_forked(function: Callable[[], int]) -> int:
             with contextlib.suppress(OSError, ValueError):
                 _flush()
             os._exit(code)
-    return wait_for(pid)
+    return pid
 
 
 def wait_for(pid: int) -> int:

@@ -66,6 +66,7 @@ def lab_network(
         primary: ``none``, or ``bridge`` for the reference bridge with host-local addresses as eth0.
         node_number: from 1; the pods of node N get 10.244.N.0/24.
         data: directory of the node for what plugins remember.
+        directories: where the reference plugins may be.
 
     Raises MeshnetError when a reference plugin is not on this machine.
     """

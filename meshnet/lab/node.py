@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import site
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import DaemonUnreachable, MeshnetError
@@ -15,8 +17,7 @@ from meshnet.lab.box import NETNS, RUN
 from meshnet.netlink import netns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from meshnet.lab.children import Children
 
@@ -33,16 +34,17 @@ class Node:
         name: of the node.
         number: from 1, for addresses.
         children: starts the daemon.
-        command: what is started as the daemon.
+        settings: more environment for the daemon.
+        settings: more environment for the daemon.
     """
 
-    def __init__(self, name: str, number: int, children: Children, command: Sequence[str] = DAEMON_COMMAND) -> None:
+    def __init__(self, name: str, number: int, children: Children, settings: Mapping[str, str]) -> None:
         self.name = name
         self.number = number
         self.directory = RUN / "nodes" / name
         self.isolated = False
         self._children = children
-        self._command = tuple(command)
+        self._settings = settings
         self._pid: int | None = None
         self._ended = threading.Event()
         self._exit_code: int | None = None
@@ -75,13 +77,14 @@ class Node:
         if self._pid is not None:
             raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
         env = {
-            **environ,
+            **{name: value for name, value in environ.items() if not name.startswith("MESHNET_")},
+            **_where_this_package_is(environ),
+            **self._settings,
             "MESHNET_RUN_DIR": str(self.directory),
             "MESHNET_STATE_DIR": str(self.directory / "state"),
             "MESHNET_STORE": STORE,
             "NODE_NAME": self.name,
         }
-        env.pop("MESHNET_LAB", None)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         ended = threading.Event()
@@ -90,7 +93,7 @@ class Node:
         try:
             with netns.entered(self.netns_fd):
                 self._pid = self._children.spawn(
-                    self._command, env, {0: null, 1: log, 2: log}, lambda code: self._has_ended(ended, code)
+                    DAEMON_COMMAND, env, {0: null, 1: log, 2: log}, lambda code: self._has_ended(ended, code)
                 )
         finally:
             os.close(null)
@@ -109,7 +112,7 @@ class Node:
                 )
 
     def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """End the daemon by a signal and wait for its end. Raises MeshnetError when it does not run, or does not end."""
+        """End the daemon by a signal and wait for its end. Raises MeshnetError when it has none."""
         pid, ended = self._pid, self._ended
         if pid is None:
             raise MeshnetError(f"node {self.name}: its daemon does not run ({self.condition()})")
@@ -117,7 +120,7 @@ class Node:
         if not ended.wait(timeout_s):
             raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")
 
-    def set_isolated(self, isolated: bool) -> None:  # noqa: FBT001 - the new state itself
+    def set_isolated(self, isolated: bool) -> None:
         """Unplug the uplink, or plug it in again. Raises KernelError."""
         underlay.set_uplink(self.netns_fd, up=not isolated)
         self.isolated = isolated
@@ -147,3 +150,11 @@ class Node:
         self._exit_code = code
         self._pid = None
         ended.set()
+
+
+def _where_this_package_is(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets the daemon, which starts in another directory, import the same package as this process."""
+    root = str(Path(__file__).parents[2])
+    if root in site.getsitepackages():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH"))))}

@@ -39,6 +39,8 @@ def place(pods: Sequence[PodSpec], count: int | None = None, wishes: Mapping[str
     Without a count the nodes are those that the manifests name, or else one.
 
     Args:
+        pods: in the order of the files.
+        count: how many nodes, or None.
         wishes: node by pod, as ``POD`` or ``NAMESPACE/POD``; they go before the manifests.
 
     Raises UsageError when a wish names a pod or node that there is not, or the count is out of range.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.cni_exec import CniRuntime
 from meshnet.lab.sandbox import Sandbox
 from meshnet.netlink import netns
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
 
+    from meshnet.lab.cni_exec import CniRuntime
     from meshnet.lab.containers import Containers
     from meshnet.lab.node import Node
     from meshnet.lab.podspec import PodSpec
@@ -68,6 +68,7 @@ class Pods:
         self,
         specs: Mapping[tuple[str, str], PodSpec],
         placement: Mapping[tuple[str, str], str],
+        *,
         nodes: Mapping[str, Node],
         runtimes: Mapping[str, CniRuntime],
         containers: Containers,

@@ -115,10 +115,8 @@ class LabRecords:
     def find(self, name: str | None) -> LabRecord:
         """Return the lab `name`, or the one that runs. Raises UsageError when there is none, or no telling which."""
         running = self.running()
-        if name is not None:
-            found = [record for record in running if record.name == check_name(name)]
-        else:
-            found = running
+        wanted = name and check_name(name)
+        found = [record for record in running if wanted in {None, record.name}]
         if len(found) == 1:
             return found[0]
         names = ", ".join(record.name for record in running) or "none"

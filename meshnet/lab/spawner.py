@@ -153,7 +153,7 @@ def _become(pod: PodSpec, container: Container | None, descriptors: list[int]) -
         if container is None:
             _pause()
         os.chdir(container.directory or "/")
-        os.execvpe(container.argv[0], container.argv, environment(pod, container))
+        os.execvpe(container.argv[0], container.argv, environment(pod, container))  # noqa: S606
     except FileNotFoundError as error:
         _give_up(f"{error.filename or (container and container.argv[0])}: {error.strerror}", _NOT_FOUND)
     except BaseException as error:  # noqa: BLE001 - a forked process must not run its parent's code

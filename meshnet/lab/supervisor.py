@@ -66,7 +66,10 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
         loop.add_reader(self._spawner, self._containers.on_answer)
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as executor:
-            nodes = [Node(name, number, self._children) for number, name in enumerate(self._plan.nodes, start=1)]
+            nodes = [
+                Node(name, number, self._children, self._settings(number))
+                for number, name in enumerate(self._plan.nodes, start=1)
+            ]
             by_name = {node.name: node for node in nodes}
             pods = self._pods(by_name, executor)
             verbs = Verbs(self._plan, by_name, pods, self._containers, executor)
@@ -75,6 +78,10 @@ class _Supervisor:
                 tasks.create_task(_trim())
                 tasks.create_task(self._watch_caller())
                 tasks.create_task(self._bring_up(nodes, pods, executor))
+
+    def _settings(self, number: int) -> dict[str, str]:
+        address = self._plan.underlay.address(number).partition("/")[0]
+        return {**self._plan.settings, "HOST_IP": address}
 
     def _pods(self, nodes: Mapping[str, Node], executor: Executor) -> Pods:
         plan = self._plan
@@ -88,7 +95,9 @@ class _Supervisor:
             )
             for name, node in nodes.items()
         }
-        return Pods(plan.pods, plan.placement, nodes, runtimes, self._containers, executor)
+        return Pods(
+            plan.pods, plan.placement, nodes=nodes, runtimes=runtimes, containers=self._containers, executor=executor
+        )
 
     async def _bring_up(self, nodes: list[Node], pods: Pods, executor: Executor) -> None:
         loop = asyncio.get_running_loop()

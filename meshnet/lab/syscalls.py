@@ -100,7 +100,7 @@ def die_with_parent(signal_number: int) -> None:
 
 
 def forget_beginning(fd: int, length: int) -> None:
-    """Give the first `length` bytes of a file back to the file system; its size and offsets stay. Raises KernelError."""
+    """Free the first `length` bytes of a file; its size and offsets stay. Raises KernelError."""
     _call("punch a hole", _libc.fallocate, fd, _FALLOC_KEEP_SIZE_PUNCH_HOLE, 0, length)
 
 

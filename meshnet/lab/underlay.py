@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import attrs
 
 from meshnet.errors import KernelError
-from meshnet.netlink import addresses, links, netns
+from meshnet.netlink import addresses, ifla, links, netns
 from meshnet.netlink.socket import Netlink
 from meshnet.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, Request, nested, string, u32
 
@@ -39,10 +40,10 @@ def up_loopback() -> Request:
 
 def make_bridge(box: Netlink, mtu: int) -> int:
     """Make the underlay's bridge in the box and return its ifindex. Raises KernelError."""
-    body = links.IFINFO.pack(0, 0, 0, links.IFF_UP, links.IFF_UP)
-    body += string(links.IFLA_IFNAME, BRIDGE) + u32(links.IFLA_MTU, mtu)
-    body += nested(links.IFLA_LINKINFO, string(links.IFLA_INFO_KIND, "bridge"))
-    request = Request(links.RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, f"make bridge {BRIDGE}")
+    body = ifla.IFINFO.pack(0, 0, 0, ifla.IFF_UP, ifla.IFF_UP)
+    body += string(ifla.IFLA_IFNAME, BRIDGE) + u32(ifla.IFLA_MTU, mtu)
+    body += nested(ifla.IFLA_LINKINFO, string(ifla.IFLA_INFO_KIND, "bridge"))
+    request = Request(ifla.RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, f"make bridge {BRIDGE}")
     box.run([request])
     return links.parse_link(box.ask(links.get_link(BRIDGE))).ifindex
 
@@ -60,8 +61,8 @@ def connect(box: Netlink, bridge: int, number: int, netns_fd: int, underlay: Und
         peer_netns_fd=netns_fd,
     )
     port = links.parse_link(box.run([links.new_veth(spec)])[0])
-    body = links.IFINFO.pack(0, 0, port.ifindex, links.IFF_UP, links.IFF_UP) + u32(links.IFLA_MASTER, bridge)
-    box.run([Request(links.RTM_SETLINK, 0, body, f"put uplink {number} into the underlay")])
+    body = ifla.IFINFO.pack(0, 0, port.ifindex, ifla.IFF_UP, ifla.IFF_UP) + u32(ifla.IFLA_MASTER, bridge)
+    box.run([Request(ifla.RTM_SETLINK, 0, body, f"put uplink {number} into the underlay")])
     with netns.entered(netns_fd), Netlink.open() as node:
         if underlay.family == "ipv6":
             Path(f"/proc/sys/net/ipv6/conf/{UPLINK}/disable_ipv6").write_text("0")

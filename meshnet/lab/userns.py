@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -62,10 +63,8 @@ def subordinate(table: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     names = {str(os.geteuid())}
-    try:
+    with contextlib.suppress(KeyError, OSError):  # a uid without a name has its number only
         names.add(getpass.getuser())
-    except (KeyError, OSError):
-        pass  # a uid without a name has its number only
     for line in lines:
         owner, _, numbers = line.partition(":")
         start, _, count = numbers.partition(":")

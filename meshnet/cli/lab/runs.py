@@ -1,0 +1,163 @@
+"""``meshnet lab run``: up, ping every link both ways or run a command, report, down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cli.files import FILE_HELP
+from meshnet.cli.lab.up import DEFAULT_NAME, add_up_options, bring_up, print_report
+from meshnet.cli.table import Column, show
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from meshnet.cli.lab.verbparser import Verbs
+
+COLUMNS = [
+    Column("NAMESPACE", wide=True),
+    Column("UID", right=True),
+    Column("A"),
+    Column("B"),
+    Column("DRIVER"),
+    Column("STATE"),
+    Column("A TO B", right=True),
+    Column("B TO A", right=True),
+    Column("WHY"),
+]
+
+
+def register(subparsers: Verbs) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        description="Start a lab, ping every link both ways (or run CMD on this machine with MESHNET_LAB set), print a "
+        "table of the links, end the lab. Exit code 0 when all links are up and every ping was answered (and CMD "
+        "ended with 0; else CMD's own).",
+        example="meshnet lab run examples/3node.yml\nmeshnet lab run topology/ -- pytest tests/",
+    )
+    add_up_options(parser)
+    parser.add_argument("files", metavar="FILE", nargs="+", help=FILE_HELP)
+    parser.takes_command = True
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from meshnet.lab.launch import end  # noqa: PLC0415 - `lab list` needs nothing of it
+    from meshnet.lab.record import LabRecords, find_lab  # noqa: PLC0415
+
+    args.lab = args.lab or DEFAULT_NAME
+    report = bring_up(args)
+    record = find_lab(args.lab)
+    try:
+        print_report(args, report)
+        code = 0 if report["ok"] else 1
+        outcome = _command(args.after_dashes, args.lab) if args.after_dashes else _survey(args)
+        return outcome or code
+    finally:
+        end(record, LabRecords.of_this_user())
+        if not args.quiet:
+            print(f"lab {args.lab}: gone", file=sys.stderr)
+
+
+def _command(command: list[str], lab: str) -> int:
+    try:
+        return subprocess.run(command, env={**os.environ, "MESHNET_LAB": lab}, check=False).returncode
+    except OSError as error:
+        print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+
+
+def _survey(args: argparse.Namespace) -> int:
+    """Ping from inside the box, in a child: this process goes on to end the lab."""
+    from meshnet.lab.enter import in_child_of_box  # noqa: PLC0415
+    from meshnet.lab.record import find_lab  # noqa: PLC0415
+
+    record = find_lab(args.lab)
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+
+    def inside() -> int:
+        os.close(reading)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(_rows(), pipe)
+        return 0
+
+    finish = in_child_of_box(record, inside)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    code = finish()
+    if code:
+        return code
+    rows: list[dict[str, Any]] = json.loads(text)
+    show(COLUMNS, [_cells(row) for row in rows], empty="no links")
+    bad = sum(any(time is None for way in row["times"] for time in way) for row in rows)
+    silent = sum(not way for row in rows for way in row["times"])
+    if not args.quiet:
+        pinged = sum(len(way) for row in rows for way in row["times"])
+        print(f"{len(rows)} links, {pinged} pings, {bad} links with a ping unanswered, {silent} ends not pinged")
+    return 1 if bad else 0
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Return every link of the lab with its ping times each way."""
+    import asyncio  # noqa: PLC0415
+
+    from meshnet.cli.links import ends, join  # noqa: PLC0415
+    from meshnet.lab.control import ask_lab  # noqa: PLC0415
+    from meshnet.lab.node import STORE  # noqa: PLC0415
+    from meshnet.lab.survey import survey, ways  # noqa: PLC0415
+    from meshnet.model.codec import decode_topology  # noqa: PLC0415
+    from meshnet.model.resource import Kind  # noqa: PLC0415
+    from meshnet.model.topology import Endpoint  # noqa: PLC0415
+    from meshnet.stores.open import open_store  # noqa: PLC0415
+
+    async def listing() -> Any:
+        store = open_store(STORE)
+        try:
+            return (await store.list(Kind.TOPOLOGY)).items
+        finally:
+            await store.close()
+
+    resources = asyncio.run(listing())
+    status, _ = ask_lab("status")
+    namespaces = {(pod["namespace"], pod["name"]): pod["netns"] for pod in status["pods"] if pod["netns"]}
+    outcomes = survey(ways([decode_topology(resource.document) for resource in resources], namespaces))
+    rows = join(ends(resources), {})
+    for row in rows:
+        places = [Endpoint(row["namespace"], end["pod"], end["interface"]) for end in row["endpoints"]]
+        pairs = list(zip(places, places[::-1], strict=True)) if len(places) > 1 else _from(places[0], outcomes)
+        row["times"] = [[pong.rtt_ms for pong in outcomes.get(pair, ())] for pair in pairs]
+        row["errors"] = sorted({pong.error for pair in pairs for pong in outcomes.get(pair, ()) if pong.error})
+    return rows
+
+
+def _from(place: Any, outcomes: Mapping[Any, Any]) -> list[Any]:
+    return [pair for pair in outcomes if pair[0] == place]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    a, *others = row["endpoints"]
+    b = f"{others[0]['pod']}:{others[0]['interface']}" if others else f"(node) {row.get('parent', '')}"
+    times = [_time(way) for way in row["times"]] + ["", ""]
+    told = ": ".join(filter(None, (row.get("reason"), row.get("message"), *row["errors"]))) or (row["why"] or "")
+    return [
+        row["namespace"],
+        str(row["uid"]),
+        f"{a['pod']}:{a['interface']}",
+        b,
+        row["driver"] or "",
+        row["state"],
+        times[0],
+        times[1],
+        told,
+    ]
+
+
+def _time(way: list[float | None]) -> str:
+    if not way:
+        return ""
+    return "lost" if None in way else f"{max(time for time in way if time is not None):.2f} ms"

@@ -1,0 +1,112 @@
+"""``meshnet lab exec`` and ``logs``: what a user sees of one pod."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from meshnet.cli.lab.verbparser import Verbs
+
+FOLLOW_EVERY_S = 0.2
+_CHUNK = 1 << 16
+_NOT_FOUND = 127
+_NOT_STARTED = 126
+
+
+def register(subparsers: Verbs) -> None:
+    parser = subparsers.add_parser(
+        "exec",
+        description="Run a command in a pod, or a shell when none is given. Its exit code is this one's.",
+        example="meshnet lab exec r1 -- ping -c 1 10.0.0.2",
+    )
+    parser.add_argument("pod", metavar="POD", help="NAME or NAMESPACE/NAME")
+    parser.takes_command = True
+    parser.set_defaults(run=execute)
+    parser = subparsers.add_parser(
+        "logs",
+        description="Print what a pod's command, or a node's daemon, has written.",
+        example="meshnet lab logs r1\nmeshnet lab logs -f n1",
+    )
+    parser.add_argument("name", metavar="POD|NODE", help="a pod (NAME or NAMESPACE/NAME) or a node")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
+    parser.set_defaults(run=logs)
+
+
+def execute(args: argparse.Namespace) -> int:
+    from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
+    from meshnet.lab.enter import enter_box, enter_namespaces, run_forked  # noqa: PLC0415
+    from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.verbs import POD_NAMESPACES  # noqa: PLC0415
+
+    directory = os.getcwd()
+    enter_box(find_lab(args.lab))
+    answer, descriptors = ask_lab("enter", pod=args.pod)
+    enter_namespaces(dict(zip(POD_NAMESPACES, descriptors, strict=True)))
+    for fd in descriptors:
+        os.close(fd)
+    for place in (answer["directory"] or directory, "/"):
+        with contextlib.suppress(OSError):
+            os.chdir(place)
+            break
+    command = args.after_dashes or [os.environ.get("SHELL", "/bin/sh")]
+    environment = {**answer["environment"], **_terminal(os.environ)}
+    return run_forked(lambda: _become(command, environment))
+
+
+def _terminal(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in ("TERM", "COLORTERM", "LINES", "COLUMNS") if name in environ}
+
+
+def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - a list, never a shell
+    except OSError as error:
+        os.write(2, f"error: {command[0]}: {error.strerror}\n".encode())
+        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+
+
+def logs(args: argparse.Namespace) -> int:
+    from meshnet.lab.control import ask_lab  # noqa: PLC0415
+    from meshnet.lab.enter import enter_box  # noqa: PLC0415
+    from meshnet.lab.record import find_lab  # noqa: PLC0415
+
+    record = find_lab(args.lab)
+    with contextlib.ExitStack() as stack:
+        lab = select.poll()
+        pidfd = os.pidfd_open(record.pid)
+        stack.callback(os.close, pidfd)
+        lab.register(pidfd, select.POLLIN)
+        enter_box(record)
+        answer, _ = ask_lab("logs", name=args.name)
+        files = [fd for path in answer["paths"] for fd in _opened(path, stack)]
+        while True:
+            for fd in files:
+                for chunk in _rest(fd):
+                    sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+            if not args.follow or lab.poll(FOLLOW_EVERY_S * 1000):
+                return 0
+
+
+def _opened(path: str, stack: contextlib.ExitStack) -> Iterator[int]:
+    from meshnet.lab.logtrim import first_kept  # noqa: PLC0415
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # a command that never started has written nothing
+    stack.callback(os.close, fd)
+    os.lseek(fd, first_kept(fd), os.SEEK_SET)
+    yield fd
+
+
+def _rest(fd: int) -> Iterator[bytes]:
+    while chunk := os.read(fd, _CHUNK):
+        yield chunk

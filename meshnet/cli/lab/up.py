@@ -1,0 +1,90 @@
+"""``meshnet lab up``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cli.files import FILE_HELP
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from meshnet.cli.lab.verbparser import Verbs
+    from meshnet.cli.parser import CommandParser
+
+DEFAULT_NAME = "lab"
+_ERASE_LINE = "\r\x1b[K"
+
+
+def register(subparsers: Verbs) -> None:
+    parser = subparsers.add_parser(
+        "up",
+        description="Start a lab of what the files declare, and wait until all links are up. Exit code 1 when some are "
+        "not; the lab stays then.",
+        example="meshnet lab up examples/3node.yml\nmeshnet lab up --lab other --nodes 2 --place r1=n2 topology/",
+    )
+    add_up_options(parser)
+    parser.add_argument("files", metavar="FILE", nargs="+", help=FILE_HELP)
+    parser.set_defaults(run=run)
+
+
+def add_up_options(parser: CommandParser) -> None:
+    """Add what ``up`` and ``run`` have in common."""
+    add = parser.add_argument
+    add("--nodes", type=int, metavar="N", help="how many nodes: n1, n2, ... (default: those the files name, else 1)")
+    add("--place", action="append", default=[], metavar="POD=NODE", help="run this pod there; may be repeated")
+    add("--driver", metavar="NAME", help="the driver for links that name none")
+    add("--primary", choices=("none", "bridge"), default="none", help="the CNI plugin in front of meshnet's")
+    add("--underlay-mtu", type=int, default=1500, metavar="N", help="MTU between the nodes, bytes (default: 1500)")
+    add("--underlay", choices=("ipv4", "ipv6"), default="ipv4", help="addresses of the nodes (default: ipv4)")
+    add("--wait", type=float, default=30.0, metavar="SECONDS", help="how long links may take to come up (default: 30)")
+
+
+def run(args: argparse.Namespace) -> int:
+    report = bring_up(args)
+    print_report(args, report)
+    return 0 if report["ok"] else 1
+
+
+def bring_up(args: argparse.Namespace) -> dict[str, Any]:
+    """Start the lab that `args` ask for and return the supervisor's report. Raises MeshnetError when there is none."""
+    from meshnet.cli.lab.planning import make_plan  # noqa: PLC0415 - `lab list` needs nothing of it
+    from meshnet.errors import UsageError  # noqa: PLC0415
+    from meshnet.lab.launch import launch  # noqa: PLC0415
+    from meshnet.lab.record import LabRecords, check_name  # noqa: PLC0415
+
+    if not 1280 <= args.underlay_mtu <= 65535:
+        raise UsageError(f"--underlay-mtu {args.underlay_mtu}: must be from 1280 to 65535")
+    records = LabRecords.of_this_user()
+    name = check_name(args.lab or DEFAULT_NAME)
+    records.refuse_running(name)
+    plan = make_plan(args, name)
+    shown = not args.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    try:
+        return launch(plan, records, show_progress if shown else lambda _: None)
+    finally:
+        if shown:
+            print(_ERASE_LINE, end="", file=sys.stderr, flush=True)
+
+
+def show_progress(step: Mapping[str, Any]) -> None:
+    """Show how far a step is, over the last one."""
+    print(f"{_ERASE_LINE}{step['step']} {step['done']}/{step['of']}", end="", file=sys.stderr, flush=True)
+
+
+def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
+    """Print what is not as it should be, and one line that counts."""
+    for pod in report["pods"]:
+        print(f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}", file=sys.stderr)
+    for node in report["silent"]:
+        print(f"node {node}: its daemon does not answer (meshnet lab logs {node})", file=sys.stderr)
+    for link in report["links"]:
+        end = f"{link['namespace']}/{link['pod']}:{link['interface']}"
+        why = ": ".join(filter(None, (link.get("reason"), link.get("message"))))
+        print(f"link end {end}: {link['state']}: {why}", file=sys.stderr)
+    if not args.quiet:
+        ready = report["up"] + report["down"]
+        print(f"lab {args.lab or DEFAULT_NAME}: {ready} of {report['endpoints']} link ends up ({report['seconds']} s)")

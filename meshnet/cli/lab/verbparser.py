@@ -1,0 +1,34 @@
+"""The parser of a verb that may end in ``-- CMD...``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cli.parser import CommandParser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Verbs = argparse._SubParsersAction["VerbParser"]  # noqa: SLF001 - argparse gives it no other name
+
+
+class VerbParser(CommandParser):
+    """A `CommandParser` that takes what follows ``--`` for a command of the user, where `takes_command` is set.
+
+    argparse alone would hand those words to the last argument that may repeat.
+    """
+
+    takes_command = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        words, command = list(args or ()), list[str]()
+        if self.takes_command and "--" in words:
+            place = words.index("--")
+            words, command = words[:place], words[place + 1 :]
+        parsed: tuple[argparse.Namespace, list[Any]] = super().parse_known_args(words, namespace)
+        if self.takes_command:
+            parsed[0].after_dashes = command
+        return parsed
