@@ -156,7 +156,7 @@ def _decode_link(path: str, entry: object, pod: object, links: list[Link]) -> It
         yield problem(path, entry, "must be a map: one link")
         return
     try:
-        decoded = _converter.structure(without_absent(entry), Entry)
+        decoded = _CONVERTER.structure(without_absent(entry), Entry)
     except ClassValidationError as error:
         yield from _problems(path, error)
     else:
@@ -242,4 +242,4 @@ def _hook(rule: Callable[[object], object]) -> Callable[[object, object], object
     return lambda value, _: rule(value)
 
 
-_converter = _make_converter()
+_CONVERTER = _make_converter()

@@ -1,10 +1,14 @@
+import json
 import textwrap
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshnet.model.check import check, check_texts
 from meshnet.model.documents import read_documents
 from meshnet.model.finding import Severity
+from tests.model import strategies
 
 
 def topology(name, *links, namespace="", extra=""):
@@ -207,3 +211,12 @@ def test_a_file_that_cannot_be_read_hides_no_other():
 
     assert [(finding.source, finding.line, finding.severity) for finding in found] == [("bad.yml", 1, Severity.ERROR)]
     assert str(found[0]).startswith("bad.yml:1: error: no YAML: ")
+
+
+@given(st.lists(strategies.nearly_topologies(), max_size=4))
+def test_any_objects_can_be_checked_and_every_finding_has_a_line(objects):
+    text = "---\n".join(json.dumps(value, indent=1) + "\n" for value in objects)
+
+    for finding in check_texts([(text, "t.yml")]):
+        assert 1 <= finding.line <= text.count("\n") + 1
+        assert str(finding).startswith(f"t.yml:{finding.line}: ")

@@ -159,7 +159,8 @@ def test_a_byte_order_mark_is_no_key():
 
 def test_json_with_what_yaml_has_not():
     """Escaped surrogate pairs, and several values one after the other."""
-    text = '{"kind": "A",\n "note": "\\ud83d\\ude00", "n": 1.0, "big": -1000000000000000001}\n{"kind": "List", "items": [{"kind": "B"}]}'
+    text = '{"kind": "A",\n "note": "\\ud83d\\ude00", "n": 1.0, "big": -1000000000000000001}'
+    text += '\n{"kind": "List", "items": [{"kind": "B"}]}'
     first, second = read_documents(text, "t.json")
 
     assert first.document == {"kind": "A", "note": "😀", "n": 1, "big": -1000000000000000001}
