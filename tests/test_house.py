@@ -101,7 +101,7 @@ def test_all_is_true() -> None:
     for module in modules():
         exported = getattr(module, "__all__", ())
         assert [name for name in exported if not hasattr(module, name)] == [], module
-        assert list(exported) == sorted(exported), module
+        assert len(exported) == len(set(exported)), module
 
 
 @pytest.mark.parametrize("module", ["meshnet.cni.front", "meshnet.cni.spec"])

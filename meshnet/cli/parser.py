@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OPTIONS_WITH_VALUE = ("--lab", "--context", "--kubeconfig")
 """The global options that take the next word."""
 
+EXAMPLE_HEAD = "example:\n"
+
 
 class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` that takes the global options itself, so that they stand before or after a command.
@@ -28,13 +30,30 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, *, example: str = "", **kwargs: Any) -> None:
         if example:
-            kwargs.setdefault("epilog", "example:\n" + "\n".join("  " + line for line in example.splitlines()))
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+            kwargs.setdefault("epilog", EXAMPLE_HEAD + "\n".join("  " + line for line in example.splitlines()))
+        kwargs.setdefault("formatter_class", _HelpFormatter)
         super().__init__(allow_abbrev=False, conflict_handler="resolve", **kwargs)
+        self.register("action", "parsers", _Commands)
         _add_global_options(self)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps descriptions, and leaves examples as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLE_HEAD) else super()._fill_text(text, width, indent)
+
+
+class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001 - argparse gives it no other name
+    """Lists a command by the first sentence of its description where it has no shorter help."""
+
+    def add_parser(self, name: str, **kwargs: Any) -> Any:
+        first = kwargs.get("description", "").partition(". ")[0].rstrip(".")
+        kwargs.setdefault("help", first.replace("%", "%%"))
+        return super().add_parser(name, **kwargs)
 
 
 def _add_global_options(parser: argparse.ArgumentParser) -> None:
