@@ -106,9 +106,9 @@ class LifecycleTests(DriverTestBase):
     @pytest.mark.kernel
     @pytest.mark.parametrize("restart", [False, True], ids=["same driver", "restarted driver"])
     def test_unpatch_removes_all_it_made(self, bench: Bench, restart: bool) -> None:
-        cable = bench.cable()
-        cable.patch()
-        cable.unpatch()  # what a driver makes once, for all links, it may keep
+        cable, earlier = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
+        earlier.patch()
+        earlier.unpatch()  # what a driver makes once, for all links, it may keep
         network, process = bench.network(), snapshot.process()
 
         cable.patch()

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from meshnet.testing.node import KitNode, KitPod
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "kernel: needs CAP_NET_ADMIN in a namespace of its own (root, or a user namespace)"
+    )
+
+
 pytest.register_assert_rewrite("meshnet.testing.driver_lifecycle", "meshnet.testing.driver_traffic")
 
 
