@@ -106,10 +106,12 @@ class _Spawner:
     def _fork(self, pod: PodSpec, container: str, descriptors: list[int]) -> int:
         # only the next child is in the new namespace, where it is the first process
         syscalls.unshare(syscalls.CLONE_NEWPID)
+        pid = -1
         try:
             pid = os.fork()
         finally:
-            syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)
+            if pid != 0:
+                syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)
         if pid == 0:
             _become(pod, next((each for each in pod.containers if each.name == container), None), descriptors)
         return pid

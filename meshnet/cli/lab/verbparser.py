@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.parser import CommandParser
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     Verbs = argparse._SubParsersAction["VerbParser"]  # noqa: SLF001 - argparse gives it no other name
