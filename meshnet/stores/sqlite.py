@@ -9,9 +9,9 @@ from meshnet.errors import NotFound
 from meshnet.stores import sqlite_events, sqlite_log
 from meshnet.stores.admission import admit, label, object_key
 from meshnet.stores.base import Listing, Store, WatchEvent
+from meshnet.stores.doorbell import Doorbell
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status
 from meshnet.stores.follow import Batch, follow
-from meshnet.stores.notify import Doorbell
 from meshnet.stores.sqlite_file import SqliteFile
 from meshnet.stores.sqlite_log import Retention
 
