@@ -10,6 +10,7 @@ import yaml
 from meshnet.errors import InvalidObject, MeshnetError, Problem
 from meshnet.model.jsontext import read_json
 from meshnet.model.places import Place, child, find_line
+from meshnet.model.scalars import plain_scalar
 from meshnet.model.yamltree import MAX_DEPTH, Tree, TreeBuilder, TreeError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ MAX_BYTES = 16 * 2**20
 """Of one text: a ring of a thousand pods has less than one megabyte."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class BadText(InvalidObject):
@@ -157,6 +159,24 @@ def _text(value: object) -> str:
 
 
 def dump(value: Any) -> str:
-    """Return JSON types as YAML, keys in their order."""
-    text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
+    """JSON types as YAML, keys in the order they have; read again, here or by kubectl, they are the same."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
     return text
+
+
+class _Dumper(_DUMPER):  # type: ignore[misc]  # with libyaml or without
+    """Quotes what would be no string to Kubernetes: PyYAML leaves ``y`` and ``1e3`` as they are."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    try:
+        safe = isinstance(plain_scalar(text), str)
+    except ValueError:
+        safe = False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if safe else "'")
+
+
+_Dumper.add_representer(str, _represent_text)

@@ -2,12 +2,12 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshnet.errors import InvalidObject
 from meshnet.model import documents
-from meshnet.model.documents import MAX_BYTES, BadText, read_documents
+from meshnet.model.documents import MAX_BYTES, BadText, dump, read_documents
 from tests.model import strategies
 
 TEXT = """\
@@ -281,6 +281,22 @@ def as_json(value):
     if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**64 else 0
     return value
+
+
+@given(strategies.json_values().map(lambda value: {"kind": "A", "value": as_json(value)}))
+@example(
+    {"kind": "A", "y": "y", "1e3": "1e3", "0o17": "0o17", ".inf": ".inf", "<<": "<<", "80": "80", "": "", "~": "~"}
+)
+def test_what_is_dumped_is_read_again(value):
+    assert one(dump(value)) == value
+
+
+def test_a_dump_is_for_people():
+    same = ["10.0.0.1/24"]
+
+    assert dump({"b": "é", "a": same, "c": same, "on": "on"}) == (
+        "b: é\na:\n- 10.0.0.1/24\nc:\n- 10.0.0.1/24\n'on': 'on'\n"
+    )
 
 
 PIECES = [
