@@ -11,6 +11,7 @@ from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import encode_reply
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.queries import Queries
+from meshnet.daemon.record import NodeRecord
 from meshnet.daemon.server import LocalServer
 from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
@@ -32,6 +33,7 @@ from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.identifiers import Identifiers
 from meshnet.reconcile.inspect import Inspector
 from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.leftovers import Leftovers
 from meshnet.reconcile.passes import Passes
 from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
@@ -125,12 +127,14 @@ class Node:
             catalog=catalog,
             inspector=self._inspector,
         )
+        self._leftovers = Leftovers(self._registry, self._table, self._workers)
         self._passes = Passes(
             table=self._table,
             sandboxes=self._sandboxes,
             workers=self._workers,
             inspector=self._inspector,
             publisher=self._publisher,
+            leftovers=self._leftovers,
             alive=settings.run_dir / "alive",
             pass_s=settings.pass_s,
         )
@@ -161,9 +165,11 @@ class Node:
         adopted = self._adopt()
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._ear.listen)
         await self._registry.start_all(self._context)
+        await self._leftovers.sort_out()
         self._server.start()
         self._begin("Topologies", self._cache.run())
         self._begin("passes", self._passes.run())
+        self._begin("record", NodeRecord(self._settings, self._store, self._registry).publish())
         self._begin("adoption", self._settle_adopted(adopted))
         log.info(
             "node %s: %d sandboxes and %d ends adopted, %d drivers usable",
@@ -175,7 +181,7 @@ class Node:
 
     async def failed(self) -> None:
         """Return never, or raise what ended one of the daemon's endless tasks."""
-        endless = [task for task in self._tasks if task.get_name() != "adoption"]
+        endless = [task for task in self._tasks if task.get_name() in ("Topologies", "passes")]
         done, _ = await asyncio.wait(endless, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

@@ -275,6 +275,9 @@ class LinkDriver:
         """Return everything this driver owns on this node, read from the kernel or its own state."""
         return ()
 
+    async def discard(self, owned: Owned) -> None:
+        """Remove something that `inspect` told of and that no link here needs; gone already is success."""
+
     def mtu_limit(self, underlay: Underlay) -> int | None:  # noqa: ARG002 - for who overrides it
         """Return the largest MTU a link can have over that underlay, None for no limit."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -148,11 +149,11 @@ def _right(found: _Found, driver: LinkDriver | type[LinkDriver]) -> str:
     return str(found.error) or type(found.error).__name__
 
 
+@functools.cache
 def _converter() -> cattrs.Converter:
-    """Return a converter that refuses unknown keys and never guesses a type.
+    """Return the converter that refuses unknown keys and never guesses a type.
 
-    Made anew each time: options are decoded when a Topology changes, and a converter kept would hold the classes of
-    drivers for the life of the process.
+    Made once: making it takes longer than making a link, and it holds no more than the classes of installed drivers.
     """
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     for primitive in (bool, int, float, str):

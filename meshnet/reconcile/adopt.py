@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet.model import names
+from meshnet.reconcile.leftovers import remember
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def rejoin(table: Table, splicer: Splicer) -> None:
 def _attach(end: End, port: PanelPort | None) -> None:
     end.adopted = True
     end.port = port
+    if end.interface and end.applied.driver:
+        remember(end, end.applied.driver)
     if port is None:
         return
     # A long name is cut in the alias; the checkpoint has it whole.

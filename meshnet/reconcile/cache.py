@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import InvalidObject, NotFound, StoreError, WatchExpired
-from meshnet.model.codec import decode_topology
+from meshnet.model.codec import decode_claim, decode_topology
 from meshnet.model.resource import Kind
 from meshnet.stores.base import Change
 
@@ -30,18 +30,23 @@ LONGEST_DELAY_S = 30.0
 
 @attrs.frozen
 class Entry:
-    """A Topology as stored: decoded, or why it cannot be."""
+    """A Topology as stored.
+
+    Attributes:
+        topology: decoded; when that cannot be, as it last could; None when it never could.
+        invalid: why it cannot be decoded, or None.
+    """
 
     resource: Resource
     topology: Topology | None
     invalid: InvalidObject | None
 
     @classmethod
-    def of(cls, resource: Resource) -> Entry:
+    def of(cls, resource: Resource, last: Topology | None) -> Entry:
         try:
             return cls(resource, decode_topology(resource.document), None)
         except InvalidObject as error:
-            return cls(resource, None, error)
+            return cls(resource, last, error)
 
 
 class TopologyCache:
@@ -60,7 +65,7 @@ class TopologyCache:
         return list(self._entries.values())
 
     def topology(self, key: PodKey) -> Topology | None:
-        """Return the Topology if there is one and it is valid."""
+        """Return the Topology as it last was valid, if it exists."""
         entry = self._entries.get(key)
         return entry.topology if entry else None
 
@@ -79,18 +84,25 @@ class TopologyCache:
             return None
         return self.take(resource)
 
-    def take(self, resource: Resource) -> Entry:
-        """Take in an object as the store just returned it."""
+    def take(self, resource: Resource, *, ours: bool = False) -> Entry:
+        """Take in an object as the store just returned it; `ours` when this daemon just wrote its status.
+
+        An object that has become invalid keeps its last valid links: what was wired stays wired.
+        """
         before = self._entries.get(resource.key)
-        if before is not None and _same(before.resource, resource):
-            entry = attrs.evolve(before, resource=resource)
-            self._entries[resource.key] = entry
-            return entry
-        entry = Entry.of(resource)
+        if before is not None and _same_spec(before.resource, resource):
+            claim = decode_claim(resource.status)
+            topology = attrs.evolve(before.topology, claim=claim) if before.topology else None
+            entry = Entry(resource, topology, before.invalid)
+            told = not ours and before.topology is not None and before.topology.claim != claim
+        else:
+            entry = Entry.of(resource, before.topology if before else None)
+            told = True
+            if entry.invalid is not None:
+                log.warning("%s", entry.invalid)
         self._entries[resource.key] = entry
-        if entry.invalid is not None:
-            log.warning("%s", entry.invalid)
-        self._changed(resource.key)
+        if told:
+            self._changed(resource.key)
         return entry
 
     async def run(self) -> None:
@@ -137,11 +149,5 @@ class TopologyCache:
         return ours.isdigit() and theirs.isdigit() and int(theirs) < int(ours)
 
 
-def _same(before: Resource, after: Resource) -> bool:
-    """Tell whether only what this daemon does not act on has changed."""
-    return before.uid == after.uid and before.generation == after.generation and _claim(before) == _claim(after)
-
-
-def _claim(resource: Resource) -> tuple[object, ...]:
-    status = resource.status
-    return status.get("node"), status.get("container_id"), status.get("epoch")
+def _same_spec(before: Resource, after: Resource) -> bool:
+    return before.uid == after.uid and before.generation == after.generation

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
+    from meshnet.reconcile.leftovers import Leftovers
     from meshnet.reconcile.publish import Publisher
     from meshnet.reconcile.sandboxes import Sandboxes
     from meshnet.reconcile.state import Sandbox
@@ -37,6 +38,7 @@ class Passes:
         workers: KeyedWorkers[Endpoint],
         inspector: Inspector,
         publisher: Publisher,
+        leftovers: Leftovers,
         alive: Path,
         pass_s: float,
     ) -> None:
@@ -45,6 +47,7 @@ class Passes:
         self._workers = workers
         self._inspector = inspector
         self._publisher = publisher
+        self._leftovers = leftovers
         self._alive = alive
         self._pass_s = pass_s
         self._removing: dict[Sandbox, asyncio.Task[None]] = {}
@@ -103,6 +106,7 @@ class Passes:
             except KernelError as error:
                 log.warning("%s: %s", end.endpoint, error)
             self._workers.kick(end.endpoint)
+        await self._leftovers.sort_out()
         try:
             await self._publisher.clear_absent()
         except StoreError as error:

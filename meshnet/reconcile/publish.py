@@ -15,10 +15,11 @@ import attrs
 
 from meshnet.errors import Conflict, NotFound, StoreError
 from meshnet.model.resource import Kind
-from meshnet.reconcile.status import DOWN, UP, cleared, compose, link_state
+from meshnet.reconcile.status import DOWN, UP, cleared, compose, failures, link_state
+from meshnet.stores.base import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from meshnet.reconcile.cache import Entry, TopologyCache
     from meshnet.reconcile.state import Sandbox
@@ -135,9 +136,7 @@ class Publisher:
                 sandbox.epoch = max(sandbox.epoch, _epoch(status) + (0 if self._owned(entry, sandbox) else 1))
             elif not self._owned(entry, sandbox):
                 return False
-            wanted = compose(
-                sandbox, entry.topology, self._table, node=self._node, node_ip=self._node_ip, before=status
-            )
+            wanted = compose(sandbox, entry, entry.topology, self._table, node=self._node, node_ip=self._node_ip)
             if _covers(status, wanted):
                 return True
             try:
@@ -147,6 +146,7 @@ class Publisher:
             except Conflict:
                 entry = await self._cache.reread(sandbox.pod_key)
                 continue
+            await self._tell(entry, failures(status, wanted))
             return True
         raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
 
@@ -159,7 +159,16 @@ class Publisher:
         written = await self._store.patch_status(
             Kind.TOPOLOGY, resource.namespace, resource.name, status, resource_version=resource.resource_version
         )
-        self._cache.take(written)
+        self._cache.take(written, ours=True)
+
+    async def _tell(self, entry: Entry, news: Sequence[tuple[str, str]]) -> None:
+        """Record an event for each thing that newly went wrong."""
+        for reason, message in news:
+            log.warning("%s: %s: %s", entry.resource, reason, message)
+            with contextlib.suppress(StoreError):
+                await self._store.record(
+                    Event(str(entry.resource), "Warning", reason, message, f"meshnetd {self._node}")
+                )
 
     def _owned(self, entry: Entry, sandbox: Sandbox) -> bool:
         status = entry.resource.status

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from meshnet.model.topology import Link, Topology
+    from meshnet.reconcile.cache import Entry
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
@@ -89,9 +90,10 @@ def ready_condition(
 
 
 def compose(
-    sandbox: Sandbox, topology: Topology, table: Table, *, node: str, node_ip: str, before: Mapping[str, Any]
+    sandbox: Sandbox, entry: Entry, topology: Topology, table: Table, *, node: str, node_ip: str
 ) -> dict[str, Any]:
-    """Return the status of a running pod's Topology, whole."""
+    """Return the status of a running pod's Topology, whole. `topology` is the entry's, as it last was valid."""
+    before = entry.resource.status
     entries = []
     for link in topology.links:
         end = sandbox.ends.get(link.local_intf)
@@ -101,7 +103,10 @@ def compose(
             )
         else:
             entries.append(link_status(end, table.end(end.plan.peer) if end.plan else None))
-    conditions = before.get("conditions") or ()
+    generation = entry.resource.generation
+    ready = ready_condition(entries, generation, before.get("conditions") or (), time.time())
+    if entry.invalid is not None:
+        ready |= {"status": "False", "reason": "InvalidTopology", "message": str(entry.invalid)}
     return {
         "src_ip": node_ip,
         "net_ns": sandbox.netns,
@@ -109,9 +114,9 @@ def compose(
         "node": node,
         "pod_uid": sandbox.pod_uid,
         "epoch": sandbox.epoch,
-        "observedGeneration": topology.generation,
+        "observedGeneration": generation,
         "links": entries,
-        "conditions": [ready_condition(entries, topology.generation, conditions, time.time())],
+        "conditions": [ready],
     }
 
 
@@ -127,3 +132,19 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
     }
     gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links"))
     return {**gone, "conditions": [condition]}
+
+
+def failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (reason, message) of what a user should hear of: links that newly fail, and a Topology newly invalid."""
+    known = {_failure(entry) for entry in before.get("links") or ()}
+    news = [failure for entry in after["links"] if (failure := _failure(entry)) and failure not in known]
+    ready, old = after["conditions"][0], (before.get("conditions") or [{}])[0]
+    if ready["reason"] == "InvalidTopology" and old.get("message") != ready["message"]:
+        news.append((ready["reason"], ready["message"]))
+    return news
+
+
+def _failure(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    if entry.get("state") != FAILED:
+        return None
+    return str(entry.get("reason")), f"link {entry.get('uid')} ({entry.get('local_intf')}): {entry.get('message')}"

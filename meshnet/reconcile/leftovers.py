@@ -1,0 +1,79 @@
+"""Leftovers: what drivers own on this node, matched with the links that need it.
+
+A daemon that was killed forgot what its drivers made. What an end here is patched by is remembered again; what no end
+needs goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.driver.api import LinkEnd
+from meshnet.driver.calls import call
+from meshnet.errors import LinkError
+from meshnet.model import names
+from meshnet.reconcile.settle import CALL_LIMIT_S
+
+if TYPE_CHECKING:
+    from meshnet.driver.api import LinkDriver, Owned
+    from meshnet.driver.registry import Registry
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.keyed import KeyedWorkers
+    from meshnet.reconcile.state import End
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class Leftovers:
+    """Asks every driver what it owns."""
+
+    def __init__(self, registry: Registry, table: Table, workers: KeyedWorkers[Endpoint]) -> None:
+        self._registry = registry
+        self._table = table
+        self._workers = workers
+
+    async def sort_out(self) -> None:
+        """Remember what is needed and discard what is not. A driver's failure is logged and stops no other."""
+        for entry in self._registry.usable():
+            driver = entry.driver
+            try:
+                for owned in await call(driver, "inspect", limit_s=CALL_LIMIT_S):
+                    await self._sort(driver, owned)
+            except LinkError as error:
+                log.warning("driver %s: %s", driver.name, error)
+
+    async def _sort(self, driver: LinkDriver, owned: Owned) -> None:
+        if owned.endpoint is None:
+            await self._discard(driver, owned)
+            return
+        async with self._workers.hold(owned.endpoint):
+            end = self._table.end(owned.endpoint)
+            if end is not None and end.patched is None and end.adopted:
+                remember(end, driver.name)
+            elif end is None or end.patched_by != driver.name:
+                await self._discard(driver, owned)
+
+    async def _discard(self, driver: LinkDriver, owned: Owned) -> None:
+        log.info("driver %s: %s is not needed any more", driver.name, owned.what)
+        await call(driver, "discard", owned, limit_s=CALL_LIMIT_S)
+
+
+def remember(end: End, driver: str) -> None:
+    """Note that a driver made something for an end, as far as the checkpoint tells what it was asked for."""
+    applied = end.applied
+    end.patched_by = driver
+    end.patched = LinkEnd(
+        local=end.endpoint,
+        peer=None,
+        parent=None,
+        uid=applied.uid,
+        mtu=applied.mtu,
+        mac=applied.mac,
+        options=None,
+        down=False,
+        alias=names.Mark.of(end.endpoint, applied.uid, end.sandbox.key.container_id).alias,
+        port=end.port.facts() if end.port else None,
+        pod=end.sandbox,
+    )
