@@ -114,7 +114,7 @@ def hanging(*, stubborn):
 def test_a_call_that_takes_too_long_is_cancelled_and_told(stubborn, end):
     wire, seen = hanging(stubborn=stubborn)
 
-    with pytest.raises(LinkError, match="driver wire: patch took longer than 0.05 s") as error:
+    with pytest.raises(LinkError, match=r"driver wire: patch took longer than 0.05 s") as error:
         asyncio.run(call(wire, "patch", None, None, limit_s=0.05))
 
     assert error.value.reason == "DriverTimeout"

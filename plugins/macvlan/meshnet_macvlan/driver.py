@@ -134,11 +134,11 @@ def _changes(found: Macvlan, link: LinkEnd) -> list[Request]:
         changes.append(links.set_link(ifindex, mtu=link.mtu))
     if found.mode is not link.options.mode:
         changes.append(change_mode(ifindex, link.options.mode))
-    if found.protodown != link.down:
-        changes.append(links.set_link(ifindex, protodown=link.down))
     if found.info.alias != link.alias:
         changes.append(links.set_link(ifindex, alias=link.alias))
     if found.info.name == owned.birth_name(link.alias):
+        if link.down:  # later set_carrier alone says so
+            changes.append(links.set_link(ifindex, protodown=True))
         # Last of all: with its own name it is finished.
         changes.append(links.set_link(ifindex, name=link.local.interface, up=True))
     return changes
