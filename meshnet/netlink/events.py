@@ -23,7 +23,7 @@ from meshnet.netlink.ifla import (
     RTM_DELLINK,
     RTM_NEWLINK,
 )
-from meshnet.netlink.messages import split
+from meshnet.netlink.messages import discard, split
 from meshnet.netlink.netns import NETNSA_NSID, RTM_DELNSID
 from meshnet.netlink.opening import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK, enlarge
 from meshnet.netlink.wire import HEADER, attributes, to_i32, to_u32
@@ -40,8 +40,6 @@ SO_ATTACH_FILTER = 26
 BUFFER = 16 << 20
 LARGEST_DATAGRAM = 1 << 16
 READS_AT_ONCE = 256
-# More than the buffer holds.
-DISCARDED_AT_ONCE = 1 << 16
 
 # Classic BPF: (code, jump if true, jump if false, constant).
 _INSTRUCTION = struct.Struct("=HBBI")
@@ -62,7 +60,7 @@ class LinkEvent(NamedTuple):
 
     Attributes:
         nsid: number of the namespace it happened in; None is the monitor's own.
-        ifindex: of the link there. 0: the namespace itself is gone, with all in it.
+        ifindex: of the link there. 0: the namespace itself is gone, with all in it, and its number is free for another.
         gone: the link is not in that namespace any more.
         up: administratively up (IFF_UP).
         link: ifindex of the peer or parent, 0 if none.
@@ -133,21 +131,11 @@ class LinkMonitor:
                 break
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
-                    self._discard()
+                    discard(self._socket)
                     raise Overrun from error
                 raise KernelError(error.errno or errno.EIO, "hear what happens to links") from error
             events += _events(data, _nsid(ancillary))
         return events
-
-    def _discard(self) -> None:
-        for _ in range(DISCARDED_AT_ONCE):
-            try:
-                self._socket.recv(1)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise KernelError(error.errno or errno.EIO, "hear what happens to links") from error
 
 
 def _nsid(ancillary: list[tuple[int, int, bytes]]) -> int | None:

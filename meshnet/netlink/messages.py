@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NLMSGERR_ATTR_MSG = 1
+# More messages than a buffer holds.
+MOST_WAITING = 1 << 16
 
 _CODE = struct.Struct("=i")
 
@@ -35,6 +39,18 @@ def split(data: bytes) -> Iterator[Message]:
             return
         yield Message(kind, flags, sequence, data[offset + HEADER.size : offset + length])
         offset += (length + 3) & ~3
+
+
+def discard(sock: socket.socket) -> None:
+    """Throw away all that waits in `sock`. After an overrun the kernel queues nothing more until that is gone."""
+    for _ in range(MOST_WAITING):
+        try:
+            sock.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
 
 
 def failure(message: Message, what: str) -> KernelError | None:

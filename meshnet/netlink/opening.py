@@ -15,7 +15,7 @@ SO_RCVBUFFORCE = 33
 
 BUFFER = 4 << 20
 # The answer is there when `send` returns; a lost one must not be waited for without end. Seconds, microseconds.
-ANSWER_TIMEOUT = struct.pack("@ll", 30, 0)
+ANSWER_TIMEOUT = struct.pack("@ll", 5, 0)
 
 
 def route_socket() -> socket.socket:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from meshnet.errors import KernelError
-from meshnet.netlink.messages import failure, split
+from meshnet.netlink.messages import discard, failure, split
 from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import NETLINK_ROUTE, prepare, route_socket
 from meshnet.netlink.wire import (
@@ -247,9 +247,10 @@ class Netlink:
         except BlockingIOError:
             raise KernelError(errno.ETIMEDOUT, what, "the kernel did not answer") from None
         except OSError as error:
-            lost = error.errno == errno.ENOBUFS
-            detail = "answers were lost: what was done is unknown" if lost else "reading the answer"
-            raise KernelError(error.errno or errno.EIO, what, detail) from error
+            if error.errno != errno.ENOBUFS:
+                raise KernelError(error.errno or errno.EIO, what, "reading the answer") from error
+            discard(self._socket)
+            raise KernelError(errno.ENOBUFS, what, "answers were lost: what was done is unknown") from error
         if length > LARGEST_DATAGRAM:
             raise KernelError(errno.EMSGSIZE, what, f"the answer has {length} bytes, the buffer {LARGEST_DATAGRAM}")
         return split(bytes(memoryview(self._buffer)[:length]))

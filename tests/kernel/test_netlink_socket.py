@@ -95,6 +95,17 @@ def test_thousands_of_answers_in_order(netlink: Netlink) -> None:
             assert answer.errno == errno.ENODEV
 
 
+def test_lost_answers_are_told_and_do_not_answer_the_next(netlink: Netlink) -> None:
+    with socket.socket(fileno=os.dup(netlink.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        with pytest.raises(KernelError, match="what was done is unknown") as caught:
+            netlink.run([links.set_link(99, up=True)] * 200)
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+
+    assert caught.value.errno == errno.ENOBUFS
+    assert links.parse_link(netlink.ask(links.get_link(LOOPBACK))).name == "lo"
+
+
 def test_question_without_an_answer(netlink: Netlink) -> None:
     silent = links.set_link(LOOPBACK, up=True)
     with pytest.raises(KernelError) as caught:
