@@ -43,6 +43,7 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     and UsageError when there is none at all.
     """
     found = []
+    skipped = []
     for document in read_files(names):
         if document.kind == Kind.TOPOLOGY.value:
             whole = {**document.document}
@@ -51,8 +52,10 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
                 whole["metadata"] = {**metadata, "namespace": metadata.get("namespace") or namespace}
             decode_topology(whole)
             found.append(whole)
-        elif not quiet:
-            print(f"{document.where()}: {document.kind} {document.name} skipped: no Topology", file=sys.stderr)
+        else:
+            skipped.append(f"{document.kind} {document.name}")
+    if skipped and not quiet:
+        print(f"skipped, since no Topology: {', '.join(skipped)}", file=sys.stderr)
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
     return found

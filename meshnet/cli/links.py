@@ -104,7 +104,20 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
     for end in ends_:
         together.setdefault(end.link, []).append(end)
     keys = sorted(together, key=lambda key: (key[0], key[2], key[1]))
-    return [_entry(key[2], together[key], answers.keys(), live) for key in keys]
+    return [_entry(key[2], _truthful(together[key]), answers.keys(), live) for key in keys]
+
+
+def _truthful(ends_: Sequence[End]) -> Sequence[End]:
+    """Return the ends of a link, an only one without the state that it had when there was another.
+
+    A deleted Topology is gone at once; the status of its peer follows within seconds.
+    """
+    (first, *others) = ends_
+    if others or first.external or first.state not in ("Up", "Down"):
+        return ends_
+    message = f"no Topology declares {first.namespace}/{first.peer_pod}:{first.peer_interface}"
+    entry = {**first.entry, "state": "Pending", "reason": "PeerMissing", "message": message}
+    return [attrs.evolve(first, entry=entry, observed=False)]
 
 
 def _entry(

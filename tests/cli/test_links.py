@@ -87,6 +87,14 @@ def test_an_end_that_nobody_declares_is_there_by_name_only() -> None:
     assert found["endpoints"][1] == {"pod": "r2", "interface": "eth1"}
 
 
+@pytest.mark.parametrize("state", ["Up", "Down"])
+def test_an_only_end_is_not_believed_to_be_up(state: str) -> None:
+    (found,) = joined(running("r1", link(1, "r2"), state))
+
+    assert (found["state"], found["reason"]) == ("Pending", "PeerMissing")
+    assert found["message"] == "no Topology declares default/r2:eth1"
+
+
 def test_a_pod_that_does_not_run_is_pending() -> None:
     (found,) = joined(topology("r1", link(1, "r2")), topology("r2", link(1, "r1")))
 
