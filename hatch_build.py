@@ -22,7 +22,7 @@ FLAGS = ("-std=gnu11", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror")
 COMPILE_TIMEOUT_S = 60
 
 
-def compile_plugin(source: Path, program: Path, *more_flags: str) -> bool:
+def compile_plugin(source: Path, program: Path) -> bool:
     """Compile `source` to the static `program`, with musl where there is one; whether there is a program now.
 
     A compiler that fails is tried no further and the next one is: musl-gcc, ``$CC``, cc. `program` is replaced in
@@ -33,7 +33,7 @@ def compile_plugin(source: Path, program: Path, *more_flags: str) -> bool:
     for compiler in filter(None, ("musl-gcc", os.environ.get("CC"), "cc")):
         if shutil.which(compiler) is None:
             continue
-        command = [compiler, *FLAGS, *more_flags, "-o", str(fresh), str(source)]
+        command = [compiler, *FLAGS, "-o", str(fresh), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False)
         if done.returncode == 0:
             fresh.replace(program)

@@ -29,13 +29,9 @@
 extern char **environ;
 
 enum { MAX_ENV = 64 * 1024, MAX_TOTAL = 1024 * 1024, HEADER = 9, MAX_REPLY = 2 * MAX_TOTAL, FRAME_VERSION = 1 };
-#ifndef ANSWER_MS  // tests do not wait that long
-#define ANSWER_MS 60000  // for everything; a runtime's own limit is longer for ADD, or acts first
-#endif
-#ifndef STDIN_MS
-#define STDIN_MS 5000
-#endif
 enum {
+    ANSWER_MS = 60000,  // for everything; a runtime's own limit is longer for ADD, or acts first
+    STDIN_MS = 5000,
     STDIN_OPTIONAL_MS = 1000,  // VERSION and STATUS do without; a person may have typed them
     ADD_AWAY_MS = 5000,        // a daemon that restarts is back by then
     AWAY_MS = 1000,
@@ -176,8 +172,10 @@ static int take_environment(struct call *call) {
         call->length += length;
     }
     if (total <= MAX_ENV) return 0;
-    return fail(call, INVALID_ENVIRONMENT, "%.*s: the CNI_* variables have %zu bytes together: at most %d, and this one is the longest",
-                (int)strnlen(longest, strcspn(longest, "=") < 100 ? strcspn(longest, "=") : 100), longest, total, MAX_ENV);
+    size_t name = strcspn(longest, "=");
+    return fail(call, INVALID_ENVIRONMENT,
+                "%.*s: the CNI_* variables have %zu bytes together: at most %d, and this one is the longest",
+                name < 100 ? (int)name : 100, longest, total, MAX_ENV);
 }
 
 // Reads to the end of standard input. NULL, or what is wrong.
@@ -223,10 +221,12 @@ static int take_netns(struct call *call) {
     if (fd < 0)
         return needed ? fail(call, INVALID_ENVIRONMENT, "CNI_NETNS: %.2000s: %s", path, strerror(errno)) : 0;
     if (!overridden() && same_file(fd, "/proc/self/ns/net"))
-        return needed ? fail(call, INVALID_NETNS, "CNI_NETNS: %.2000s: is the plugin's own network namespace", path) : 0;
+        return needed ? fail(call, INVALID_NETNS, "CNI_NETNS: %.2000s: is the plugin's own network namespace", path)
+                      : 0;
     if (setns(fd, CLONE_NEWNET))
-        return needed ? fail(call, INVALID_ENVIRONMENT, "CNI_NETNS: %.2000s: cannot be entered as a network namespace: %s",
-                             path, strerror(errno)) : 0;
+        return needed ? fail(call, INVALID_ENVIRONMENT,
+                             "CNI_NETNS: %.2000s: cannot be entered as a network namespace: %s", path, strerror(errno))
+                      : 0;
     int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, ROUTE);
     if (netlink < 0)
         return needed ? fail(call, INTERNAL, "netlink socket in %.2000s: %s", path, strerror(errno)) : 0;
@@ -265,7 +265,9 @@ static enum outcome send_request(const struct call *call, int fd) {
         message.msg_control = control.bytes;
         message.msg_controllen = sizeof control.bytes;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof call->fds), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        header->cmsg_len = CMSG_LEN(sizeof call->fds);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
         memcpy(CMSG_DATA(header), call->fds, sizeof call->fds);
     }
     while (data.iov_len) {
@@ -286,6 +288,7 @@ static enum outcome receive_reply(const struct call *call, int fd, size_t *lengt
         if (!ready(call, fd, POLLIN)) return SLOW;
         if (*length == sizeof reply) return TOO_LONG;
         ssize_t n = recv(fd, reply + *length, sizeof reply - *length, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET) n = 0;  // the end as well, of one that did not read all we sent
         if (n < 0 && errno != EINTR && errno != EAGAIN) return LOST;
         if (n > 0) *length += (size_t)n;
         if (n) continue;
@@ -305,7 +308,8 @@ static int give_up(const struct call *call, const char *reason) {
 
 static int print_reply(const struct call *call, size_t length) {
     if (*reply != '0' && *reply != '1')
-        return fail(call, INTERNAL, "daemon at %.200s: its answer begins with byte %d: not of this version", call->socket, (unsigned char)*reply);
+        return fail(call, INTERNAL, "daemon at %.200s: its answer begins with byte %d: not of this version",
+                    call->socket, (unsigned char)*reply);
     return write_all(STDOUT_FILENO, reply + 1, length - 1) ? 1 : *reply - '0';
 }
 
@@ -322,7 +326,8 @@ static int ask_daemon(const struct call *call) {
             close(fd);
             if (got == ANSWERED) return print_reply(call, length);
             if (got == SLOW) return give_up(call, "did not answer in time");
-            if (got == TOO_LONG) return fail(call, INTERNAL, "daemon at %.200s: its answer is longer than 2 MiB", call->socket);
+            if (got == TOO_LONG)
+                return fail(call, INTERNAL, "daemon at %.200s: its answer is longer than 2 MiB", call->socket);
         } else {
             reason = errno == EAGAIN ? "did not accept in time" : strerror(errno);
         }
@@ -355,8 +360,9 @@ static int print_status(const struct call *call) {
         return fail(call, UNAVAILABLE, "daemon is not running on this node: %.2000s: %s", alive, strerror(errno));
     long age_s = (long)(time(NULL) - file.st_mtime);  // negative: the clock was set back, and tells nothing
     if (age_s <= GRACE_S) return 0;
-    return fail(call, UNAVAILABLE, "daemon is not running on this node: %.2000s was last touched %ld s ago, at most %d are right",
-                alive, age_s, GRACE_S);
+    return fail(call, UNAVAILABLE,
+                "daemon is not running on this node: %.2000s was last touched %ld s ago, at most %d are right", alive,
+                age_s, GRACE_S);
 }
 
 static int run(struct call *call) {
@@ -369,7 +375,8 @@ static int run(struct call *call) {
     const char *version = scan(request + env_end, request + call->length).version;
     if (version) call->version = version;
     if (!known)
-        return fail(call, INVALID_ENVIRONMENT, "CNI_COMMAND: %.40s: one of ADD, DEL, CHECK, GC, STATUS, VERSION", call->command);
+        return fail(call, INVALID_ENVIRONMENT, "CNI_COMMAND: %.40s: one of ADD, DEL, CHECK, GC, STATUS, VERSION",
+                    call->command);
     if (alone) return is(call, "VERSION") ? print_version(call) : print_status(call);
     if (wrong) return fail(call, IO_FAILURE, "network configuration on stdin: %s", wrong);
     if (!is(call, "GC") && take_netns(call)) return 1;

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import time
 
@@ -45,9 +44,9 @@ def test_gc_is_carried_without_a_namespace(run, socket_path):
 
 
 def test_a_daemon_that_refuses_before_it_reads_is_heard(run, socket_path):
-    with Daemon(socket_path, refuse(b'1{"code": 7}')):
+    with Daemon(socket_path, refuse(b'1{"code": 7}')) as daemon:
         done = run("DEL", stdin=b"x" * 900_000, **DEL)
-    assert (done.code, done.out) == (1, b'{"code": 7}')
+    assert (done.code, done.out, daemon.calls) == (1, b'{"code": 7}', 1)
 
 
 def test_everything_that_fits_is_sent(run, socket_path):
@@ -83,38 +82,7 @@ def test_closed_stdin_is_error_5(run):
     assert run("DEL", wrap=("sh", "-c", 'exec "$0" <&-'), **DEL).error["code"] == 5
 
 
-# ---- a daemon that is away, or dies
-
-
-def test_without_a_daemon_the_runtime_is_told_to_come_again(run, socket_path):
-    error = run("GC").error
-    assert error["code"] == 11
-    assert str(socket_path) in error["msg"]
-    assert "No such file" in error["msg"]
-
-
-def test_a_socket_that_nobody_listens_on_is_a_daemon_away(run, socket_path):
-    with socket.socket(socket.AF_UNIX) as left_over:
-        left_over.bind(str(socket_path))
-    assert "Connection refused" in run("GC").error["msg"]
-
-
-def test_a_path_longer_than_a_socket_may_have_is_said(run):
-    error = run("GC", MESHNET_SOCKET="/" + "x" * 200).error
-    assert error["code"] == 11
-    assert "name too long" in error["msg"].replace("Filename", "File name")
-
-
-@pytest.mark.parametrize("behave", [None, hang_up, hang_up_later, raw(b'0{"cniVersion": "1.0.0"')])
-def test_a_pod_may_go_without_a_daemon(run, socket_path, behave):
-    if behave is None:
-        done = run("DEL", **DEL)
-    else:
-        with Daemon(socket_path, behave):
-            done = run("DEL", **DEL)
-    assert (done.code, done.out) == (0, b"")
-    assert done.err.startswith(f"meshnet: DEL: daemon at {socket_path}: ")
-    assert done.err.count("\n") == 1
+# ---- a daemon that dies; one that is away is in test_front_limits
 
 
 @pytest.mark.parametrize("bad", [hang_up, hang_up_later, raw(b'0{"a": {"b": 1}'), raw(b'0{"a": "}')])

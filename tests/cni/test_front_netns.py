@@ -85,12 +85,6 @@ def test_an_add_waits_for_a_daemon_that_comes(program, socket_path, other_netns)
     assert (plugin.returncode, out) == (0, b"{}")
 
 
-@pytest.mark.parametrize("command", ["ADD", "CHECK"])
-def test_without_a_daemon_it_gives_up(run, other_netns, command):
-    error = run(command, CNI_NETNS=other_netns, **NAMED).error
-    assert (error["code"], error["cniVersion"]) == (11, "1.0.0")
-
-
 def test_in_a_user_namespace_it_is_the_same(program, socket_path):
     """Box and pod namespace belong to one user namespace, whose root has no rights outside."""
     box = (
