@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 REPORTS := build/reports
 PLUGINS := $(patsubst plugins/%/pyproject.toml,plugins/%,$(wildcard plugins/*/pyproject.toml))
 SOURCES := meshnet $(PLUGINS) tests $(wildcard benchmarks hatch_build.py)
+SCRIPTS := scripts/cli-reference scripts/skips
 # What an installation is made of beside the Python files, which are used in place.
 INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
 PYTEST := $(BIN)/python -m pytest -q
@@ -22,9 +23,9 @@ test: check kernel lab
 check: lint unit
 
 lint: install
-	$(BIN)/ruff check $(SOURCES) scripts
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy
+	$(BIN)/ruff check $(SOURCES) $(SCRIPTS)
+	$(BIN)/ruff format --check $(SOURCES) $(SCRIPTS)
+	$(BIN)/mypy meshnet $(wildcard plugins/*/meshnet_*)
 	$(BIN)/lint-imports
 
 unit: install

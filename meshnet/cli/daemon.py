@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "daemon",
-        description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. Settings come "
-        "from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the environment has "
-        "none.",
+        description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. "
+        "Settings come from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the "
+        "environment has none.",
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
