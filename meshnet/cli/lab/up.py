@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from meshnet.cli.parser import CommandParser
 
 DEFAULT_NAME = "lab"
+MOST_SHOWN = 20
+"""Link ends that are not up, told one by one; the rest is counted."""
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -81,10 +83,12 @@ def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
         print(f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}", file=sys.stderr)
     for node in report["silent"]:
         print(f"node {node}: its daemon does not answer (meshnet lab logs {node})", file=sys.stderr)
-    for link in report["links"]:
+    for link in report["links"][:MOST_SHOWN]:
         end = f"{link['namespace']}/{link['pod']}:{link['interface']}"
         why = ": ".join(filter(None, (link.get("reason"), link.get("message"))))
         print(f"link end {end}: {link['state']}: {why}", file=sys.stderr)
+    if len(report["links"]) > MOST_SHOWN:
+        print(f"... and {len(report['links']) - MOST_SHOWN} more (meshnet get links)", file=sys.stderr)
     if not args.quiet:
         ready = report["up"] + report["down"]
         print(f"lab {args.lab or DEFAULT_NAME}: {ready} of {report['endpoints']} link ends up ({report['seconds']} s)")
