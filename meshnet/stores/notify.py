@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUN_PATH_MAX = 107  # bytes of a unix socket's path
-_SETTLED_NS = 50_000_000  # longer than a tick of the clock that stamps directories
+_TICK_NS = 50_000_000  # longer than a tick of the clock that stamps directories
+_SECOND_NS = 1_000_000_000
 
 
 class Meeting:
@@ -72,7 +73,8 @@ class Meeting:
                 for gone in self._lines.keys() - set(self._names):
                     self._drop(gone)
                 # A later change within the same tick of the clock would leave this very stamp: list again then.
-                self._stamp = stamp if time.time_ns() - stamp > _SETTLED_NS else None
+                tick = _TICK_NS if stamp % _SECOND_NS else 2 * _SECOND_NS  # some file systems count seconds
+                self._stamp = stamp if time.time_ns() - stamp > tick else None
         except OSError:
             return ()
         return self._names
