@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshnet.errors import InvalidObject
@@ -12,18 +12,7 @@ from meshnet.model.resource import Kind
 from meshnet.stores.admission import admit, label, object_key
 from meshnet.testing.stores.handles import node, topology
 
-FIELDS = [
-    "apiVersion",
-    "kind",
-    "metadata",
-    "name",
-    "namespace",
-    "labels",
-    "annotations",
-    "finalizers",
-    "spec",
-    "status",
-]
+FIELDS = "apiVersion kind metadata name namespace labels annotations finalizers spec status".split()
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS) | st.integers() | st.text(), inner),
@@ -34,7 +23,7 @@ METADATA = st.dictionaries(st.sampled_from(FIELDS), ANYTHING)
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     wrong = {"kind": "Pod", "metadata": {"name": "A", "labels": {"x": 1}, "finalizers": [2]}, "spec": "no"}
-    with pytest.raises(InvalidObject, match="^Pod A: ") as caught:
+    with pytest.raises(InvalidObject, match=r"^Pod A: ") as caught:
         admit(wrong)
     assert [problem.path for problem in caught.value.problems] == [
         "apiVersion",
@@ -66,6 +55,7 @@ def test_keys_and_labels() -> None:
     assert (label(Kind.TOPOLOGY, "x", "r1"), label(Kind.NODE, "", "n1")) == ("Topology x/r1", "MeshNode n1")
 
 
+@settings(deadline=None)
 @given(ANYTHING | st.builds(lambda fields, metadata: topology() | fields | {"metadata": metadata}, METADATA, METADATA))
 def test_whatever_comes_is_let_in_or_refused(document: Any) -> None:
     with contextlib.suppress(InvalidObject):
