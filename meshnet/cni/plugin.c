@@ -163,7 +163,7 @@ static int take_environment(struct call *call) {
     const char *longest = "CNI_";
     size_t total = 0;
     for (char **entry = environ; *entry; entry++) {
-        if (strncmp(*entry, "CNI_", 4)) continue;
+        if (strncmp(*entry, "CNI_", 4) || !strchr(*entry, '=')) continue;
         size_t length = strlen(*entry) + 1;
         if (length > strlen(longest)) longest = *entry;
         total += length;
