@@ -16,6 +16,8 @@ from meshnet.errors import InvalidObject, LinkError
 from meshnet.model.effective import addresses, effective, wanted_mtu
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshnet.dispatch.catalog import Catalog
     from meshnet.model.effective import EffectiveLink
     from meshnet.model.topology import Endpoint, Link, Topology
@@ -89,7 +91,7 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
     """
     plan = _provisional(place, topology, link, peer)
     try:
-        agreed = effective(topology, link, peer, per_end=_per_end(place, link, peer))
+        agreed = effective(topology, link, peer, _per_end(place, link, peer), canonical=_canonical(place))
         plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or place.mtu)
         scope = _scope(place, link, peer, peer_here=peer_here)
         return _with_driver(place, plan, agreed, scope)
@@ -139,6 +141,16 @@ def _with_driver(place: Place, plan: Plan, agreed: EffectiveLink, scope: Scope) 
         problems = "; ".join(map(str, error.problems))
         return attrs.evolve(plan, reason="InvalidOptions", message=f"driver {driver.name}: {problems}")
     return attrs.evolve(plan, options=options, offload=core.offload)
+
+
+def _canonical(place: Place) -> Callable[[str], str]:
+    """Return what makes one name of all that a driver has."""
+
+    def canonical(name: str) -> str:
+        driver = place.catalog.find(name)
+        return driver.name if driver else name.lower()
+
+    return canonical
 
 
 def _per_end(place: Place, link: Link, peer: Topology | None) -> frozenset[str]:

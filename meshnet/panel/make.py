@@ -10,7 +10,7 @@ from meshnet.netlink import BatchError, VethSpec, addresses, links, tc
 from meshnet.panel.port import Made, PanelPort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from meshnet.driver.api import Inside
     from meshnet.errors import KernelError
@@ -54,7 +54,7 @@ class PortMaker:
             failures, echoes = self._run(
                 [_veth(port, wishes[p], netns_fd) for p, port in zip(wanted, attempt, strict=True)]
             )
-            self._read_echoes(attempt, echoes)
+            self._read_back([port for slot, port in enumerate(attempt) if slot not in failures], echoes)
             for slot, position in enumerate(wanted):
                 if slot in failures:
                     errors[position] = failures[slot]
@@ -81,7 +81,10 @@ class PortMaker:
         except BatchError as error:
             return dict(error.failures), list(error.echoes)
 
-    def _read_echoes(self, ports: Iterable[PanelPort], echoes: Iterable[bytes]) -> None:
+    def _read_back(self, ports: Sequence[PanelPort], echoes: Sequence[bytes]) -> None:
+        """Read where the pod's ends came to be, from the echoes; before Linux 6.2 there are none, and we ask."""
+        if len(echoes) < len(ports):
+            echoes = self._netlink.run([links.get_link(port.ifindex) for port in ports])
         by_index = {port.ifindex: port for port in ports}
         for echo in echoes:
             info = links.parse_link(echo)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import attrs
+
 from meshnet.dispatch.resolve import resolve
 from meshnet.driver.api import Interface, LinkEnd, Peer, Rebuild, SetsCarrier
 from meshnet.driver.calls import call
@@ -60,8 +62,12 @@ class Settler:
         if topology is None or link is None:
             return None
         peer = topology.peer(link)
-        peer_topology = self._cache.topology((peer.namespace, peer.pod)) if peer else None
-        return resolve(self._place, topology, link, peer_topology, peer_here=self._table.end(peer) is not None)
+        entry = self._cache.entry((peer.namespace, peer.pod)) if peer else None
+        peer_topology = entry.topology if entry else None
+        plan = resolve(self._place, topology, link, peer_topology, peer_here=self._table.end(peer) is not None)
+        if entry is not None and peer_topology is None:
+            return attrs.evolve(plan, reason="PeerInvalid", message=str(entry.invalid), waiting=False)
+        return plan
 
     async def settle(self, endpoint: Endpoint) -> bool:
         """Make an end as it should be; tell whether it is, or why waiting cannot help."""
