@@ -28,6 +28,7 @@ _ASYNC = {
     "patch": ("link", "peer"),
     "unpatch": ("link",),
     "inspect": (),
+    "discard": ("owned",),
     "set_carrier": ("link", "up"),
     "counters": ("local",),
 }

@@ -165,6 +165,21 @@ class LifecycleTests(DriverTestBase):
         assert _reported(bench) == _devices(bench) - before
 
     @pytest.mark.kernel
+    def test_what_is_inspected_can_be_discarded(self, bench: Bench) -> None:
+        """What a killed daemon forgot goes by what inspect tells of it, and nothing else does."""
+        cable, other = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
+        other.patch()
+        before, needed = _devices(bench), bench.inspect()
+        cable.patch()
+        leftovers = [owned for owned in bench.inspect() if owned not in needed]
+
+        bench.restart()
+        for owned in [*leftovers, *leftovers]:
+            bench.call("discard", owned)
+
+        assert _devices(bench) == before
+
+    @pytest.mark.kernel
     def test_carrier_can_be_taken_and_given(self, bench: Bench) -> None:
         self._only_if(issubclass(self.driver_class, SetsCarrier), "set_carrier")
         cable = bench.cable()

@@ -68,6 +68,7 @@ WRONG = {
     "patch not async": ({"patch": plain}, "patch is not async; right would be: async def patch"),
     "patch without peer": ({"patch": no_peer}, "patch(self, link) cannot be called as patch(link, peer)"),
     "unpatch not async": ({"unpatch": plain}, "unpatch is not async"),
+    "discard not async": ({"discard": plain}, "discard is not async"),
     "inspect not async": ({"inspect": plain}, "inspect is not async"),
     "start not async": ({"start": plain}, "start is not async"),
     "stop no method": ({"stop": 3}, "stop is 3; right would be a method"),

@@ -45,6 +45,10 @@ class Hop(LinkDriver):
             for mark in [parse_mark(link.alias)]
         ]
 
+    async def discard(self, owned):
+        if owned.splice.ifindex in {link.ifindex for link in self.devices()}:
+            await asyncio.to_thread(delete, [owned.splice.ifindex])
+
     def devices(self):
         """Both ends of every hop on the node."""
         there = map(links.parse_link, self.netlink.dump(links.dump_links()))

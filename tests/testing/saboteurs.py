@@ -151,6 +151,15 @@ class InspectsItsMemory(Hop):
         return self.memory
 
 
+class CannotDiscard(Hop):
+    discard = LinkDriver.discard
+
+
+class DiscardsTooMuch(Hop):
+    async def discard(self, owned):
+        await asyncio.to_thread(delete, [link.ifindex for link in self.devices() if link.name[0] == "h"])
+
+
 class GivesNoReason(Hop):
     async def patch(self, link, peer):
         if peer.port is None:

@@ -19,10 +19,9 @@ from meshnet.driver import (
     Scope,
 )
 from meshnet.errors import KernelError
-from meshnet.model.names import parse_mark
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Netlink, links
-from meshnet_macvlan import owned
+from meshnet_macvlan.owned import birth_name, everywhere, find, in_namespace
 from meshnet_macvlan.parent import check_mtu, find_parent, why_refused
 from meshnet_macvlan.requests import Mode, NewMacvlan, change_mode, new_macvlan, parse_macvlan
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshnet.driver import DriverContext, Inside, LinkEnd, Peer
+    from meshnet.model.names import Mark
     from meshnet.netlink import LinkInfo, Request
     from meshnet_macvlan.requests import Macvlan
 
@@ -66,7 +66,7 @@ class MacvlanDriver(LinkDriver):
         assert link.parent is not None
         parent = find_parent(self._ctx.netlink, link.parent, self._ctx.node)
         check_mtu(parent, link.mtu)
-        found = owned.find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
+        found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
         before = self._macs.get(link.local)
         if found is None:
             ifindex = await self._make(link, parent)
@@ -86,26 +86,46 @@ class MacvlanDriver(LinkDriver):
 
     async def unpatch(self, link: LinkEnd) -> None:
         self._macs.pop(link.local, None)
-        for found in owned.in_namespace(self._ctx.netlink, link.pod.nsid):
-            if found.info.alias == link.alias or found.info.name == owned.birth_name(link.alias):
+        for found in in_namespace(self._ctx.netlink, link.pod.nsid):
+            if found.info.alias == link.alias or found.info.name == birth_name(link.alias):
                 await _delete(found.info.ifindex, link.pod.nsid)
 
     async def inspect(self) -> Sequence[Owned]:
-        return [_owned(found.info) for found in owned.everywhere(self._ctx.netlink)]
+        told = []
+        for _, found, mark in everywhere(self._ctx.netlink):
+            endpoint = self._endpoint(mark)
+            if endpoint is not None:
+                told.append(Owned(endpoint, Interface(found.info.ifindex), f"macvlan {found.info.name}"))
+        return told
+
+    async def discard(self, owned: Owned) -> None:
+        for nsid, found, mark in everywhere(self._ctx.netlink):
+            if Interface(found.info.ifindex) == owned.splice and owned.endpoint and mark.is_of(owned.endpoint):
+                await _delete(found.info.ifindex, nsid)
 
     async def set_carrier(self, link: LinkEnd, up: bool) -> None:
-        found = owned.find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
+        found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
         if found is None:
             raise LinkError("InterfaceMissing", f"{link.local}: its macvlan is not in the pod any more")
         if found.protodown == up:
             with link.pod.enter() as inside:
                 inside.netlink.run([links.set_link(found.info.ifindex, protodown=not up)])
 
+    def _endpoint(self, mark: Mark) -> Endpoint | None:
+        """Return whose a macvlan is; None while that cannot be told.
+
+        A pod's name too long for a mark is cut in it. To say of such a macvlan that it is nobody's would have it
+        removed, so it is told of from its first patch on.
+        """
+        if "~" not in mark.pod:
+            return Endpoint(mark.namespace, mark.pod, mark.interface)
+        return next((endpoint for endpoint in self._macs if mark.is_of(endpoint)), None)
+
     async def _make(self, link: LinkEnd, parent: LinkInfo) -> int:
         """Make the interface under a name nobody has, mark it, then give it its own. Return its ifindex in the pod."""
         with link.pod.enter() as inside:
             wanted = NewMacvlan(
-                name=owned.birth_name(link.alias),
+                name=birth_name(link.alias),
                 parent=parent.ifindex,
                 netns_fd=inside.netns_fd,
                 mode=link.options.mode,
@@ -136,7 +156,7 @@ def _changes(found: Macvlan, link: LinkEnd) -> list[Request]:
         changes.append(change_mode(ifindex, link.options.mode))
     if found.info.alias != link.alias:
         changes.append(links.set_link(ifindex, alias=link.alias))
-    if found.info.name == owned.birth_name(link.alias):
+    if found.info.name == birth_name(link.alias):
         if link.down:  # later set_carrier alone says so
             changes.append(links.set_link(ifindex, protodown=True))
         # Last of all: with its own name it is finished.
@@ -168,11 +188,3 @@ def _delete_now(ifindex: int, nsid: int) -> None:
             # No such device, or no such namespace any more.
             if error.errno not in (errno.ENODEV, errno.EINVAL):
                 raise
-
-
-def _owned(info: LinkInfo) -> Owned:
-    mark = parse_mark(info.alias)
-    assert mark is not None
-    endpoint = Endpoint(mark.namespace, mark.pod, mark.interface)
-    # A mark too long for an alias is cut: whose it is cannot be told from it alone.
-    return Owned(None if "~" in mark.pod else endpoint, Interface(info.ifindex), f"macvlan {info.name}")

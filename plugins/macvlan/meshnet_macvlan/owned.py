@@ -14,6 +14,7 @@ from meshnet_macvlan.requests import list_namespaces, parse_macvlan, parse_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshnet.model.names import Mark
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
     from meshnet_macvlan.requests import Macvlan
@@ -53,9 +54,10 @@ def find(netlink: Netlink, nsid: int, endpoint: Endpoint, alias: str) -> Macvlan
     return None
 
 
-def everywhere(netlink: Netlink) -> Iterator[Macvlan]:
-    """Yield the marked macvlans in every namespace that has a number here. Raises KernelError."""
+def everywhere(netlink: Netlink) -> Iterator[tuple[int, Macvlan, Mark]]:
+    """Yield (nsid, macvlan, mark) of those that are marked, in every namespace with a number. Raises KernelError."""
     for nsid in map(parse_namespace, netlink.dump(list_namespaces())):
         for found in in_namespace(netlink, nsid):
-            if parse_mark(found.info.alias) is not None:
-                yield found
+            mark = parse_mark(found.info.alias)
+            if mark is not None:
+                yield nsid, found, mark
