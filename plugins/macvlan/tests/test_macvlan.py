@@ -268,3 +268,16 @@ def test_carrier_follows_the_parent(bench):
     bench.node.netlink.run([links.set_link(bench.node.link(NIC).ifindex, up=False)])
 
     assert not cable.near.carrier
+
+
+def test_whose_an_interface_is_that_has_a_cut_mark_is_never_guessed(bench):
+    """A pod's name may be longer than a mark has room for; to call its interface nobody's would have it removed."""
+    cable = bench.cable(f"{'long-' * 45}name:eth1")
+    (splice,) = cable.patch()
+    assert [(owned.endpoint, owned.splice) for owned in bench.inspect()] == [(cable.ends[0].endpoint, splice)]
+
+    bench.restart()
+    assert bench.inspect() == []
+
+    cable.patch()
+    assert [owned.endpoint for owned in bench.inspect()] == [cable.ends[0].endpoint]

@@ -1,0 +1,89 @@
+"""The kit's own eyes: it must see what is wrong with frames, and what is right."""
+
+import struct
+
+import pytest
+
+from meshnet.netlink.addresses import add_address
+from meshnet.testing.node import NIC, OUTSIDE
+from meshnet.testing.traffic import captured, dishonest, internet_checksum, ping, tcp_load
+
+HEAD = bytes(12)
+
+
+def ipv4(segment, protocol=17, *, padding=b""):
+    header = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(segment), 0, 0, 64, protocol, 0, b"\x0a\0\0\1", b"\x0a\0\0\2"
+    )
+    return HEAD + b"\x08\x00" + header + segment + padding
+
+
+def ipv6(segment, protocol=17):
+    ends = bytes(15) + b"\1" + bytes(15) + b"\2"
+    return HEAD + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(segment), protocol, 64) + ends + segment
+
+
+def udp(ends, payload, *, off=0):
+    size = 8 + len(payload)
+    bare = struct.pack("!HHHH", 1, 2, size, 0) + payload
+    checksum = internet_checksum(ends + struct.pack("!HH", 17, size) + bare)
+    return struct.pack("!HHHH", 1, 2, size, checksum ^ off) + payload
+
+
+V4 = b"\x0a\0\0\1\x0a\0\0\2"
+V6 = bytes(15) + b"\1" + bytes(15) + b"\2"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ipv4(udp(V4, b"even")),
+        ipv4(udp(V4, b"odd")),
+        ipv4(udp(V4, b"x"), padding=bytes(17)),
+        ipv6(udp(V6, b"hello")),
+        ipv4(b"whatever", protocol=89),
+        HEAD + b"\x88\xcc" + bytes(2000),
+    ],
+)
+def test_honest_frames_are_fine(frame):
+    assert dishonest([frame], 1500) == []
+
+
+@pytest.mark.parametrize("frame", [ipv4(udp(V4, b"x", off=1)), ipv6(udp(V6, b"x", off=1))])
+def test_a_wrong_checksum_is_seen(frame):
+    (wrong,) = dishonest([frame], 1500)
+
+    assert "wrong transport checksum" in wrong
+
+
+def test_a_frame_beyond_the_mtu_is_seen():
+    (wrong,) = dishonest([ipv4(udp(V4, bytes(1473)))], 1500)
+
+    assert wrong == "a frame of 1515 bytes, the MTU allows 1514"
+
+
+@pytest.mark.kernel
+def test_a_plain_veth_is_seen_to_be_dishonest(meshnet_node):
+    """The kernel's default: large frames, checksums left to the receiver."""
+    meshnet_node.netlink.run([add_address(meshnet_node.link(NIC).ifindex, "192.0.2.1/24")])
+
+    with captured(meshnet_node.sink, OUTSIDE) as frames:
+        assert tcp_load(meshnet_node, meshnet_node.sink, "192.0.2.254", size=1 << 20) == 1 << 20
+
+    assert dishonest(frames, 9000)
+
+
+@pytest.mark.kernel
+def test_ping_tells_who_answers(meshnet_node):
+    assert ping(meshnet_node, "127.0.0.1")
+    assert ping(meshnet_node, "::1")
+    assert not ping(meshnet_node, "192.0.2.254", patience_s=0.2)
+
+
+@pytest.mark.kernel
+def test_a_load_that_nobody_takes_arrives_nowhere(meshnet_node):
+    assert tcp_load(meshnet_node.pod("r1"), meshnet_node.sink, "192.0.2.254", size=1000) == 0
+
+
+def test_the_checksum_is_that_of_the_rfc():
+    assert internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0x220D
