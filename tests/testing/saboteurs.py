@@ -6,7 +6,7 @@ import secrets
 import attrs
 from meshnet_macvlan import MacvlanDriver
 
-from meshnet.driver import Device, Interface, LinkDriver, LinkError
+from meshnet.driver import Device, Interface, LinkDriver, LinkError, Scope
 from meshnet.netlink import Ethtool, Netlink, links
 from tests.testing.hop import Hop, delete
 
@@ -195,6 +195,10 @@ class Rate:
 
 class NeedsAnOption(Hop):
     options = Rate
+
+
+class NeedsTwoNodes(Hop):
+    scopes = Scope.BETWEEN_NODES
 
 
 class HasNoPatch(Hop):

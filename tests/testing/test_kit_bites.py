@@ -2,8 +2,9 @@
 
 import pytest
 
-# Imported here, so that the inner runs find them loaded.
+# The kit is imported here, so that the inner runs find it loaded.
 import meshnet.testing.drivers  # noqa: F401
+from meshnet.driver import LinkDriver
 from tests.testing import saboteurs
 from tests.testing.hop import Hop
 
@@ -32,7 +33,7 @@ EXACTLY = {
     "WorksOneWay": TRAFFIC,
     "IgnoresTheMtu": {"test_the_mtu_is_honoured"},
     "Hangs": {"test_unpatch_twice_is_success"},
-    "ReturnsTheWrongType": {"test_inspect_reports_exactly_what_is_there"},
+    "ReturnsTheWrongType": {"test_inspect_reports_exactly_what_is_there", "test_what_is_inspected_can_be_discarded"},
     "InspectsItsMemory": {"test_inspect_reports_exactly_what_is_there"},
     "MixesLinks": {"test_two_links_do_not_mix", "test_a_pod_can_be_linked_to_itself"},
     "IsDishonest": {"test_a_receiver_sees_honest_frames"},
@@ -42,7 +43,11 @@ EXACTLY = {
     "GivesNoReason": {"test_a_failed_patch_leaves_nothing"},
     "ShortNamesOnly": {"test_names_may_be_as_long_as_the_kernel_allows"},
     "KeepsDescriptors": REMOVES_ALL,
-    "CleansUpAtStop": {"test_a_restarted_driver_adopts_what_is_there", "test_traffic_flows_on_after_a_restart"},
+    "CleansUpAtStop": {
+        "test_a_restarted_driver_adopts_what_is_there",
+        "test_traffic_flows_on_after_a_restart",
+        "test_what_is_inspected_can_be_discarded",
+    },
     "LeavesSomethingAtStart": {"test_start_and_stop_leave_nothing", REMOVED_AFTER_RESTART},
     "TakesTheName": {"test_a_failed_patch_leaves_nothing"},
     "TakesNoCarrier": {"test_carrier_can_be_taken_and_given"},
@@ -100,11 +105,16 @@ def test_a_driver_wrong_in_everything_fails_in_the_test_named_for_it(failing, na
     assert failing(getattr(saboteurs, name), "-k", test) == {test}
 
 
+def test_a_driver_that_one_node_cannot_show_is_not_passed_over(failing):
+    """No test of links is skipped silently: they fail, and say why."""
+    assert failing(saboteurs.NeedsTwoNodes) >= TRAFFIC
+
+
 def test_every_saboteur_is_tried():
     made_here = {
         name
         for name, found in vars(saboteurs).items()
-        if isinstance(found, type) and found.__module__ == saboteurs.__name__ and hasattr(found, "patch")
+        if isinstance(found, type) and found.__module__ == saboteurs.__name__ and issubclass(found, LinkDriver)
     }
 
-    assert made_here == EXACTLY.keys() | AMONG_OTHERS.keys()
+    assert made_here == EXACTLY.keys() | AMONG_OTHERS.keys() | {"NeedsTwoNodes"}
