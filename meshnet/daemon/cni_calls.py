@@ -187,4 +187,4 @@ def _refused(error: CniError, version: str, frame: Frame) -> bytes:
         error.code,
         error,
     )
-    return encode_reply(1, error_json(error, version) if version else error_json(error))
+    return encode_reply(1, error_json(error, version or declared_version(frame.body)))

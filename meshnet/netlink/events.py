@@ -17,8 +17,6 @@ from meshnet.errors import KernelError
 from meshnet.netlink.ifla import (
     IFF_UP,
     IFINFO,
-    IFLA_LINK,
-    IFLA_LINK_NETNSID,
     IFLA_NEW_NETNSID,
     RTM_DELLINK,
     RTM_NEWLINK,
@@ -26,7 +24,7 @@ from meshnet.netlink.ifla import (
 from meshnet.netlink.messages import discard, split
 from meshnet.netlink.netns import NETNSA_NSID, RTM_DELNSID
 from meshnet.netlink.opening import NETLINK_ROUTE, SO_RCVBUFFORCE, SOL_NETLINK, enlarge
-from meshnet.netlink.wire import HEADER, attributes, to_i32, to_u32
+from meshnet.netlink.wire import HEADER, attributes, to_i32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +61,6 @@ class LinkEvent(NamedTuple):
         ifindex: of the link there. 0: the namespace itself is gone, with all in it, and its number is free for another.
         gone: the link is not in that namespace any more.
         up: administratively up (IFF_UP).
-        link: ifindex of the peer or parent, 0 if none.
-        link_nsid: the namespace of `link`, numbered as seen *from the event's namespace*; None when it is the same.
         moved: gone because it was moved to another namespace. Reading its port again tells where: that gives the
             namespace a number, and from then on it is heard.
     """
@@ -73,8 +69,6 @@ class LinkEvent(NamedTuple):
     ifindex: int
     gone: bool
     up: bool
-    link: int
-    link_nsid: int | None
     moved: bool = False
 
 
@@ -151,22 +145,14 @@ def _events(data: bytes, nsid: int | None) -> Iterator[LinkEvent]:
             yield _link_event(message.payload, nsid, gone=message.type == RTM_DELLINK)
         elif message.type == RTM_DELNSID and nsid is None:  # other namespaces' numbers mean nothing here
             number = to_i32(attributes(message.payload, 4)[NETNSA_NSID])
-            yield LinkEvent(number, 0, gone=True, up=False, link=0, link_nsid=None)
+            yield LinkEvent(number, 0, gone=True, up=False)
 
 
 def _link_event(body: bytes, nsid: int | None, *, gone: bool) -> LinkEvent:
     _, _, ifindex, flags, _ = IFINFO.unpack_from(body)
-    found = attributes(body, IFINFO.size)
-    link_nsid = found.get(IFLA_LINK_NETNSID)
-    return LinkEvent(
-        nsid=nsid,
-        ifindex=ifindex,
-        gone=gone,
-        up=bool(flags & IFF_UP),
-        link=to_u32(found.get(IFLA_LINK, b"")),
-        link_nsid=None if link_nsid is None else to_i32(link_nsid),
-        moved=gone and IFLA_NEW_NETNSID in found,
-    )
+    # Only a deletion's attributes are walked: there are sixty, and a burst of ADDs makes thousands of events.
+    moved = gone and IFLA_NEW_NETNSID in attributes(body, IFINFO.size)
+    return LinkEvent(nsid, ifindex, gone, bool(flags & IFF_UP), moved)
 
 
 def _filter() -> bytes:

@@ -121,5 +121,6 @@ class Ear:
 
     def _namespace_gone(self, nsid: int) -> None:
         for sandbox in list(self._table.sandboxes.values()):
-            if sandbox.nsid == nsid:
+            # The number may have been given to another namespace since.
+            if sandbox.nsid == nsid and sandbox.gone():
                 self._vanished(sandbox)

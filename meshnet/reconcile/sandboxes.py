@@ -78,6 +78,9 @@ class Sandboxes:
         is left of it then.
         """
         sandbox.handed = inside
+        if topology is not None:
+            # Known before the first peer is patched to it; the claim may find that it must be higher still.
+            sandbox.epoch = topology.claim.epoch + 1
         try:
             plans = self._plans(topology)
             ends = self._furnisher.make(sandbox, plans, inside)
