@@ -10,9 +10,11 @@ import pytest
 from meshnet.errors import KernelError
 from meshnet.netlink import Netlink
 from meshnet.netlink.netns import anonymous_netns, entered
+from tests.kernel.daemons import DaemonNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -50,3 +52,13 @@ def netlink(node_ns: int) -> Iterator[Netlink]:
     """A socket in the node's namespace."""
     with Netlink.open(node_ns) as netlink:
         yield netlink
+
+
+@pytest.fixture
+def node(node_ns: int, tmp_path: Path, new_ns: Callable[[], int]) -> Iterator[DaemonNode]:
+    """A node with its daemon running; its log is shown when the test fails."""
+    node = DaemonNode(tmp_path, new_ns)
+    node.start()
+    yield node
+    print(node.log())
+    node.close()
