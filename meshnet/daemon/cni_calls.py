@@ -8,6 +8,7 @@ import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cni.config import declared_version
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import encode_reply
 from meshnet.cni.request import Request, parse_request
@@ -16,7 +17,6 @@ from meshnet.cni.versions import version_result
 from meshnet.driver.api import Inside
 from meshnet.errors import KernelError, MeshnetError, StoreError
 from meshnet.netlink import Netlink
-from meshnet.netlink.netns import nsid
 from meshnet.reconcile.state import Sandbox, SandboxKey, netns_id
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ INVALID_TOPOLOGY = 100
 class CniCalls:
     """Answers CNI calls. ADDs run one at a time in order; calls for one container never overlap."""
 
-    def __init__(self, sandboxes: Sandboxes, cache: TopologyCache, netlink: Netlink) -> None:
+    def __init__(self, sandboxes: Sandboxes, cache: TopologyCache) -> None:
         self._sandboxes = sandboxes
         self._cache = cache
-        self._netlink = netlink
         self._adding = asyncio.Lock()
         self._containers: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -116,8 +115,6 @@ class CniCalls:
             netns=request.netns,
             netns_id=identity,
         )
-        if topology is None or not topology.links:
-            sandbox.nsid = nsid(self._netlink, inside.netns_fd)
         await self._sandboxes.add(sandbox, topology, inside)
         return sandbox
 

@@ -149,7 +149,7 @@ class Node:
         )
 
     def _build_local(self, settings: Settings) -> None:
-        self._cni = CniCalls(self._sandboxes, self._cache, self._netlink)
+        self._cni = CniCalls(self._sandboxes, self._cache)
         self._queries = Queries(
             settings.node,
             table=self._table,

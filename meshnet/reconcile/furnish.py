@@ -14,6 +14,7 @@ import attrs
 from meshnet.errors import KernelError, LinkError
 from meshnet.model import names
 from meshnet.netlink import BatchError, addresses, links
+from meshnet.netlink.netns import nsid
 from meshnet.panel.port import PortWish
 from meshnet.reconcile.state import Applied, End
 
@@ -63,7 +64,10 @@ class Furnisher:
         for end in ends:
             sandbox.ends[end.endpoint.interface] = end
         if sandbox.nsid < 0:
+            # A veth into a namespace gives it a number; one without any is not heard until it gets one.
             sandbox.nsid = next((end.port.nsid for end in with_port if end.port), -1)
+        if sandbox.nsid < 0:
+            sandbox.nsid = nsid(self._netlink, inside.netns_fd)
         return ends
 
     async def apply(self, end: End, plan: Plan) -> None:
