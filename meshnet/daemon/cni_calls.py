@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cni.config import declared_version
@@ -17,6 +16,7 @@ from meshnet.cni.versions import version_result
 from meshnet.driver.api import Inside
 from meshnet.errors import KernelError, MeshnetError, StoreError
 from meshnet.netlink import Netlink
+from meshnet.reconcile.keyed import KeyedLocks
 from meshnet.reconcile.state import Sandbox, SandboxKey, netns_id
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class CniCalls:
         self._sandboxes = sandboxes
         self._cache = cache
         self._adding = asyncio.Lock()
-        self._containers: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._containers = KeyedLocks[str]()
 
     async def answer(self, call: Call) -> bytes:
         """Return the reply to a call, whatever is wrong with it."""
@@ -67,13 +67,8 @@ class CniCalls:
             await self._gc(request)
         if request.command in ("GC", "STATUS"):
             return ""
-        lock = self._containers[request.container_id]
-        try:
-            async with lock:
-                return await self._attachment(request, call)
-        finally:
-            if not lock.locked():
-                self._containers.pop(request.container_id, None)
+        async with self._containers.hold(request.container_id):
+            return await self._attachment(request, call)
 
     async def _attachment(self, request: Request, call: Call) -> str:
         if request.command == "ADD":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
 K = TypeVar("K", bound="Hashable")
 
@@ -16,6 +18,28 @@ FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 30.0
 
 log = logging.getLogger(__name__)
+
+
+class KeyedLocks(Generic[K]):
+    """A lock a key, kept only while somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[K, asyncio.Lock] = {}
+        self._users: Counter[K] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def hold(self, key: K) -> AsyncIterator[None]:
+        """Hold the lock of a key for the length of an ``async with``, after waiting for it."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            # A lock that was just given up is not locked yet by who waits: only the count tells.
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]
 
 
 class KeyedWorkers(Generic[K]):
@@ -28,7 +52,7 @@ class KeyedWorkers(Generic[K]):
         self._work = work
         self._running: dict[K, asyncio.Task[None]] = {}
         self._again: set[K] = set()
-        self._held: dict[K, asyncio.Lock] = {}
+        self._held = KeyedLocks[K]()
         self._tries: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._closed = False
@@ -49,14 +73,9 @@ class KeyedWorkers(Generic[K]):
         for key in keys:
             self.kick(key)
 
-    @contextlib.asynccontextmanager
-    async def hold(self, key: K) -> AsyncIterator[None]:
+    def hold(self, key: K) -> AbstractAsyncContextManager[None]:
         """Keep the worker of a key out for the length of an ``async with``, after letting it finish."""
-        lock = self._held.setdefault(key, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked() and self._held.get(key) is lock:
-            del self._held[key]
+        return self._held.hold(key)
 
     def forget(self, key: K) -> None:
         """Drop a key's delays; a run under way goes on."""

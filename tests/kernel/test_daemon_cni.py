@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import TYPE_CHECKING
@@ -114,7 +115,7 @@ def test_adds_and_dels_of_one_pod_at_once(node: DaemonNode) -> None:
     (r2,) = node.up("r2")
     pods = [node.pod("r1", f"c-{number}") for number in range(6)]
     calls = []
-    for old, new in zip(pods, pods[1:], strict=False):
+    for old, new in itertools.pairwise(pods):
         calls += [node.cni_begin("ADD", old), node.cni_begin("DEL", old), node.cni_begin("ADD", new)]
     for call in calls:
         out, err = call.communicate(timeout=30)
