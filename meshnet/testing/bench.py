@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import tempfile
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from meshnet.driver import DriverContext, LinkDriver, Scope
 from meshnet.driver.calls import call
-from meshnet.netlink import Ethtool
+from meshnet.netlink import Ethtool, Netlink
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.splice import Splicer
 from meshnet.testing import snapshot
 from meshnet.testing.cable import Cable
+from meshnet.testing.loop import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +57,9 @@ class Bench:
         self.maker = PortMaker(node.netlink, self._ethtool, Indices(directory / "indices"))
         self.splicer = Splicer(node.netlink, self._ethtool, redirect_peer=False)
         self._identifiers: dict[tuple[str, Endpoint], int] = {}
-        self._runner = asyncio.Runner()
-        self._runner.get_loop()
+        # Of its own: the driver may use it while the test uses the node's.
+        self._netlink = Netlink.open()
+        self._loop = LoopThread()
         self.driver = driver()
 
     @classmethod
@@ -90,12 +91,13 @@ class Bench:
                 bench.close()
 
     def close(self) -> None:
-        with contextlib.closing(self._ethtool), self._runner:
+        with contextlib.closing(self._ethtool), self._netlink, contextlib.closing(self._loop):
             self.call("stop")
 
     def call(self, method: str, *args: Any) -> Any:
         """Call the driver as core does, with its time limit and its checks. Raises LinkError, Rebuild."""
-        return self._runner.run(call(self.driver, method, *args, limit_s=self._limit_s))
+        coroutine = call(self.driver, method, *args, limit_s=self._limit_s)
+        return self._loop.run(coroutine, limit_s=self._limit_s)
 
     def restart(self) -> None:
         """Stop the driver and start a new instance: what a restart of the daemon is to it."""
@@ -106,7 +108,7 @@ class Bench:
     def context(self) -> DriverContext:
         return DriverContext(
             node=self.node.name,
-            netlink=self.node.netlink,
+            netlink=self._netlink,
             log=logging.getLogger(f"meshnet.driver.{self._class.name}"),
             allocate=self._allocate,
             changed=lambda endpoint, reason: self.changes.append((endpoint, reason)),

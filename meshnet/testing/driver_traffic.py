@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.driver import Scope
+from meshnet.driver import Scope, Socket
 from meshnet.testing.driver_base import DriverTestBase
 from meshnet.testing.frames import CORPUS, Frame, FrameSocket, judge
 from meshnet.testing.traffic import LOAD_BYTES, captured, dishonest, ping, tcp_load
@@ -107,11 +107,13 @@ class TrafficTests(DriverTestBase):
 
     @pytest.mark.kernel
     def test_traffic_flows_on_after_a_restart(self, bench: Bench) -> None:
-        """While the driver is away, and when it has come back and patched anew."""
+        """While the driver is away, unless it carries the frames itself, and when it is back and has patched anew."""
         cable = _patched(bench)
+        by_hand = any(isinstance(end.splice, Socket) for end in cable.ends)
 
         bench.restart()
-        _assert_both_ways(cable)
+        if not by_hand:
+            _assert_both_ways(cable)
 
         cable.patch()
         _assert_both_ways(cable)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 
 import attrs
 from meshnet_macvlan import MacvlanDriver
@@ -9,6 +10,7 @@ from meshnet_macvlan import MacvlanDriver
 from meshnet.driver import Device, Interface, LinkDriver, LinkError, Scope
 from meshnet.netlink import Ethtool, Netlink, links
 from tests.testing.hop import Hop, delete
+from tests.testing.relay import Relay, Wire
 
 
 class LeaksItsLink(Hop):
@@ -186,6 +188,26 @@ class LeavesSomethingAtStart(Hop):
 class OffersBytes(Hop):
     async def offer(self, local):
         return {"key": b"secret"}
+
+
+class BlocksTheLoop(Hop):
+    async def inspect(self):
+        time.sleep(8)  # noqa: ASYNC251 - that is what is wrong
+
+
+class ForgetsItsSockets(Relay):
+    async def unpatch(self, link):
+        pass
+
+
+class NarrowWire(Wire):
+    def send(self, frame):
+        if len(frame) < 1600:
+            super().send(frame)
+
+
+class DropsLargeFrames(Relay):
+    wire = NarrowWire
 
 
 @attrs.frozen

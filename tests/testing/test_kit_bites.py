@@ -7,6 +7,7 @@ import meshnet.testing.drivers  # noqa: F401
 from meshnet.driver import LinkDriver
 from tests.testing import saboteurs
 from tests.testing.hop import Hop
+from tests.testing.relay import Relay
 
 pytest_plugins = "pytester"
 pytestmark = pytest.mark.kernel
@@ -38,6 +39,7 @@ EXACTLY = {
     "MixesLinks": {"test_two_links_do_not_mix", "test_a_pod_can_be_linked_to_itself"},
     "IsDishonest": {"test_a_receiver_sees_honest_frames"},
     "LeavesHalf": {"test_a_failed_patch_leaves_nothing"},
+    "ForgetsItsSockets": REMOVES_ALL - {REMOVED_AFTER_RESTART},
     "CannotDiscard": {"test_what_is_inspected_can_be_discarded"},
     "DiscardsTooMuch": {"test_what_is_inspected_can_be_discarded"},
     "GivesNoReason": {"test_a_failed_patch_leaves_nothing"},
@@ -58,6 +60,8 @@ EXACTLY = {
 AMONG_OTHERS = {
     "SplicesNothing": "test_patch_returns_a_splice_that_is_there",
     "NamesAnotherInterface": "test_patch_returns_a_splice_that_is_there",
+    "BlocksTheLoop": "test_inspect_reports_exactly_what_is_there",
+    "DropsLargeFrames": "test_the_mtu_is_honoured",
     "StopsLate": "test_start_and_stop_leave_nothing",
     "OffersBytes": "test_offers_are_json",
     "NeedsAnOption": "test_options_have_defaults_and_unknown_ones_are_refused",
@@ -89,8 +93,9 @@ def failing(pytester):
     return run
 
 
-def test_a_right_driver_fails_nowhere(failing):
-    assert failing(Hop) == set()
+@pytest.mark.parametrize("driver", [Hop, Relay])
+def test_a_right_driver_fails_nowhere(failing, driver):
+    assert failing(driver) == set()
 
 
 @pytest.mark.parametrize("name", EXACTLY)
