@@ -12,7 +12,7 @@ from meshnet.model.resource import Kind
 from meshnet.stores.admission import admit, label, object_key
 from meshnet.testing.stores.handles import node, topology
 
-FIELDS = "apiVersion kind metadata name namespace labels annotations finalizers spec status".split()
+FIELDS = ["apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "finalizers", "spec"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS) | st.integers() | st.text(), inner),
