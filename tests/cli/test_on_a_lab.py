@@ -23,14 +23,17 @@ LIMIT_S = 50
 
 @attrs.frozen
 class Lab:
-    """A running lab, and commands on it in processes of their own, as a user starts them."""
+    """A running lab, and commands on it in processes of their own, as a user starts them.
+
+    `environ` is of the machine: a single test's is without lab and node.
+    """
 
     name: str
+    environ: dict[str, str]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "MESHNET_LAB": self.name}
         command = [sys.executable, "-m", "meshnet", *arguments]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        return subprocess.run(command, env=self.environ, capture_output=True, text=True, check=False, timeout=LIMIT_S)
 
     def links(self) -> dict[int, dict[str, Any]]:
         return {link["uid"]: link for link in json.loads(self.run("get", "links", "-o", "json").stdout)}
@@ -38,7 +41,8 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab(f"cli-{os.getpid()}")
+    name = f"cli-{os.getpid()}"
+    lab = Lab(name, {**os.environ, "MESHNET_LAB": name})
     try:
         up = lab.run("lab", "up", THREE)
         assert up.returncode == 0, up.stderr
