@@ -57,8 +57,11 @@ class Ear:
             log.warning("%s", error)
             self._lost()
             return
+        # Of a link that was made and set up since the last time, only how it is now counts: no flap in between.
+        latest = {(event.nsid, event.ifindex): event for event in events if not event.gone}
         for event in events:
-            self._hear(event)
+            if event.gone or latest[event.nsid, event.ifindex] is event:
+                self._hear(event)
 
     def _hear(self, event: LinkEvent) -> None:
         if event.nsid is None:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALIVE_S = 5.0
-CHUNK = 64
-"""Ends read between two turns of the event loop."""
+CHUNK = 16
+BREATH_S = 0.005
+"""So many ends are looked at between two breaths, in which events and calls are served."""
 
 
 class Passes:
@@ -99,7 +100,7 @@ class Passes:
         """Read every port anew and settle every end."""
         for position, end in enumerate(self._table.ends()):
             if position % CHUNK == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(BREATH_S)
             try:
                 if end.port is not None:
                     self._inspector.refresh(end.port)

@@ -38,6 +38,7 @@ class _Pending:
 
     first_change: float
     timer: asyncio.TimerHandle | None = None
+    consider: asyncio.Handle | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -59,6 +60,11 @@ class Publisher:
         Raises StoreUnavailable, Conflict.
         """
         return await self._write(sandbox, claiming=True)
+
+    def unclaimed(self, sandbox: Sandbox) -> bool:
+        """Tell whether the pod's Topology names no owner: it came after the pod."""
+        topology = self._cache.topology(sandbox.pod_key)
+        return topology is not None and not topology.claim.node
 
     async def clear(self, sandbox: Sandbox) -> None:
         """Clear node and sandbox from the Topology, if they are still this sandbox's. Raises StoreUnavailable."""
@@ -85,13 +91,21 @@ class Publisher:
         pending = self._pending.get(sandbox)
         if pending is None:
             pending = self._pending[sandbox] = _Pending(loop.time())
-        if pending.task is not None:
+        if pending.task is None and pending.consider is None:
+            # Once a turn of the loop: a pod's ends change together, and each time all of them are looked at.
+            pending.consider = loop.call_soon(self._consider, sandbox)
+
+    def _consider(self, sandbox: Sandbox) -> None:
+        """Set the time of the next write."""
+        pending = self._pending.get(sandbox)
+        if pending is None or pending.task is not None:
             return
+        pending.consider = None
         earliest = self._last.get(sandbox, -PAUSE_S) + PAUSE_S
         due = earliest if self._all_up(sandbox) else max(earliest, pending.first_change + PAUSE_S)
         if pending.timer is not None:
             pending.timer.cancel()
-        pending.timer = loop.call_at(due, self._begin, sandbox)
+        pending.timer = asyncio.get_running_loop().call_at(due, self._begin, sandbox)
 
     async def flush(self) -> None:
         """Write what is due now, without waiting for its time."""
@@ -185,10 +199,9 @@ class Publisher:
         pending = self._pending.pop(sandbox, None)
         if pending is None:
             return
-        if pending.timer is not None:
-            pending.timer.cancel()
-        if pending.task is not None:
-            pending.task.cancel()
+        for due in (pending.timer, pending.consider, pending.task):
+            if due is not None:
+                due.cancel()
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

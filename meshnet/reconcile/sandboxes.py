@@ -59,7 +59,7 @@ class Sandboxes:
         self._deleter = deleter
         self._catalog = catalog
         self._inspector = inspector
-        self._syncing: set[tuple[str, str]] = set()
+        self._syncing: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def find(self, key: SandboxKey) -> Sandbox | None:
         return self._table.sandboxes.get(key)
@@ -129,7 +129,8 @@ class Sandboxes:
         self._kick_toward(sandbox)
         deletion = self._delete_ports(ends)
         await self._unpatch_all(ends)
-        await deletion
+        if deletion is not None:
+            await deletion
         self._checkpoints.remove(sandbox.key)
         if sandbox.pod and was_current:
             try:
@@ -162,7 +163,16 @@ class Sandboxes:
                 self._table.enter(end)
             self._workers.kick_all([end.endpoint for end in ends])
         self._checkpoints.save(sandbox)
+        if self._publisher.unclaimed(sandbox):
+            await self._publisher.claim(sandbox)
         self._publisher.changed(sandbox)
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        tasks = list(self._syncing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _plans(self, topology: Topology | None) -> list[Plan]:
         if topology is None:
@@ -189,9 +199,9 @@ class Sandboxes:
         if sandbox.pod:
             self._workers.kick_all(self._table.toward(sandbox.pod_key))
 
-    def _delete_ports(self, ends: Iterable[End]) -> asyncio.Future[None]:
+    def _delete_ports(self, ends: Iterable[End]) -> asyncio.Future[None] | None:
         ifindexes = [end.port.ifindex for end in ends if end.port is not None]
-        return self._deleter.delete_soon(ifindexes)
+        return self._deleter.delete_soon(ifindexes) if ifindexes else None
 
     async def _unpatch_all(self, ends: Iterable[End]) -> None:
         """Let drivers remove what they made beyond these ends; a driver's failure keeps no pod from going."""
@@ -225,22 +235,27 @@ class Sandboxes:
     def _sync_soon(self, sandbox: Sandbox) -> None:
         if sandbox.pod_key in self._syncing or not self._differs(sandbox):
             return
-        self._syncing.add(sandbox.pod_key)
         task = asyncio.get_running_loop().create_task(self._sync_guarded(sandbox), name=f"sync {sandbox.pod_key}")
-        task.add_done_callback(lambda _: None)
+        self._syncing[sandbox.pod_key] = task
 
     def _differs(self, sandbox: Sandbox) -> bool:
         topology = self._cache.topology(sandbox.pod_key)
-        return topology is not None and {link.local_intf for link in topology.links} != sandbox.ends.keys()
+        if topology is None or self._table.current(sandbox.pod_key) is not sandbox:
+            return False
+        return self._publisher.unclaimed(sandbox) or {link.local_intf for link in topology.links} != sandbox.ends.keys()
 
     async def _sync_guarded(self, sandbox: Sandbox) -> None:
+        done = False
         try:
             await self.sync(sandbox)
-        except (LinkError, KernelError) as error:
+            done = True
+        except (LinkError, KernelError, StoreError) as error:
             log.warning("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
             self._publisher.changed(sandbox)
         finally:
-            self._syncing.discard(sandbox.pod_key)
+            del self._syncing[sandbox.pod_key]
+        if done:
+            self._sync_soon(sandbox)  # it may have been edited again meanwhile
 
     async def _undo(self, sandbox: Sandbox) -> None:
         try:

@@ -76,7 +76,7 @@ class Settler:
             return True
         end.adopted = False
         before = (end.joint, end.why_not, end.plan)
-        end.plan = self.plan(self._cache.topology(end.sandbox.pod_key), endpoint)
+        end.plan = self._plan_of(end)
         self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
         end.fail("", "")
         content = True
@@ -93,6 +93,18 @@ class Settler:
             if before != (end.joint, end.why_not, end.plan):
                 self._tell(end, before[0])
         return content
+
+    def _plan_of(self, end: End) -> Plan | None:
+        """Return what an end should be; nothing, when another sandbox has taken its pod over since."""
+        topology = self._cache.topology(end.sandbox.pod_key)
+        plan = self.plan(topology, end.endpoint)
+        if plan is None or topology is None:
+            return plan
+        claim, own = topology.claim, end.sandbox
+        if claim.epoch > own.epoch and claim.container_id != own.key.container_id:
+            message = f"node {claim.node or '?'} has taken the pod over with sandbox {claim.container_id[:13]}"
+            return attrs.evolve(plan, reason="Superseded", message=message)
+        return plan
 
     def _tell(self, end: End, before: Joint | None) -> None:
         self._changed(end)
@@ -131,6 +143,8 @@ class Settler:
         await self._connect(end, plan, splice, peer, driver)
 
     async def _connect(self, end: End, plan: Plan, splice: Splice, peer: End | None, driver: LinkDriver) -> None:
+        joint = Joint(plan.peer, peer.sandbox.epoch if peer else 0)
+        self._part(end, joint)
         if isinstance(splice, Interface):
             self._table.detach(end)
             end.interface = splice.ifindex
@@ -142,7 +156,7 @@ class Settler:
             self._splicer.splice(end.port, splice, offload=plan.offload)
         end.splice = splice
         if not plan.reason:
-            end.joint = Joint(plan.peer, peer.sandbox.epoch if peer else 0)
+            end.joint = joint
 
     async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
         if isinstance(driver, SetsCarrier):
@@ -161,6 +175,7 @@ class Settler:
 
     async def unpatch(self, end: End) -> None:
         """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""
+        self._part(end, None)
         self.unplug(end)
         if end.patched is None:
             return
@@ -171,6 +186,15 @@ class Settler:
             end.interface, end.interface_up = 0, False
         if driver is not None:
             await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+
+    def _part(self, end: End, joint: Joint | None) -> None:
+        """Before an end turns to another peer, the one it had stops sending to it: no frame comes by a wrong link."""
+        if end.joint is None or (joint is not None and end.joint.peer == joint.peer):
+            return
+        left = self._table.end(end.joint.peer)
+        if left is not None and left is not end and left.joint is not None and left.joint.peer == end.endpoint:
+            self.unplug(left)
+            self._kick(left.endpoint)
 
     def _link_end(self, end: End, plan: Plan) -> LinkEnd:
         return LinkEnd(
