@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import InvalidObject, Problem
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _REQUIRED: Any = object()
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Fields:
@@ -34,6 +36,13 @@ class Fields:
             self._wrong(name, value, "must be a string (in quotes)")
             return default if default is not _REQUIRED else ""
         return value
+
+    def dns_name(self, name: str, default: str = _REQUIRED, *, longest: int = 253) -> str:
+        """Return a name as Kubernetes allows it. It may become the name of a file, and part of `CNI_ARGS`."""
+        text = self.text(name, default)
+        if self.has(name) and not (_DNS_NAME.fullmatch(text) and len(text) <= longest):
+            self.wrong(name, f"must be a DNS name: a-z, 0-9, '-', '.', at most {longest} characters")
+        return text
 
     def number(self, name: str, default: int, *, low: int = 0, high: int = 1 << 31) -> int:
         """Return a whole number within bounds."""

@@ -96,12 +96,9 @@ class _Reading:
     def _identity(self, document: Document) -> tuple[tuple[str, str], Fields]:
         fields = Fields(document, "", [])
         metadata = fields.inner("metadata")
-        key = metadata.text("namespace", "") or self._namespace, metadata.text("name")
-        for part in key:
-            # pod names become file names of the lab
-            if "/" in part or part in {".", ".."} or len(part) > 253:
-                metadata.wrong("name", "must be a DNS name of at most 253 characters")
-        return key, fields
+        # an empty namespace is what generators write for none
+        namespace = metadata.dns_name("namespace") if metadata.value.get("namespace") else self._namespace
+        return (namespace, metadata.dns_name("name")), fields
 
     def _topology(self, key: tuple[str, str], document: Document) -> None:
         metadata = {**(document.get("metadata") or {}), "namespace": key[0]}

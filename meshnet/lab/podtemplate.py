@@ -46,7 +46,7 @@ class PodReader:
         return PodSpec(
             namespace=namespace,
             name=name,
-            hostname=spec.text("hostname", name)[:_LONGEST_HOSTNAME],
+            hostname=spec.dns_name("hostname", name)[:_LONGEST_HOSTNAME],
             node=self._node(spec),
             containers=tuple(self._container(namespace, name, entry, spec, names) for entry in spec.each("containers")),
             volumes=volumes,
@@ -59,7 +59,7 @@ class PodReader:
         return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
 
     def _container(self, namespace: str, pod: str, entry: Fields, spec: Fields, volumes: set[str]) -> Container:
-        name = entry.text("name")
+        name = entry.dns_name("name", longest=63)
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
             self._env_from(namespace, source, env)
@@ -116,7 +116,7 @@ class PodReader:
         return None
 
     def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
-        name = entry.text("name")
+        name = entry.dns_name("name", longest=63)
         if entry.has("emptyDir"):
             return Volume(name, None)
         if not entry.has("configMap"):

@@ -1,0 +1,146 @@
+"""Kubernetes documents become topologies and pods; what has no meaning here is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshnet.errors import InvalidObject
+from meshnet.lab.manifests import read_manifests
+
+
+def pod(name: str = "r1", **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return {"name": "main", "image": "alpine", **fields}
+
+
+def only(*documents: dict[str, Any]) -> Any:
+    pods = read_manifests(documents).pods
+    assert len(pods) == 1
+    return pods[0]
+
+
+def problems(*documents: dict[str, Any]) -> list[str]:
+    with pytest.raises(InvalidObject) as error:
+        read_manifests(documents)
+    return [problem.path for problem in error.value.problems]
+
+
+def test_pod_without_a_command_has_nothing_to_run():
+    found = only(pod(containers=[container()]))
+    assert (found.namespace, found.name, found.hostname, found.node) == ("default", "r1", "r1", None)
+    assert found.commands == ()
+
+
+def test_command_and_arguments_are_expanded_with_the_environment():
+    env = [
+        {"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "HELLO", "value": "hello $(WHO)"},
+    ]
+    found = only(pod(containers=[container(command=["echo", "$(HELLO)"], args=["$(NOBODY)", "$$(WHO)"], env=env)]))
+    assert found.commands[0].argv == ("echo", "hello r1", "$(NOBODY)", "$(WHO)")
+    assert found.commands[0].env == {"WHO": "r1", "HELLO": "hello r1"}
+
+
+def test_arguments_of_an_image_are_not_run_and_that_is_said():
+    found = read_manifests([pod(containers=[container(args=["-v"])])])
+    assert found.pods[0].commands == ()
+    assert any("args" in note for note in found.notes)
+
+
+def test_config_map_is_a_volume_and_an_environment():
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a.conf": "text"}, "binaryData": {"b": "AAE="}}
+    found = only(
+        pod(
+            containers=[
+                container(
+                    command=["true"],
+                    envFrom=[{"configMapRef": {"name": "c"}, "prefix": "X_"}],
+                    volumeMounts=[{"name": "v", "mountPath": "/etc/x", "subPath": "a.conf"}],
+                )
+            ],
+            volumes=[{"name": "v", "configMap": {"name": "c"}}],
+        ),
+        config,
+    )
+    assert found.volumes[0].files == {"a.conf": b"text", "b": b"\0\1"}
+    assert found.commands[0].env["X_a.conf"] == "text"
+    assert (found.commands[0].mounts[0].path, found.commands[0].mounts[0].sub_path) == ("/etc/x", "a.conf")
+
+
+def test_volume_items_choose_and_rename():
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
+    source = {"name": "c", "items": [{"key": "b", "path": "deep/file"}], "defaultMode": 0o400}
+    found = only(pod(containers=[], volumes=[{"name": "v", "configMap": source}]), config)
+    assert (found.volumes[0].files, found.volumes[0].mode) == ({"deep/file": b"2"}, 0o400)
+
+
+def test_stateful_set_has_numbered_pods():
+    template = {"spec": {"containers": [container()]}}
+    found = read_manifests(
+        [{"kind": "StatefulSet", "metadata": {"name": "r"}, "spec": {"replicas": 3, "template": template}}]
+    )
+    assert [each.name for each in found.pods] == ["r-0", "r-1", "r-2"]
+
+
+def test_names_of_a_deployment_are_said():
+    template = {"spec": {"containers": [container()]}}
+    found = read_manifests([{"kind": "Deployment", "metadata": {"name": "r"}, "spec": {"template": template}}])
+    assert [each.name for each in found.pods] == ["r-0"]
+    assert any("Deployment default/r" in note and "r-0" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "wish", [{"nodeName": "n7"}, {"nodeSelector": {"kubernetes.io/hostname": "n7"}}], ids=["name", "selector"]
+)
+def test_node_of_a_pod(wish):
+    assert only(pod(containers=[], **wish)).node == "n7"
+
+
+def test_lists_are_opened_and_namespaces_kept():
+    items = [{"kind": "Topology", "metadata": {"name": "a", "namespace": "x"}}, pod("b")]
+    found = read_manifests([{"kind": "List", "items": items}])
+    assert [document["metadata"]["namespace"] for document in found.topologies] == ["x"]
+    assert [str(each) for each in found.pods] == ["default/b"]
+
+
+def test_topology_without_a_pod_and_unknown_kinds_are_named():
+    topology = {"kind": "Topology", "metadata": {"name": "lonely"}}
+    notes = read_manifests([topology, {"kind": "Service", "metadata": {"name": "s"}}]).notes
+    assert any("Topology default/lonely has no Pod" in note for note in notes)
+    assert any(note.startswith("Service s") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"containers": [container(command="sleep 1")]}, "spec.containers[0].command"),
+        ({"containers": [container(command=["sleep", 1])]}, "spec.containers[0].command[1]"),
+        ({"containers": [{"command": ["true"]}]}, "spec.containers[0].name"),
+        ({"containers": [container(env=[{"name": "A", "value": 1}])]}, "spec.containers[0].env[0].value"),
+        ({"containers": [{"name": "../x"}]}, "spec.containers[0].name"),
+        ({"volumes": [{"name": "../x", "emptyDir": {}}]}, "spec.volumes[0].name"),
+        ({"hostname": "a/b"}, "spec.hostname"),
+        ({"restartPolicy": "Sometimes"}, "spec.restartPolicy"),
+        ({"terminationGracePeriodSeconds": -1}, "spec.terminationGracePeriodSeconds"),
+        ({"volumes": [{"name": "v", "configMap": {"name": "gone"}}]}, "spec.volumes[0].configMap.name"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_path(spec, path):
+    assert path in problems(pod(**spec))
+
+
+@pytest.mark.parametrize("path", ["relative", "/a/../b", "/"])
+def test_mount_paths_stay_inside(path):
+    mounts = [{"name": "v", "mountPath": path}]
+    spec = {"containers": [container(volumeMounts=mounts)], "volumes": [{"name": "v", "emptyDir": {}}]}
+    assert problems(pod(**spec)) == ["spec.containers[0].volumeMounts[0].mountPath"]
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "a/b", "", "a;K8S_POD_NAME=b", "a b", "A"])
+def test_names_are_not_paths(name):
+    assert problems({"kind": "Pod", "metadata": {"name": name}, "spec": {}})

@@ -1,0 +1,101 @@
+"""What stands outside a lab is believed only while its very process runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from meshnet.errors import UsageError
+from meshnet.lab.record import LabRecords, check_name, start_time
+
+
+@pytest.fixture
+def records(tmp_path):
+    return LabRecords(tmp_path / "meshnet" / "labs")
+
+
+@pytest.fixture
+def process():
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_record_is_found_and_forgotten_with_its_directories(records, process, tmp_path):
+    record = records.create("one", process.pid)
+    assert record.alive
+    assert records.running() == [record]
+    assert records.find(None) == records.find("one") == record
+    records.forget(record)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_same_name_twice_is_refused(records, process):
+    records.create("one", process.pid)
+    with pytest.raises(UsageError, match="it runs already"):
+        records.create("one", process.pid)
+
+
+def test_record_of_an_ended_process_is_removed(records, process, tmp_path):
+    records.create("one", process.pid)
+    process.kill()
+    process.wait()
+    assert records.running() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_zombie_is_no_lab(records, process):
+    record = records.create("one", process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not record.alive
+
+
+def test_another_process_with_that_pid_is_no_lab(records, process):
+    record = records.create("one", process.pid)
+    facts = json.loads(record.path.read_text())
+    record.path.write_text(json.dumps({**facts, "started": facts["started"] - 1}))
+    assert records.running() == []
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", '{"name": "x"}', "\0"])
+def test_unreadable_record_is_removed(records, process, text):
+    record = records.create("one", process.pid)
+    record.path.write_text(text)
+    assert records.running() == []
+    assert not record.path.exists()
+
+
+def test_find_says_which_run(records, process):
+    with pytest.raises(UsageError, match="no lab runs"):
+        records.find(None)
+    records.create("one", process.pid)
+    records.create("two", process.pid)
+    with pytest.raises(UsageError, match="one, two"):
+        records.find(None)
+    with pytest.raises(UsageError, match=r"'three'.*one, two"):
+        records.find("three")
+
+
+def test_directory_of_somebody_else_is_refused(records, process, tmp_path):
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (tmp_path / "meshnet").symlink_to(target)
+    with pytest.raises(UsageError, match="must be a directory"):
+        records.create("one", process.pid)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "x" * 64, "a b", "a\n"])
+def test_bad_names(name):
+    with pytest.raises(UsageError, match="lab name"):
+        check_name(name)
+
+
+def test_start_time_of_nobody():
+    assert start_time(os.getpid())
+    assert start_time(2**22 + 1) is None
