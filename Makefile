@@ -12,6 +12,8 @@ SOURCES := meshnet $(PLUGINS) tests $(wildcard benchmarks hatch_build.py)
 SCRIPTS := scripts/cli-reference scripts/skips
 # What an installation is made of beside the Python files, which are used in place.
 INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
+# Those that are programs; the others are what they share.
+BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 PYTEST := $(BIN)/python -m pytest -q
 
 demo: install
@@ -40,7 +42,7 @@ lab: install
 	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml
 
 bench: install
-	@for script in $(sort $(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 
 install: $(VENV)/.installed
 
