@@ -1,0 +1,268 @@
+"""``meshnet lab`` on the real kernel: up, the life of pods and nodes, down; nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.lab import machine
+from tests.lab.topologies import link, pair, pod, ring, text, topology
+
+pytestmark = pytest.mark.lab
+
+
+def test_up_exec_and_down_twice(lab):
+    assert "2 of 2 link ends up" in lab.ok("lab", "up", "-", stdin=pair())
+    assert lab.sh("r1", "hostname; cat /etc/hostname; ls /sys/class/net").split() == ["r1", "r1", "eth1", "lo"]
+    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
+    assert lab.run("lab", "exec", "r1", "--", "sh", "-c", "exit 7").returncode == 7
+    assert lab.run("lab", "exec", "r1", "--", "no-such-program").returncode == 127
+    assert lab.run("lab", "exec", "r1", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
+    assert lab.run("lab", "exec", "nobody", "--", "true").returncode == 1
+    assert lab.ok("lab", "exec", "r1", "--", "cat", "-v", "/proc/sys/kernel/hostname") == "r1\n"
+    lab.ok("lab", "down", lab.name)
+    lab.ok("lab", "down", lab.name)
+    assert lab.run("lab", "exec", "r1", "--", "true").returncode == 2
+
+
+def test_interfaces_exist_when_the_first_process_starts(lab):
+    command = ("sh", "-c", "ip -br addr show dev eth1; ip -o link show dev eth1; exec sleep 1000")
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", *command), pod("r2", *command)))
+    machine.eventually(lambda: "link/ether" in lab.ok("lab", "logs", "r2"), "r2 wrote nothing")
+    assert "10.0.0.1/24" in lab.ok("lab", "logs", "r1")
+    assert "10.0.0.2/24" in lab.ok("lab", "logs", "r2")
+
+
+def test_command_is_the_first_process_with_its_environment_and_volumes(lab):
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {"router.conf": "hostname one\n"},
+    }
+    volumes = [{"name": "v", "configMap": {"name": "c"}}, {"name": "e", "emptyDir": {}}]
+    mounts = [
+        {"name": "v", "mountPath": "/nowhere/on/this/machine"},
+        {"name": "v", "mountPath": "/etc/router/router.conf", "subPath": "router.conf", "readOnly": True},
+        {"name": "e", "mountPath": "/run/empty"},
+    ]
+    script = "echo $$ $GREETING; cat /nowhere/on/this/machine/router.conf /etc/router/router.conf; exec sleep 1000"
+    container = {"env": [{"name": "GREETING", "value": "hi"}], "volumeMounts": mounts}
+    one = pod("r1", "sh", "-c", script, container=container, volumes=volumes, hostname="one")
+    lab.ok("lab", "up", "-", stdin=text(config, topology("r1"), one))
+    expected = "1 hi\nhostname one\nhostname one\n"
+    machine.eventually(lambda: lab.ok("lab", "logs", "r1") == expected, "the command did not see its volumes")
+    assert lab.sh("r1", "touch /run/empty/x /nowhere/y; hostname; echo $GREETING").split() == ["one", "hi"]
+    assert lab.run("lab", "exec", "r1", "--", "sh", "-c", "echo > /etc/router/router.conf").returncode != 0
+    assert lab.sh("r1", "test -d /usr/bin -a -e /etc/passwd && echo machine") == "machine"
+    assert not os.path.exists("/nowhere")
+    assert not os.path.exists("/etc/router")
+
+
+def test_ended_command_is_started_again_in_the_same_sandbox(lab):
+    command = ("sh", "-c", "readlink /proc/self/ns/net; cat /sys/class/net/eth1/ifindex; sleep 0.3; exit 3")
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", *command), pod("r2")))
+    machine.eventually(lambda: lab.ok("lab", "logs", "r1").count("net:") >= 3, "it was not started again twice")
+    lines = lab.ok("lab", "logs", "r1").split()
+    assert len(set(lines[0::2])) == 1
+    assert len(set(lines[1::2])) == 1
+
+
+def test_command_that_shall_not_restart_stays_ended(lab):
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sh", "-c", "echo once", restartPolicy="Never"), pod("r2")))
+    machine.eventually(lambda: "once" in lab.ok("lab", "logs", "r1"), "it did not run")
+    time.sleep(1.5)  # the first delay is a second
+    assert lab.ok("lab", "logs", "r1") == "once\n"
+    assert lab.sh("r1", "ls /sys/class/net").split() == ["eth1", "lo"]
+
+
+def test_missing_program_is_told_in_the_log(lab):
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "no-such-program"), pod("r2")))
+    machine.eventually(lambda: "no-such-program: No such file" in lab.ok("lab", "logs", "r1"), "not told")
+
+
+def test_restart_makes_a_new_sandbox_and_the_peer_keeps_its_interface(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    facts = "readlink /proc/self/ns/net; cat /sys/class/net/eth1/ifindex"
+    mine, peers = lab.sh("r1", facts), lab.sh("r2", facts)
+    lab.ok("lab", "restart", "r1")
+    assert lab.sh("r1", facts).split()[0] != mine.split()[0]
+    assert lab.sh("r2", facts) == peers
+    lab.ok("wait", "--for", "up", "r1:eth1")
+    assert "1 received" in lab.sh("r2", "ping -c 1 -W 5 10.0.0.1")
+
+
+def test_stop_and_start(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    lab.ok("lab", "stop", "r2")
+    lab.ok("lab", "stop", "r2")
+    carrier = "cat /sys/class/net/eth1/carrier"
+    machine.eventually(lambda: lab.sh("r1", carrier) == "0", "the peer keeps its carrier")
+    refused = lab.run("lab", "exec", "r2", "--", "true")
+    assert (refused.returncode, "not started" in refused.stderr) == (1, True)
+    lab.ok("lab", "start", "r2")
+    assert lab.run("lab", "start", "r2").returncode == 1
+    machine.eventually(lambda: lab.sh("r1", carrier) == "1", "the peer gets no carrier")
+
+
+def test_stop_lets_a_command_end_by_itself(lab):
+    script = "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sh", "-c", script), pod("r2")))
+    machine.eventually(lambda: "ready" in lab.ok("lab", "logs", "r1"), "it did not start")
+    lab.ok("lab", "stop", "r1")
+    assert lab.ok("lab", "logs", "r1") == "ready\nasked\n"
+
+
+def test_daemon_killed_and_started_again(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    lab.ok("lab", "node", "n1", "kill")
+    assert lab.run("lab", "node", "n1", "stop").returncode == 1
+    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
+    lab.ok("lab", "node", "n1", "start")
+    assert lab.run("lab", "node", "n1", "start").returncode == 1
+    lab.ok("lab", "restart", "r1")
+    lab.ok("wait", "--for", "up", "r1:eth1")
+    assert "ended" not in lab.ok("lab", "logs", "n1")
+
+
+def test_uplink_is_unplugged_and_plugged_in(lab):
+    lab.ok("lab", "up", "--nodes", "2", "--place", "r1=n1", "--place", "r2=n1", "-", stdin=pair())
+    reach = ("nsenter", "-t", str(lab.pid), "-a", "ip", "netns", "exec", "n2", "ping", "-c1", "-W1", "10.99.0.1")
+    if os.geteuid() != 0:
+        pytest.skip("looks into the lab by nsenter, as root")
+    assert os.spawnvp(os.P_WAIT, reach[0], [*reach, "-q"]) == 0
+    lab.ok("lab", "node", "n1", "isolate")
+    assert os.spawnvp(os.P_WAIT, reach[0], [*reach, "-q"]) != 0
+    lab.ok("lab", "node", "n1", "rejoin")
+    machine.eventually(lambda: os.spawnvp(os.P_WAIT, reach[0], [*reach, "-q"]) == 0, "it is still unplugged")
+
+
+def test_primary_bridge_gives_eth0(lab):
+    lab.ok("lab", "up", "--primary", "bridge", "-", stdin=pair())
+    assert "10.244.1." in lab.sh("r1", "ip -br addr show dev eth0")
+    assert "10.0.0.1/24" in lab.sh("r1", "ip -br addr show dev eth1")
+    lab.ok("lab", "restart", "r1")
+    assert lab.sh("r1", "ls /sys/class/net").split() == ["eth0", "eth1", "lo"]
+
+
+def test_run_pings_every_link_both_ways(lab):
+    done = lab.run("lab", "run", "-", stdin=ring(4))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 links, 8 pings, 0 links with a ping unanswered" in done.stdout
+    assert lab.gone()
+
+
+def test_run_of_a_command(lab, tmp_path):
+    file = tmp_path / "pair.yml"
+    file.write_text(pair())
+    words = (*lab.command, "lab", "exec", "r1", "--", "ping", "-c1", "-W5", "10.0.0.2")
+    assert lab.run("lab", "run", str(file), "--", *words).returncode == 0
+    assert lab.run("lab", "run", str(file), "--", "sh", "-c", "exit 9").returncode == 9
+    assert lab.run("lab", "list").stdout == ""
+
+
+def test_link_without_a_peer_is_named_and_the_lab_stays(lab):
+    documents = text(topology("r1", link(1, "eth1", "r2:eth1", "10.0.0.1/24")), pod("r1"))
+    done = lab.run("lab", "up", "--wait", "0.5", "-", stdin=documents)
+    assert done.returncode == 1
+    assert "default/r1:eth1" in done.stderr
+    assert "PeerMissing" in done.stderr
+    assert lab.sh("r1", "cat /sys/class/net/eth1/carrier") == "0"
+
+
+def test_wrong_files_start_nothing(lab, tmp_path):
+    file = tmp_path / "wrong.yml"
+    file.write_text(
+        "apiVersion: networkop.co.uk/v1beta1\nkind: Topology\nmetadata:\n  name: r1\nspec:\n  links:\n"
+        "  - uid: 1\n    local_intf: eth0\n    peer_pod: r2\n    peer_intf: eth1\n"
+        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: r1\nspec:\n  containers:\n  - name: a\n    command: x\n"
+    )
+    done = lab.run("lab", "up", str(file))
+    assert done.returncode == 1
+    assert f"{file}:8: error: Topology default/r1 spec.links[0].local_intf" in done.stderr
+    file.write_text(file.read_text().replace("eth0", "eth2"))
+    done = lab.run("lab", "up", str(file))
+    assert done.returncode == 1
+    assert f"{file}:19: error: Pod default/r1 spec.containers[0].command" in done.stderr
+    assert lab.gone()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--place", "r1"), "POD=NODE"),
+        (("--place", "r1=n7"), "no node 'n7'"),
+        (("--nodes", "0"), "--nodes 0"),
+        (("--driver", "nonsense"), "--driver nonsense"),
+        (("--underlay-mtu", "9"), "--underlay-mtu 9"),
+        (("/no/such/file",), "/no/such/file"),
+    ],
+)
+def test_wrong_use(lab, words, told):
+    done = lab.run("lab", "up", *words, "-", stdin=pair())
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert lab.gone()
+
+
+def test_name_that_runs_is_refused(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    done = lab.run("lab", "up", "-", stdin=pair())
+    assert (done.returncode, "runs already" in done.stderr) == (2, True)
+    assert lab.sh("r1", "echo lives") == "lives"
+
+
+def test_logs_follow_until_the_lab_ends(lab):
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sh", "-c", "echo begin; exec sleep 1000"), pod("r2")))
+    follower = lab.start("lab", "logs", "-f", "r1")
+    with pytest.raises(TimeoutError):
+        _wait(follower, 0.7)
+    lab.ok("lab", "down", lab.name)
+    assert _wait(follower, 20) == 0
+
+
+def test_list_tells_the_lab(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    (row,) = [row for row in json.loads(lab.ok("lab", "list", "-o", "json")) if row["name"] == lab.name]
+    assert os.path.exists(f"/proc/{row['pid']}")
+
+
+def test_supervisor_killed_leaves_nothing(lab):
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sleep", "1000"), pod("r2")))
+    shell = lab.start("lab", "exec", "r1", "--", "sleep", "1000")
+    machine.eventually(lambda: "sleep 1000" in lab.sh("r1", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"), "not started")
+    os.kill(lab.pid, signal.SIGKILL)
+    assert _wait(shell, 20) != 0
+    machine.eventually(lab.gone, "processes are left")
+    assert lab.name not in lab.ok("lab", "list")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.1, 0.3, 0.6])
+def test_caller_killed_in_mid_up_leaves_nothing(lab, tmp_path, delay_s):
+    file = tmp_path / "ring.yml"
+    file.write_text(ring(60))
+    caller = lab.start("lab", "up", str(file))
+    machine.eventually(lambda: lab.name in lab.ok("lab", "list") or caller.poll() is not None, "no record")
+    time.sleep(delay_s)
+    finished = caller.poll() is not None
+    caller.kill()
+    _wait(caller, 20)
+    if not finished:
+        # `up` may just have handed over: then the lab is whole, and `down` ends it
+        time.sleep(0.5)
+    if lab.name not in lab.ok("lab", "list"):
+        machine.eventually(lab.gone, "processes are left")
+    else:
+        assert "60 links" in lab.ok("get", "links") or len(lab.json("get", "links")) == 60
+
+
+def _wait(process, timeout_s: float) -> int:
+    import subprocess
+
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
