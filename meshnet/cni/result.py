@@ -61,7 +61,7 @@ def compose_result(
         return dict(prev_result) if prev_result is not None else {"cniVersion": spoken} | _old_addresses(addresses)
     result = dict(prev_result or {}) | {"cniVersion": spoken}
     entries = list(result.get("interfaces") or [])
-    places = {interface.name: _place(entries, _interface(interface, spoken)) for interface in interfaces}
+    places = _places(entries, [_interface(interface, spoken) for interface in interfaces])
     ips = list(result.get("ips") or [])
     for address in addresses:
         entry = _address(address, places, spoken)
@@ -85,15 +85,15 @@ def _interface(interface: Interface, version: str) -> dict[str, Any]:
     return entry
 
 
-def _place(entries: list[dict[str, Any]], ours: dict[str, Any]) -> int:
-    """Put our entry in, in place of one for the same interface; its index."""
-    same = (ours["name"], ours.get("sandbox"))
-    for index, entry in enumerate(entries):
-        if (entry.get("name"), entry.get("sandbox")) == same:
-            entries[index] = ours
-            return index
-    entries.append(ours)
-    return len(entries) - 1
+def _places(entries: list[dict[str, Any]], ours: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Put our entries in, each in place of one for the same interface; the index of each by its name."""
+    known = {(entry.get("name"), entry.get("sandbox")): index for index, entry in enumerate(entries)}
+    places = {}
+    for entry in ours:
+        index = known.setdefault((entry["name"], entry.get("sandbox")), len(entries))
+        entries[index : index + 1] = [entry]
+        places[entry["name"]] = index
+    return places
 
 
 def _address(address: Address, places: Mapping[str, int], version: str) -> dict[str, Any]:

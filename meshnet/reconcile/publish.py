@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE_S = 5.0
+TOGETHER_S = 0.05
 TRIES = 8
 
 
@@ -92,8 +93,8 @@ class Publisher:
         if pending is None:
             pending = self._pending[sandbox] = _Pending(loop.time())
         if pending.task is None and pending.consider is None:
-            # Once a turn of the loop: a pod's ends change together, and each time all of them are looked at.
-            pending.consider = loop.call_soon(self._consider, sandbox)
+            # A pod's ends change together, and each time all of them are looked at.
+            pending.consider = loop.call_later(TOGETHER_S, self._consider, sandbox)
 
     def _consider(self, sandbox: Sandbox) -> None:
         """Set the time of the next write."""
