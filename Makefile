@@ -12,8 +12,7 @@ SOURCES := meshnet $(PLUGINS) tests $(wildcard benchmarks hatch_build.py)
 SCRIPTS := scripts/cli-reference scripts/skips
 # What an installation is made of beside the Python files, which are used in place.
 INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
-# Those that are programs; the others are what they share.
-BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py benchmarks/cni_exec.py benchmarks/store_watch.py))
 PYTEST := $(BIN)/python -m pytest -q
 
 demo: install
