@@ -4,7 +4,7 @@ Each round starts a watcher, leaves it idle, then writes a status now and then a
 `PRAGMA data_version` every 5 ms and a look at the log when it differs. Last in each round: what a status write costs
 in a burst of 1000, with a watcher listening.
 
-    python benchmarks/store_watch.py [--rounds 5] [--writes 200] [--idle 3] [--directory DIR]
+    python benchmarks/bench_store_watch.py [--rounds 5] [--writes 200] [--idle 3] [--directory DIR]
 """
 
 from __future__ import annotations

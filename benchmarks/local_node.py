@@ -1,0 +1,188 @@
+"""A node of a benchmark: the real daemon in the benchmark's own namespaces, and pods attached by the real plugin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cni.plugin import plugin_command
+from meshnet.lab import daemon_query, underlay
+from meshnet.netlink import netns
+from meshnet.stores.open import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+RUN = Path("/run/meshnet")
+STORE = f"sqlite:{RUN / 'store.db'}"
+CONFIG = {"cniVersion": "1.0.0", "name": "bench", "type": "meshnet"}
+READY_S = 20.0
+SETTLED_S = 60.0
+
+
+class BenchPod:
+    """A pod's sandbox: a named network namespace, and what a runtime tells the plugin about it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.container_id = secrets.token_hex(32)
+        self.path = f"/run/netns/{name}-{self.container_id[:8]}"
+        netns.new_netns(self.path)
+
+    def environment(self, command: str) -> dict[str, str]:
+        """Return the plugin's environment for a command."""
+        return {
+            "CNI_COMMAND": command,
+            "CNI_CONTAINERID": self.container_id,
+            "CNI_NETNS": self.path,
+            "CNI_IFNAME": "eth0",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={self.name}",
+            "MESHNET_SOCKET": str(RUN / "meshnetd.sock"),
+        }
+
+    def remove(self) -> None:
+        """Let go of the namespace."""
+        netns.delete_netns(self.path)
+
+
+class BenchNode:
+    """A running daemon. `running` makes one; the calling thread is in its node's namespace.
+
+    Attributes:
+        daemon: its process.
+    """
+
+    def __init__(self, daemon: subprocess.Popen[bytes], config: Path) -> None:
+        self.daemon = daemon
+        self._config = config
+        self._plugin = plugin_command()
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, documents: Sequence[dict[str, Any]] = ()) -> Iterator[BenchNode]:
+        """Start a daemon whose store has these topologies; it and its files are gone at the end of the ``with``."""
+        RUN.mkdir(parents=True)
+        config = RUN / "config.json"
+        config.write_text(json.dumps(CONFIG))
+        asyncio.run(_store(documents))
+        here = netns.own_netns()
+        underlay.prepare_node(here)
+        os.close(here)
+        log = RUN / "daemon.log"
+        with log.open("wb") as output:
+            daemon = subprocess.Popen([sys.executable, "-m", "meshnet", "daemon"], env=_environment(), stderr=output)
+        try:
+            _until_ready(daemon, log)
+            yield cls(daemon, config)
+        finally:
+            daemon.kill()
+            daemon.wait()
+            shutil.rmtree(RUN)
+
+    def start(self, command: str, pod: BenchPod) -> int:
+        """Start the plugin and return its pid. What it prints goes to waste."""
+        return spawn(self._plugin, pod.environment(command), self._config)
+
+    def call(self, command: str, pod: BenchPod) -> float:
+        """Run the plugin; return seconds from its start to its end. Ends the benchmark when it fails."""
+        began = time.perf_counter()
+        pid = self.start(command, pod)
+        _, status = os.waitpid(pid, 0)
+        took = time.perf_counter() - began
+        if status:
+            sys.exit(f"{command} of {pod.name} failed: {self.last_words()}")
+        return took
+
+    def call_together(self, command: str, pods: Sequence[BenchPod]) -> tuple[list[float], float]:
+        """Run the plugin for all pods at once; return seconds of each, and of all."""
+        began: dict[int, float] = {}
+        first = time.perf_counter()
+        for pod in pods:
+            now = time.perf_counter()
+            began[self.start(command, pod)] = now
+        took = []
+        while began:
+            pid, status = os.waitpid(-1, 0)
+            if status or pid not in began:
+                sys.exit(f"{command} at once: process {pid} failed ({status}): {self.last_words()}")
+            took.append(time.perf_counter() - began.pop(pid))
+        return took, time.perf_counter() - first
+
+    def attach(self, names: Sequence[str]) -> dict[str, BenchPod]:
+        """Make these pods and attach them, two at a time as a lab does, and wait until all link ends are up."""
+        pods = {name: BenchPod(name) for name in names}
+        self.add_all(list(pods.values()))
+        self.until_up()
+        return pods
+
+    def add_all(self, pods: Sequence[BenchPod], at_once: int = 2) -> None:
+        """ADD every pod, so many at once. Ends the benchmark when one fails."""
+        waiting, running = list(reversed(pods)), 0
+        while waiting or running:
+            while waiting and running < at_once:
+                self.start("ADD", waiting.pop())
+                running += 1
+            pid, status = os.waitpid(-1, 0)
+            running -= 1
+            if status:
+                sys.exit(f"an ADD failed (process {pid}, {status}): {self.last_words()}")
+
+    def until_up(self) -> None:
+        """Wait until every link end on the node is up. Ends the benchmark when that takes too long."""
+        deadline = time.monotonic() + SETTLED_S
+        while (summary := self.ask("summary"))["up"] < summary["endpoints"]:
+            if time.monotonic() > deadline:
+                sys.exit(f"not all link ends come up: {summary}: {self.last_words()}")
+            time.sleep(0.002)
+
+    def ask(self, query: str) -> dict[str, Any]:
+        """Ask the daemon."""
+        return daemon_query.ask(RUN / "meshnetd.sock", query, timeout_s=30.0)
+
+    def last_words(self) -> str:
+        """Return the end of the daemon's log."""
+        return (RUN / "daemon.log").read_text(errors="replace")[-800:]
+
+
+def spawn(program: Path, environment: dict[str, str], config: Path) -> int:
+    """Start a plugin with `config` as its input, its output thrown away; return its pid."""
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, str(config), os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+    ]
+    return os.posix_spawn(program, [str(program)], environment, file_actions=files)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MESHNET_")},
+        "MESHNET_RUN_DIR": str(RUN),
+        "MESHNET_STATE_DIR": str(RUN / "state"),
+        "MESHNET_STORE": STORE,
+        "NODE_NAME": "n1",
+    }
+
+
+async def _store(documents: Sequence[dict[str, Any]]) -> None:
+    store = open_store(STORE)
+    try:
+        await store.apply_all(documents)
+    finally:
+        await store.close()
+
+
+def _until_ready(daemon: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while not daemon_query.listens(RUN / "meshnetd.sock"):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"the daemon does not start: {log.read_text(errors='replace')[-800:]}")
+        time.sleep(0.005)
