@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
@@ -12,27 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from meshnet.errors import MeshnetError
+from meshnet.lab.syscalls import CLONE_NEWNET, CLONE_NEWUSER, unshare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-
 TIMEOUT_S = 10.0
-
-
-def unshare(flags: int) -> None:
-    """Move this process into new namespaces. Raises OSError."""
-    if ctypes.CDLL(None, use_errno=True).unshare(flags):
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
 
 
 def enter_throwaway() -> None:
     """Move this process into a network namespace of its own; who is not root gets a user namespace first.
 
-    Raises OSError where the machine forbids it.
+    Raises KernelError where the machine forbids it.
     """
     if os.geteuid() == 0:
         unshare(CLONE_NEWNET)
@@ -71,10 +61,14 @@ def _answer(writer: int, function: Callable[[], Any]) -> NoReturn:
         enter_throwaway()
         answer = {"found": function()}
     except BaseException as error:  # noqa: BLE001 - told to the parent, who raises it
-        answer = {"error": "".join(traceback.format_exception_only(error)).strip()}
+        answer = {"error": _told(error)}
     with os.fdopen(writer, "w") as pipe:
         json.dump(answer, pipe)
     os._exit(0)
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, MeshnetError) else traceback.format_exception_only(error)[-1].strip()
 
 
 def _read(reader: int, timeout_s: float) -> bytes:
