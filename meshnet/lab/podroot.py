@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from meshnet.lab.podspec import Container, PodSpec, Volume, VolumeMount
 
 VOLUMES = RUN / "volumes"
-_FILES = RUN / "files"
 _TMPFS = syscalls.MS_NOSUID | syscalls.MS_NODEV
 
 
@@ -39,15 +37,6 @@ def write_volumes(pod: PodSpec) -> None:
             file.chmod(volume.mode)
 
 
-def hostname_file(hostname: str) -> Path:
-    """Return the file that a pod sees as /etc/hostname; it is made when missing."""
-    file = _FILES / hostname
-    if not file.exists():
-        _FILES.mkdir(exist_ok=True)
-        file.write_text(hostname + "\n")
-    return file
-
-
 def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
     """Give the calling process the mounts and the hostname of a pod.
 
@@ -58,30 +47,50 @@ def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
     socket.sethostname(pod.hostname)
     mount_proc()
     mount_sysfs()
-    # the pod's /run comes last and hides the box's, from where the volumes come: hold these open
-    sources = {volume.name: _hold(volume_directory(pod, volume)) for volume in pod.volumes}
-    hostname = _hold(hostname_file(pod.hostname))
-    syscalls.mount("tmpfs", "/run", "tmpfs", _TMPFS, "mode=755")
+    shelf = _mount_run({volume.name: volume_directory(pod, volume) for volume in pod.volumes})
+    hostname = Path("/run/hostname")
+    hostname.write_text(pod.hostname + "\n")
     if Path("/etc/hostname").exists():
-        syscalls.bind(f"/proc/self/fd/{hostname}", "/etc/hostname")
+        syscalls.bind(hostname, "/etc/hostname")
     for mount in sorted(container.mounts if container else (), key=lambda mount: mount.path):
-        _mount_volume(mount, sources[mount.volume])
-    for fd in (hostname, *sources.values()):
-        os.close(fd)
+        _mount_volume(mount, shelf / mount.volume)
+    _clear(shelf)
 
 
-def _hold(path: Path) -> int:
-    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _mount_run(volumes: Mapping[str, Path]) -> Path:
+    """Give the pod a /run of its own; return the directory in it where its volumes are until they are mounted.
+
+    The box's /run, from where they come, is out of sight then.
+    """
+    stage = Path("/run/pod")
+    shelf = stage / ".volumes"
+    stage.mkdir(exist_ok=True)
+    syscalls.mount("tmpfs", stage, "tmpfs", _TMPFS, "mode=755")
+    if volumes:
+        shelf.mkdir()
+    for name, directory in volumes.items():
+        (shelf / name).mkdir()
+        syscalls.bind(directory, shelf / name)
+    syscalls.mount(str(stage), "/run", None, syscalls.MS_MOVE)
+    return Path("/run") / shelf.name
 
 
-def _mount_volume(mount: VolumeMount, source: int) -> None:
-    from_path = Path(f"/proc/self/fd/{source}", mount.sub_path)
-    target = Path(mount.path)
-    if from_path.is_dir() and not target.is_dir():
+def _clear(shelf: Path) -> None:
+    if not shelf.is_dir():
+        return
+    for directory in shelf.iterdir():
+        syscalls.unmount(directory)
+        directory.rmdir()
+    shelf.rmdir()
+
+
+def _mount_volume(mount: VolumeMount, volume: Path) -> None:
+    source, target = volume / mount.sub_path, Path(mount.path)
+    if source.is_dir() and not target.is_dir():
         make_place(target, directory=True)
-    elif not from_path.is_dir() and not target.exists():
+    elif not source.is_dir() and not target.exists():
         make_place(target, directory=False)
-    syscalls.bind(from_path, target, read_only=mount.read_only)
+    syscalls.bind(source, target, read_only=mount.read_only)
 
 
 def make_place(target: Path, *, directory: bool) -> None:
@@ -113,13 +122,17 @@ def _is_cover(directory: Path) -> bool:
 def _cover(directory: Path) -> None:
     """Put a tmpfs over `directory` with everything in it bound to its old place."""
     stage = Path("/run/.cover")
-    stage.mkdir(exist_ok=True)
+    stage.mkdir()
     syscalls.mount(_COVERS, stage, "tmpfs", 0, "mode=755")
+    # else it would be part of the /run that is bound into it
+    syscalls.mount(None, stage, None, syscalls.MS_UNBINDABLE)
     _bind_all(directory.iterdir(), stage)
+    syscalls.mount(None, stage, None, syscalls.MS_PRIVATE)  # a later cover may have to bind it
     if directory == Path("/"):
         syscalls.pivot_root(stage)
     else:
-        syscalls.bind(stage, directory)
+        syscalls.mount(str(stage), directory, None, syscalls.MS_MOVE)
+    stage.rmdir()
 
 
 def _bind_all(entries: Iterable[Path], into: Path) -> None:

@@ -155,11 +155,17 @@ def _become(pod: PodSpec, container: Container | None, descriptors: list[int]) -
         if container is None:
             _pause()
         os.chdir(container.directory or "/")
-        os.execvpe(container.argv[0], container.argv, environment(pod, container))  # noqa: S606
-    except FileNotFoundError as error:
-        _give_up(f"{error.filename or (container and container.argv[0])}: {error.strerror}", _NOT_FOUND)
+        _run(container.argv, environment(pod, container))
     except BaseException as error:  # noqa: BLE001 - a forked process must not run its parent's code
         _give_up(str(error) or repr(error), _NOT_STARTED)
+
+
+def _run(argv: tuple[str, ...], env: Mapping[str, str]) -> NoReturn:
+    try:
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - a list, never a shell
+    except OSError as error:
+        # the error itself names the last directory of the search path
+        _give_up(f"{argv[0]}: {error.strerror}", _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
 
 
 def _pause() -> NoReturn:

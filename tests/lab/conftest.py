@@ -93,3 +93,4 @@ def lab() -> Iterator[Lab]:
     machine.eventually(lab.gone, "processes of the lab are left")
     assert machine.snapshot() == before
     assert machine.sockets(lab.name) == []
+    assert lab.name not in lab.ok("lab", "list")

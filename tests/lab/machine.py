@@ -23,7 +23,6 @@ def snapshot() -> dict[str, object]:
         "netns": sorted(os.listdir("/run/netns")) if Path("/run/netns").is_dir() else None,
         "mounts": sorted(line.split(" - ")[0].split()[4] for line in _lines("/proc/self/mountinfo")),
         "rules": _command("iptables-save") if os.geteuid() == 0 else [],
-        "records": sorted(str(path) for path in Path("/run").glob("meshnet*/labs/*")),
         "hostname": os.uname().nodename,
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
     }

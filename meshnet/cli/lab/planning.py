@@ -97,7 +97,7 @@ def _located(documents: Sequence[Document], read: Callable[[], T]) -> T:
             name = f"{document.kind} {document.namespace or DEFAULT_NAMESPACE}/{document.name}"
             if name == error.object:
                 for problem in error.problems:
-                    print(f"{document.where(problem.path)}: error: {name} {problem}", file=sys.stderr)
+                    print(f"{document.where(problem.path)}: error: {name}: {problem}", file=sys.stderr)
                 raise WrongFiles(f"{len(error.problems)} error(s) in the files: nothing was started") from error
         raise
 
