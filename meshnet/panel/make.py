@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import TYPE_CHECKING
 
+from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.netlink import BatchError, VethSpec, addresses, links, tc
 from meshnet.panel.port import Made, PanelPort
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshnet.driver.api import Inside
-    from meshnet.errors import KernelError
     from meshnet.netlink import Netlink, Request
     from meshnet.netlink.ethtool import Ethtool
     from meshnet.panel.indices import Indices
@@ -35,12 +36,17 @@ class PortMaker:
         """Make a port for each wish, admin down, its pod end addressed and up.
 
         What cannot be made is reported with its error and not left half made; an address that the pod refuses is
-        reported on a port that stays.
+        reported on a port that stays. Raises KernelError when the kernel refuses what every port needs; no port is left
+        then.
         """
         ports, errors = self._create(wishes, inside.netns_fd)
         made = [port for port in ports if port is not None]
-        self._prepare(made)
-        refused = self._furnish(wishes, ports, inside.netlink)
+        try:
+            self._prepare(made)
+            refused = self._furnish(wishes, ports, inside.netlink)
+        except KernelError:
+            self._unmake(made)
+            raise
         return [Made(port, errors.get(position) or refused.get(position)) for position, port in enumerate(ports)]
 
     def _create(
@@ -61,10 +67,25 @@ class PortMaker:
                 else:
                     errors.pop(position, None)
                     ports[position] = attempt[slot]
-            wanted = [wanted[slot] for slot, error in failures.items() if error.errno == errno.EBUSY]
+            wanted = [wanted[slot] for slot, error in failures.items() if self._index_taken(attempt[slot], error)]
             if not wanted:
                 break
         return ports, errors
+
+    def _index_taken(self, port: PanelPort, error: KernelError) -> bool:
+        if error.errno != errno.EEXIST:
+            return error.errno == errno.EBUSY
+        # The kernel says so of a link of that name, in the pod, and of one of that index, here.
+        try:
+            self._netlink.ask(links.get_link(port.ifindex))
+        except KernelError:
+            return False
+        return True
+
+    def _unmake(self, ports: Sequence[PanelPort]) -> None:
+        for port in ports:
+            with contextlib.suppress(KernelError):  # gone with its pod
+                self._netlink.run([links.delete_link(port.ifindex)])
 
     def _new_port(self, wish: PortWish) -> PanelPort:
         return PanelPort(
