@@ -22,6 +22,7 @@ SOCKET = RUN / "lab.sock"
 LARGEST_REQUEST = 1 << 16
 REQUEST_TIMEOUT_S = 10.0
 MOST_CONNECTIONS = 64
+ACCEPT_AGAIN_S = 0.2
 _CREDENTIALS = struct.Struct("=iII")
 
 
@@ -40,7 +41,11 @@ class LabServer:
             SOCKET.chmod(0o600)
             listener.listen(MOST_CONNECTIONS)
             while True:
-                connection, _ = await loop.sock_accept(listener)
+                try:
+                    connection, _ = await loop.sock_accept(listener)
+                except OSError:
+                    await asyncio.sleep(ACCEPT_AGAIN_S)  # no descriptors left: those that are open will be closed
+                    continue
                 if len(self._connections) >= MOST_CONNECTIONS:
                     connection.close()
                     continue

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -28,6 +33,24 @@ def test_up_exec_and_down_twice(lab):
     lab.ok("lab", "down", lab.name)
     lab.ok("lab", "down", lab.name)
     assert lab.run("lab", "exec", "r1", "--", "true").returncode == 2
+
+
+def test_exec_on_a_terminal(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = [*lab.command, "lab", "exec", "r1", "--", "sh", "-c", "test -t 0 && stty size && hostname; read x"]
+        os.execvpe(command[0], command, lab.environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+    shown = b""
+    while b"r1" not in shown:
+        assert select.select([terminal], [], [], 20)[0], shown
+        shown += os.read(terminal, 1024)
+    assert b"33 111" in shown
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGINT
 
 
 def test_interfaces_exist_when_the_first_process_starts(lab):
