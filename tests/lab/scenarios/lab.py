@@ -1,0 +1,145 @@
+"""A lab as its user drives it: by the installed command, and by programs run in its pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LIMIT_S = 100
+PROGRAMS = Path(__file__).with_name("programs")
+INSTALLED = (str(Path(sys.executable).with_name("meshnet")),)
+
+
+@attrs.frozen
+class Interface:
+    """A pod's interface, as the pod itself sees it."""
+
+    name: str
+    ifindex: int
+    mac: str
+    mtu: int
+    carrier: bool
+    addresses: tuple[str, ...]
+
+
+@attrs.frozen
+class Lab:
+    """A lab by name; nothing of it is running until `up`.
+
+    Attributes:
+        command: how `meshnet` is called.
+        python: interpreter for programs in pods.
+        environ: of the commands.
+        user: uid and gid of who runs them; None for the caller.
+        directory: the commands' working directory.
+    """
+
+    name: str
+    command: tuple[str, ...] = INSTALLED
+    python: str = sys.executable
+    environ: Mapping[str, str] = attrs.field(factory=lambda: dict(os.environ))
+    user: int | None = None
+    directory: str = "/"
+
+    def run(
+        self, *arguments: object, code: int | None = 0, limit_s: float = LIMIT_S
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on this lab and hold it to its exit code (None: any)."""
+        ran = subprocess.run(
+            [*self.command, *map(str, arguments)],
+            **self._where(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
+        )
+        assert code is None or ran.returncode == code, f"{arguments}: exit {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+        return ran
+
+    def up(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.run("lab", "up", *arguments, code=code)
+
+    def down(self) -> None:
+        self.run("lab", "down", self.name)
+
+    def exec(self, pod: str, *command: object, code: int | None = 0) -> str:
+        """Run a command in a pod and return what it printed."""
+        return self.run("lab", "exec", pod, "--", *command, code=code).stdout
+
+    def start(self, pod: str, program: str, *arguments: object, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start one of `programs` in a pod; it ends when its stdin is closed."""
+        command = [*self.command, "lab", "exec", pod, "--", self.python, str(PROGRAMS / program), *map(str, arguments)]
+        return subprocess.Popen(command, **self._where(), stdin=subprocess.PIPE, stdout=output, text=True)
+
+    def interfaces(self, pod: str) -> dict[str, Interface]:
+        """Return a pod's interfaces, without the loopback."""
+        return parse_interfaces(self.exec(pod, "ip", "-j", "address"))
+
+    def carrier(self, place: str) -> bool:
+        """Tell whether POD:INTERFACE has carrier, as the pod sees it."""
+        pod, _, interface = place.partition(":")
+        return self.interfaces(pod)[interface].carrier
+
+    def pings(self, pod: str, address: str, *more: object) -> bool:
+        """Tell whether an address answers a pod within a few seconds."""
+        command = ["ping", "-c", "1", "-i", "0.2", "-w", "5", *more, address.partition("/")[0]]
+        return self.run("lab", "exec", pod, "--", *command, code=None).returncode == 0
+
+    def get(self, what: str, *arguments: object) -> Any:
+        return json.loads(self.run("get", what, *arguments, "-o", "json").stdout)
+
+    def links(self) -> dict[int, dict[str, Any]]:
+        """Return every link of the namespace by uid."""
+        return {link["uid"]: link for link in self.get("links")}
+
+    def end(self, place: str) -> dict[str, Any]:
+        """Return the link that POD:INTERFACE is an end of."""
+        (link,) = self.get("links", place)
+        return dict(link)
+
+    def apply(self, *files: object) -> None:
+        self.run("apply", "-f", *files)
+
+    def wait(self, state: str, *places: str, timeout_s: float = 30) -> None:
+        self.run("wait", "--for", state, *places, "--timeout", timeout_s)
+
+    def _where(self) -> dict[str, Any]:
+        environ = {**self.environ, "MESHNET_LAB": self.name}
+        where: dict[str, Any] = {"env": environ, "cwd": self.directory}
+        return where if self.user is None else {**where, "user": self.user, "group": self.user, "extra_groups": []}
+
+
+def parse_interfaces(text: str) -> dict[str, Interface]:
+    """Return what ``ip -j address`` told, without the loopback."""
+    found = {}
+    for row in json.loads(text):
+        if "LOOPBACK" in row["flags"]:
+            continue
+        addresses = [each for each in row["addr_info"] if each["scope"] != "link"]
+        found[row["ifname"]] = Interface(
+            name=row["ifname"],
+            ifindex=row["ifindex"],
+            mac=row["address"],
+            mtu=row["mtu"],
+            carrier="LOWER_UP" in row["flags"],
+            addresses=tuple(sorted(f"{each['local']}/{each['prefixlen']}" for each in addresses)),
+        )
+    return found
+
+
+def eventually(condition: Callable[[], object], what: str, within_s: float = 30) -> None:
+    """Return as soon as `condition` holds; fail when it does not within bounded time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.05)
