@@ -22,7 +22,7 @@ from meshnet.netlink.events import LinkMonitor
 from meshnet.panel.delete import Deleter
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
-from meshnet.panel.read import read_ports
+from meshnet.panel.read import read_newborn, read_ports
 from meshnet.panel.splice import Splicer
 from meshnet.reconcile.adopt import adopt, rejoin
 from meshnet.reconcile.cache import TopologyCache
@@ -166,6 +166,10 @@ class Node:
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._ear.listen)
         await self._registry.start_all(self._context)
         await self._leftovers.sort_out()
+        if adopted.orphans:
+            # Before anybody calls: a repeated ADD makes ports of the same names.
+            log.info("%d ports of no known sandbox are deleted", len(adopted.orphans))
+            await self._deleter.delete(adopted.orphans)
         self._server.start()
         self._begin("Topologies", self._cache.run())
         self._begin("passes", self._passes.run())
@@ -206,17 +210,14 @@ class Node:
             resource.close()
 
     def _adopt(self) -> Adopted:
-        ports = read_ports(self._netlink, self._ethtool)
-        for port in ports:
-            self._indices.seen(port.ifindex)
+        ports, newborn = read_ports(self._netlink, self._ethtool), read_newborn(self._netlink)
+        for ifindex in (*newborn, *(port.ifindex for port in ports)):
+            self._indices.seen(ifindex)
         adopted = adopt(self._table, self._checkpoints.load(), ports)
         rejoin(self._table, self._splicer)
-        return adopted
+        return adopted._replace(orphans=[*adopted.orphans, *newborn])
 
     async def _settle_adopted(self, adopted: Adopted) -> None:
-        if adopted.orphans:
-            log.info("%d ports of no known sandbox are deleted", len(adopted.orphans))
-            await self._deleter.delete(port.ifindex for port in adopted.orphans)
         for sandbox in adopted.vanished:
             self._passes.vanished(sandbox)
         await self._cache.synced.wait()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.netlink import BatchError, Netlink, links
+from meshnet.panel.read import is_newborn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +78,7 @@ def delete_together(ifindexes: Sequence[int]) -> None:
     group = secrets.randbits(30) | 1 << 30
     with Netlink.open() as netlink:
         _quietly(netlink, [links.set_link(ifindex, group=group) for ifindex in ifindexes])
-        strangers = [info.ifindex for info in _members(netlink, group) if names.parse_mark(info.alias) is None]
+        strangers = [info.ifindex for info in _members(netlink, group) if not _ours(info)]
         # A group is everybody's: who is not ours leaves it before it goes.
         _quietly(netlink, [links.set_link(ifindex, group=0) for ifindex in strangers])
         _quietly(netlink, [links.delete_group(group)])
@@ -85,6 +86,10 @@ def delete_together(ifindexes: Sequence[int]) -> None:
 
 def _members(netlink: Netlink, group: int) -> list[LinkInfo]:
     return [info for info in map(links.parse_link, netlink.dump(links.dump_links())) if info.group == group]
+
+
+def _ours(info: LinkInfo) -> bool:
+    return names.parse_mark(info.alias) is not None or is_newborn(info)
 
 
 def _quietly(netlink: Netlink, requests: Sequence[Request]) -> None:

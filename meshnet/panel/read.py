@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links, tc
+from meshnet.panel.indices import FIRST
 from meshnet.panel.port import PanelPort
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from meshnet.netlink import LinkInfo, Netlink, Redirect
     from meshnet.netlink.ethtool import Ethtool
+
+_PORT_NAME = re.compile(r"mn[0-9a-f]{12}")
 
 
 def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
@@ -27,6 +31,22 @@ def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
         port.offload = ethtool.tx_checksum(port.name)
     _read_pod_ends(netlink, ports)
     return ports
+
+
+def read_newborn(netlink: Netlink) -> list[int]:
+    """Return the indexes of ports that a daemon died over before it marked them. Raises KernelError."""
+    return [info.ifindex for info in map(links.parse_link, netlink.dump(links.dump_links())) if is_newborn(info)]
+
+
+def is_newborn(info: LinkInfo) -> bool:
+    """Tell whether a link is a port without a mark yet: made with a port's name and index, and nothing done to it."""
+    return (
+        info.kind == "veth"
+        and not info.alias
+        and not info.up
+        and info.ifindex >= FIRST
+        and _PORT_NAME.fullmatch(info.name) is not None
+    )
 
 
 def read_redirect(netlink: Netlink, ifindex: int) -> Redirect | None:

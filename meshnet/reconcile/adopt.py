@@ -28,11 +28,11 @@ class Adopted(NamedTuple):
 
     Attributes:
         vanished: sandboxes whose namespace went while no daemon was there.
-        orphans: ports of no known sandbox: an ADD that was never answered.
+        orphans: indexes of ports of no known sandbox: an ADD that was never answered.
     """
 
     vanished: Sequence[Sandbox]
-    orphans: Sequence[PanelPort]
+    orphans: Sequence[int]
 
 
 def adopt(table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]) -> Adopted:
@@ -47,7 +47,7 @@ def adopt(table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]
         if sandbox.gone():
             vanished.append(sandbox)
         table.add(sandbox)
-    return Adopted(vanished, list(by_name.values()))
+    return Adopted(vanished, [port.ifindex for port in by_name.values()])
 
 
 def rejoin(table: Table, splicer: Splicer) -> None:

@@ -145,6 +145,11 @@ class DaemonNode:
 
     def start(self, **settings: str) -> None:
         """Start the daemon, and wait until it has read the store."""
+        self.begin(**settings)
+        assert eventually(self.ready, within=20), self.log()
+
+    def begin(self, **settings: str) -> None:
+        """Start the daemon, with settings that stay for its next starts."""
         self._settings |= settings
         env = {
             "PATH": os.environ["PATH"],
@@ -157,7 +162,6 @@ class DaemonNode:
         }
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-m", "meshnet", "daemon"], env=env, stderr=log)
-        assert eventually(self.ready, within=20), self.log()
 
     def ready(self) -> bool:
         assert self.process is not None
@@ -260,6 +264,12 @@ class DaemonNode:
                 stderr=subprocess.PIPE,
                 text=True,
             )
+
+    def run(self, command: str) -> str:
+        """Run a program, without a shell, on the node."""
+        done = subprocess.run(command.split(), capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
 
     def netlink_links(self) -> list[LinkInfo]:
         """Every link of the node's namespace but lo."""
