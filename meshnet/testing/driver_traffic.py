@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,8 @@ SILENCE_S = 0.2
 """How long to listen before it counts that nothing came."""
 FRAME_S = 0.3
 """How long a frame may take."""
+OPENING_S = 1.5
+"""How long after carrier the first frame may be lost."""
 UNSENDABLE = {"QinQ full"}
 """Frames of the corpus that the sender's own kernel refuses."""
 
@@ -69,7 +72,7 @@ class TrafficTests(DriverTestBase):
         for mtu in (1500, 9000, 1280):
             cable.mtu = mtu
             cable.patch()
-            cable.settle()
+            _settle(cable)
             assert cable.near.mtu == mtu
             _assert_both_ways(cable, mtu)
 
@@ -78,7 +81,7 @@ class TrafficTests(DriverTestBase):
         cable = bench.cable("r" * 63 + ":interface-15by", "s" * 63 + ":interface-of15")
 
         cable.patch()
-        cable.settle()
+        _settle(cable)
 
         _assert_both_ways(cable)
 
@@ -89,7 +92,7 @@ class TrafficTests(DriverTestBase):
         for cable in (first, second):
             cable.patch()
         for cable in (first, second):
-            cable.settle()
+            _settle(cable)
 
         for cable, other in ((first, second), (second, first)):
             # External links meet outside: there nothing can be told apart, at their pods it can.
@@ -101,7 +104,7 @@ class TrafficTests(DriverTestBase):
         self._only_if(bench.scope is Scope.SAME_NODE, "links within a node")
         cable = bench.cable("r1:eth1", "r1:eth2")
         cable.patch()
-        cable.settle()
+        _settle(cable)
 
         _assert_both_ways(cable)
 
@@ -116,6 +119,7 @@ class TrafficTests(DriverTestBase):
             _assert_both_ways(cable)
 
         cable.patch()
+        _settle(cable)
         _assert_both_ways(cable)
 
     def _goes_only(self, sender: Station, receiver: Station, bystander: Station) -> None:
@@ -137,10 +141,22 @@ class TrafficTests(DriverTestBase):
 _REFUSED = {(name, "unsendable") for name in UNSENDABLE}
 
 
+def _settle(cable: Cable) -> None:
+    """Wait until frames pass each way, or have had their time to.
+
+    The queues of devices that were just made open a moment after carrier; on a busy machine that is a long moment.
+    """
+    cable.settle()
+    for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near)):
+        deadline = time.monotonic() + OPENING_S
+        while time.monotonic() < deadline and _lost(sender, receiver, [_own_frame(sender, receiver, 50)]):
+            pass
+
+
 def _patched(bench: Bench) -> Cable:
     cable = bench.cable()
     cable.patch()
-    cable.settle()
+    _settle(cable)
     return cable
 
 
