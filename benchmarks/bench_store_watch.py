@@ -25,12 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import box
+from figures import Report
 
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 POLL_S = 0.005
 GAP_S = 0.01
@@ -159,46 +161,38 @@ async def make(path: Path) -> None:
     await store.close()
 
 
-def show(what: str, values: Sequence[float], unit: str) -> None:
-    print(f"{what:<44} {min(values):8.3f} {statistics.median(values):8.3f} {max(values):8.3f}  {unit}")
-
-
 def run(rounds: int, writes: int, idle: float, directory: Path | None) -> None:
-    outcomes: dict[str, list[Outcome]] = {"watch": [], "poll": []}
-    costs = []
+    report = Report("bench_store_watch", rounds)
+    note = f"ours: the store's watch; theirs: polling every {POLL_S * 1000:g} ms"
+    figures = {
+        "p50": report.figure("seen after, p50", "ms", of_ratio=False, note=note),
+        "p99": report.figure("seen after, p99", "ms", must=2.0, of_ratio=False),
+        "cpu": report.figure("idle CPU", "%", of_ratio=False),
+    }
+    cost = report.figure(f"a status write in a burst of {BURST}, one watcher", "us", of_ratio=False)
     with tempfile.TemporaryDirectory(dir=directory) as place:
         path = Path(place) / "store.db"
         asyncio.run(make(path))
         for _ in range(rounds):
-            for role, found in outcomes.items():
-                found.append(measure(role, path, writes, idle))
-            costs.append(burst(path))
-    print(f"{rounds} rounds of {writes} writes, {idle:g} s idle; {directory or tempfile.gettempdir()}")
-    print(f"{'':<44} {'min':>8} {'median':>8} {'max':>8}")
-    for field, what, unit in (
-        ("p50", "seen after, p50", "ms"),
-        ("p99", "seen after, p99", "ms"),
-        ("cpu", "idle CPU", "%"),
-    ):
-        values = {role: [getattr(outcome, field) for outcome in found] for role, found in outcomes.items()}
-        show(f"{what}, watch", values["watch"], unit)
-        show(f"{what}, polling every {POLL_S * 1000:g} ms", values["poll"], unit)
-        ratios = [ours / theirs for ours, theirs in zip(values["watch"], values["poll"], strict=True)]
-        show(f"{what}, watch : polling", ratios, "")
-    show(f"a status write in a burst of {BURST}, one watcher", costs, "us")
+            for role, side in (("watch", "ours"), ("poll", "theirs")):
+                outcome = measure(role, path, writes, idle)
+                for field, figure in figures.items():
+                    getattr(figure, side).append(getattr(outcome, field))
+            cost.ours.append(burst(path))
+    report.finish()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--writes", type=int, default=200)
-    parser.add_argument("--idle", type=float, default=3.0, help="seconds")
-    parser.add_argument("--directory", type=Path, help="where the file is (default: the temporary directory)")
-    parser.add_argument("--role", choices=("watch", "poll"), help=argparse.SUPPRESS)
-    parser.add_argument("--path", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    more = {
+        "writes": {"type": int, "default": 200},
+        "idle": {"type": float, "default": 3.0, "help": "seconds"},
+        "directory": {"type": Path, "help": "where the file is (default: the temporary directory)"},
+        "role": {"choices": ("watch", "poll"), "help": argparse.SUPPRESS},
+        "path": {"help": argparse.SUPPRESS},
+    }
+    asked = box.options(__doc__, **more)
     if asked.role is None:
-        run(asked.rounds, asked.writes, asked.idle, asked.directory)
+        run(asked.rounds, 50 if asked.quick else asked.writes, 1.0 if asked.quick else asked.idle, asked.directory)
         return
     meter = Meter()
     if asked.role == "watch":

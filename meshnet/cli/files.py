@@ -6,15 +6,10 @@ They are the caller's: they must be read before a lab's box is entered.
 from __future__ import annotations
 
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError, UsageError
-from meshnet.model.codec import decode_topology
-from meshnet.model.documents import MAX_BYTES, read_documents
-from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +23,8 @@ URL_TIMEOUT_S = 20.0
 
 def read_files(names: Iterable[str]) -> list[Document]:
     """Return the objects of all files, in their order. Raises UsageError, BadText, MeshnetError."""
+    from meshnet.model.documents import read_documents  # noqa: PLC0415 - YAML: many commands that may read need not
+
     return [document for text, source in read_texts(names) for document in read_documents(text, source)]
 
 
@@ -42,6 +39,9 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     Objects of other kinds are named on stderr and left out. Raises InvalidObject for the first Topology that is wrong,
     and UsageError when there is none at all.
     """
+    from meshnet.model.codec import decode_topology  # noqa: PLC0415 - as above
+    from meshnet.model.resource import Kind  # noqa: PLC0415
+
     found = []
     skipped = []
     for document in read_files(names):
@@ -84,10 +84,14 @@ def _read(path: Path) -> str:
 
 
 def _fetch(url: str) -> str:
+    import urllib.request  # noqa: PLC0415 - HTTP is for a few
+
+    from meshnet.model.documents import MAX_BYTES  # noqa: PLC0415
+
     try:
         with urllib.request.urlopen(url, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310 - http and https only
             data: bytes = answer.read(MAX_BYTES + 1)
-    except (OSError, urllib.error.URLError) as error:
+    except OSError as error:
         raise MeshnetError(f"{url}: {error}") from error
     return _decode(data, url)
 

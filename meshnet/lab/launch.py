@@ -10,9 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import make_box
 from meshnet.lab.channel import ChannelClosed
-from meshnet.lab.supervisor import STAY, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +30,9 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
         UsageError: a lab of that name runs.
         MeshnetError: there is no lab now, and why.
     """
+    from meshnet.lab.box import make_box  # noqa: PLC0415 - who ends a lab needs nothing of all that
+    from meshnet.lab.supervisor import STAY, supervise  # noqa: PLC0415
+
     box = make_box(plan.name, records, lambda channel: supervise(plan, channel))
     try:
         while True:
