@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
 LIMIT_S = 100
 PROGRAMS = Path(__file__).with_name("programs")
@@ -81,6 +83,20 @@ class Lab:
         command = [*self.command, "lab", "exec", pod, "--", self.python, str(PROGRAMS / program), *map(str, arguments)]
         return subprocess.Popen(command, **self._where(), stdin=subprocess.PIPE, stdout=output, text=True)
 
+    def started_in(self, pod: str, output: TextIO, *command: object) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start a command in a pod, its output in a file."""
+        return self.started("lab", "exec", pod, "--", *command, output=output)
+
+    @contextlib.contextmanager
+    def started(self, *arguments: object, output: TextIO | None = None) -> Iterator[subprocess.Popen[str]]:
+        """Start a command; it is ended with the ``with`` if it has not ended by itself."""
+        process = subprocess.Popen([*self.command, *map(str, arguments)], **self._where(), text=True, stdout=output)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(LIMIT_S)
+
     def interfaces(self, pod: str) -> dict[str, Interface]:
         """Return a pod's interfaces, without the loopback."""
         return parse_interfaces(self.exec(pod, "ip", "-j", "address"))
@@ -112,6 +128,30 @@ class Lab:
 
     def wait(self, state: str, *places: str, timeout_s: float = 30) -> None:
         self.run("wait", "--for", state, *places, "--timeout", timeout_s)
+
+    def in_box(self, script: str) -> str:
+        """Run a shell's script as root of the lab's whole box, which no `meshnet` command does."""
+        pid = next(row["pid"] for row in json.loads(self.run("lab", "list", "-o", "json").stdout) if row["name"] == self.name)
+        command = ["nsenter", "--target", str(pid), "--all", "sh", "-e", "-c", script]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def ports(self, node: str = "n1") -> list[str]:
+        """Return the names of all ports of a node, from its kernel."""
+        rows = json.loads(self.in_box(f"ip -n {node} -j link"))
+        return [row["ifname"] for row in rows if row["ifname"].startswith("mn")]
+
+    def filters(self, port: str, node: str = "n1") -> str:
+        """Return what the kernel tells of the filters in front of a port's own drop."""
+        shown = self.in_box(f"tc -n {node} filter show dev {port} ingress")
+        return "\n".join(line for line in shown.splitlines() if " pref 49152 " not in line)
+
+    def end_sandbox(self, pod: str) -> None:
+        """End a pod's processes and its network namespace behind everybody's back, without any DEL."""
+        netns = self.in_box(f"ls /run/netns | grep '^cni-default-{pod}-'").split()
+        assert len(netns) == 1
+        self.in_box(f"kill -9 $(ip netns pids {netns[0]}); ip netns delete {netns[0]}")
 
     def _where(self) -> dict[str, Any]:
         environ = {**self.environ, "MESHNET_LAB": self.name}

@@ -14,6 +14,7 @@ RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 KINDS = {16: "link", 17: "link gone", 20: "address", 21: "address gone"}
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFLA_IFNAME = 3
+RT_SCOPE_LINK = 253
 
 
 def main():
@@ -43,6 +44,8 @@ def report(data):
             _, _, ifindex, flags, changed = struct.unpack_from("=BxHiII", payload)
             name = attribute(payload[16:], IFLA_IFNAME).rstrip(b"\0").decode()
             told |= {"name": name, "up": bool(flags & IFF_UP), "carrier": bool(flags & IFF_LOWER_UP)}
+        elif (kind, payload[3]) == (20, RT_SCOPE_LINK):
+            continue  # the kernel tells of a link-local address again when it has found it to be unique
         else:
             (ifindex,) = struct.unpack_from("=I", payload, 4)
         tell(told | {"ifindex": ifindex})

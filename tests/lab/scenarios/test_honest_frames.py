@@ -1,0 +1,78 @@
+"""What a program that reads raw frames sees in the receiving pod (meshnet-cni#63)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.scenarios.watching import capturing
+from tests.lab.scenarios.wiring import Cable, network, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.scenarios.lab import Lab
+
+HONEST = Cable(1, "r1:eth1", "r2:eth1")
+JUMBO = Cable(2, "r1:eth2", "r2:eth2", both={"mtu": 9000})
+OFFLOAD = Cable(3, "r1:eth3", "r2:eth3", both={"options": {"offload": True}})
+SERVE = """
+import socket, sys
+with socket.create_server((sys.argv[1], 99)) as listener:
+    print("started", flush=True)
+    listener.settimeout(20)
+    connection, _ = listener.accept()
+    connection.settimeout(20)
+    total = 0
+    while data := connection.recv(1 << 18):
+        total += len(data)
+    print(total)
+"""
+SEND = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 99), 20) as connection:
+    connection.sendall(bytes(8 << 20))
+"""
+
+
+def load(lab: Lab, cable: Cable, directory: Path) -> int:
+    """Send 8 MiB by TCP from r1 to r2; return how many bytes arrived."""
+    address = cable.addresses[1]
+    out = directory / "served.txt"
+    with out.open("w") as output, lab.started_in("r2", output, sys.executable, "-c", SERVE, address) as server:
+        deadline = time.monotonic() + 20
+        while out.read_text() == "":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        lab.exec("r1", sys.executable, "-c", SEND, address)
+        assert server.wait(20) == 0
+    return int(out.read_text().split()[1])
+
+
+@pytest.mark.parametrize(("cable", "mtu"), [(HONEST, 1500), (JUMBO, 9000)], ids=["1500", "9000"])
+def test_frames_have_valid_checksums_and_are_not_longer_than_the_mtu(
+    lab: Lab, tmp_path: Path, cable: Cable, mtu: int
+) -> None:
+    lab.up(write(tmp_path / "lab.yml", network([cable])))
+    with capturing(lab, "r2", cable.b.partition(":")[2]) as seen:
+        assert load(lab, cable, tmp_path) == 8 << 20
+    assert seen.told["tcp"] > 500
+    assert (seen.told["longest"], seen.told["wrong"]) == (mtu, 0)
+
+
+def test_offload_is_what_it_says(lab: Lab, tmp_path: Path) -> None:
+    """The same load in whole super-frames: proof that the other test would see them."""
+    lab.up(write(tmp_path / "lab.yml", network([OFFLOAD])))
+    with capturing(lab, "r2", "eth3") as seen:
+        assert load(lab, OFFLOAD, tmp_path) == 8 << 20
+    assert seen.told["longest"] > 1500
+    assert seen.told["wrong"] > 0
+    assert all("bpf" in lab.filters(port) for port in ports_of(lab))
+    assert not any("mirred" in lab.filters(port) for port in ports_of(lab))
+
+
+def ports_of(lab: Lab) -> list[str]:
+    return [end["port"] for end in lab.end("r1:eth3")["endpoints"]]
