@@ -118,12 +118,7 @@ class PortMaker:
         """Mark the ports and silence them, before their first up."""
         requests: list[Request] = []
         for port in ports:
-            requests += (
-                links.set_link(port.ifindex, alias=alias_of(port), quiet=True),
-                tc.add_clsact(port.ifindex),
-                tc.add_ingress_drop(port.ifindex),
-                tc.add_egress_own_drop(port.ifindex, names.port_mac(port.container_id, port.endpoint.interface)),
-            )
+            requests += (links.set_link(port.ifindex, alias=alias_of(port), quiet=True), *seal(port))
         if requests:
             self._netlink.run(requests)
         for port in ports:
@@ -155,6 +150,15 @@ class PortMaker:
 def alias_of(port: PanelPort) -> str:
     """Return the ownership mark of a port."""
     return names.Mark.of(port.endpoint, port.uid, port.container_id).alias
+
+
+def seal(port: PanelPort) -> tuple[Request, ...]:
+    """Return what keeps the node out of a port, and its frames in."""
+    return (
+        tc.add_clsact(port.ifindex),
+        tc.add_ingress_drop(port.ifindex),
+        tc.add_egress_own_drop(port.ifindex, names.port_mac(port.container_id, port.endpoint.interface)),
+    )
 
 
 def _veth(port: PanelPort, wish: PortWish, netns_fd: int) -> Request:

@@ -26,6 +26,7 @@ class PanelPort:
         up: the port is; the pod's end has carrier exactly then.
         redirect: the splice in front of the drop, or None.
         offload: the receiver may see frames as the sender's kernel left them.
+        sealed: the drops that keep the node out are in place, as far as was last read.
     """
 
     endpoint: Endpoint
@@ -39,6 +40,7 @@ class PanelPort:
     up: bool = False
     redirect: Redirect | None = None
     offload: bool = False
+    sealed: bool = True
 
     def facts(self) -> Port:
         """Return what a driver may know of it."""

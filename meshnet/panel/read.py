@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet.errors import KernelError
 from meshnet.model import names
@@ -21,13 +21,25 @@ if TYPE_CHECKING:
 _PORT_NAME = re.compile(r"mn[0-9a-f]{12}")
 
 
+class Filters(NamedTuple):
+    """The filters of a port.
+
+    Attributes:
+        redirect: the splice that frames from the pod meet first, or None.
+        sealed: both drops are there, that of what no splice takes and that of what the node itself says.
+    """
+
+    redirect: Redirect | None
+    sealed: bool
+
+
 def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
     """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
     ports = [
         port for info in map(links.parse_link, netlink.dump(links.dump_links())) if (port := _port(info)) is not None
     ]
     for port in ports:
-        port.redirect = read_redirect(netlink, port.ifindex)
+        port.redirect, port.sealed = read_filters(netlink, port.ifindex)
         port.offload = ethtool.tx_checksum(port.name)
     _read_pod_ends(netlink, ports)
     return ports
@@ -49,13 +61,13 @@ def is_newborn(info: LinkInfo) -> bool:
     )
 
 
-def read_redirect(netlink: Netlink, ifindex: int) -> Redirect | None:
-    """Return the splice that frames from the pod meet first, or None."""
-    for payload in netlink.dump(tc.dump_filters(ifindex)):
-        redirect = tc.parse_redirect(payload)
-        if redirect is not None:
-            return redirect
-    return None
+def read_filters(netlink: Netlink, ifindex: int) -> Filters:
+    """Return what frames of the pod and of the node meet at a port. Raises KernelError."""
+    ingress = netlink.dump(tc.dump_filters(ifindex))
+    egress = netlink.dump(tc.dump_filters(ifindex, tc.EGRESS))
+    redirects = (redirect for payload in ingress if (redirect := tc.parse_redirect(payload)) is not None)
+    sealed = all(tc.DROP_PRIORITY in map(tc.parse_priority, filters) for filters in (ingress, egress))
+    return Filters(next(redirects, None), sealed)
 
 
 def _port(info: LinkInfo) -> PanelPort | None:

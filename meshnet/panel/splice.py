@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from meshnet.driver.api import Device, Port
 from meshnet.errors import KernelError
-from meshnet.netlink import Redirect, bpf, links, tc
-from meshnet.panel.make import alias_of
+from meshnet.netlink import BatchError, Redirect, bpf, links, tc
+from meshnet.panel.make import alias_of, seal
 
 if TYPE_CHECKING:
     from meshnet.driver.api import Splice
@@ -34,6 +34,8 @@ class Splicer:
 
         Nothing is asked of the kernel when it is so already.
         """
+        if not port.sealed:
+            self._seal(port)
         if port.offload != offload:
             self._ethtool.set_tx_checksum(port.name, on=offload)
             port.offload = offload
@@ -68,6 +70,15 @@ class Splicer:
                 return False
             raise
         return True
+
+    def _seal(self, port: PanelPort) -> None:
+        """Put back what somebody took away of the drops."""
+        try:
+            self._netlink.run(seal(port))
+        except BatchError as error:
+            if any(failure.errno != errno.EEXIST for _, failure in error.failures):
+                raise
+        port.sealed = True
 
     def _wanted(self, splice: Splice | None, *, offload: bool) -> Redirect | None:
         """Return the redirect for a splice. Only a port has a peer to redirect to."""

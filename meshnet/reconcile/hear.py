@@ -110,8 +110,7 @@ class Ear:
         if end is None:
             return
         self._table.detach(end)
-        end.port = None
-        end.joint, end.splice = None, None
+        end.lose_port()
         self._carrier.update(end)
         self._lost_interface(end)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.netlink import links
-from meshnet.panel.read import read_redirect
+from meshnet.panel.read import read_filters
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
@@ -49,10 +49,13 @@ class Inspector:
         }
 
     def refresh(self, port: PanelPort) -> None:
-        """Read a port anew, so that what somebody else changed is seen. Raises KernelError."""
+        """Read a port anew, so that what nobody told of is seen. Raises KernelError."""
         info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
         port.up = info.up
-        port.redirect = read_redirect(self._netlink, port.ifindex)
+        port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
+        port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
+        pod_end = self._read(port.pod_ifindex, port.nsid)
+        port.pod_up = pod_end is not None and pod_end.up
 
     def _port_problem(self, end: End, port: PanelPort) -> str:
         port_info = self._read(port.ifindex, None)
@@ -60,9 +63,11 @@ class Inspector:
             return f"{end.endpoint}: its port {port.name} is gone"
         if self._pod_end(end) is None:
             return f"{end.endpoint}: the pod's interface is gone"
-        redirect = read_redirect(self._netlink, port.ifindex)
+        redirect, sealed = read_filters(self._netlink, port.ifindex)
         if redirect != port.redirect:
             return f"{end.endpoint}: its port {port.name} is spliced to {redirect}, not to {port.redirect}"
+        if not sealed:
+            return f"{end.endpoint}: its port {port.name} has lost a filter that keeps the node out"
         if port_info.up != port.up:
             return f"{end.endpoint}: its port {port.name} is {_word(port_info.up)}, not {_word(port.up)}"
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.model.topology import Endpoint
+    from meshnet.panel.port import PanelPort
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
     from meshnet.reconcile.leftovers import Leftovers
     from meshnet.reconcile.publish import Publisher
     from meshnet.reconcile.sandboxes import Sandboxes
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)
@@ -101,14 +103,22 @@ class Passes:
         for position, end in enumerate(self._table.ends()):
             if position % CHUNK == 0:
                 await asyncio.sleep(BREATH_S)
-            try:
-                if end.port is not None:
-                    self._inspector.refresh(end.port)
-            except KernelError as error:
-                log.warning("%s: %s", end.endpoint, error)
+            if end.port is not None and self._table.end(end.endpoint) is end:
+                self._refresh(end, end.port)
             self._workers.kick(end.endpoint)
         await self._leftovers.sort_out()
         try:
             await self._publisher.clear_absent()
         except StoreError as error:
             log.warning("status of pods that run no more not cleared yet: %s", error)
+
+    def _refresh(self, end: End, port: PanelPort) -> None:
+        """Read a port anew: what no event told of, that its pod's end moved or that it is gone, is seen now."""
+        self._table.detach(end)
+        try:
+            self._inspector.refresh(port)
+        except KernelError as error:
+            log.warning("%s: %s", end.endpoint, error)
+            if error.errno == errno.ENODEV:
+                end.lose_port()
+        self._table.enter(end)

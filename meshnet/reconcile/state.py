@@ -185,6 +185,10 @@ class End:
         else:
             self.interface_up = up
 
+    def lose_port(self) -> None:
+        """Take note that the port is gone, and with it what it was spliced to."""
+        self.port, self.joint, self.splice = None, None, None
+
     def fail(self, reason: str, message: str) -> None:
         """Keep why the end is not as it should be."""
         self.reason, self.message = reason, message
