@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshnet.driver.api import Port
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ def complete(end: End, peer: End | None) -> bool:
         return False
     if end.plan.peer is None:
         return True
-    return (
-        peer is not None
-        and end.joint == Joint(peer.endpoint, peer.sandbox.epoch)
-        and peer.joint == Joint(end.endpoint, end.sandbox.epoch)
-    )
+    return peer is not None and reaches(end, peer) and reaches(peer, end)
+
+
+def reaches(end: End, peer: End) -> bool:
+    """Tell whether an end is patched to its peer as that is now: this sandbox, and this port, not one before it."""
+    if end.joint != Joint(peer.endpoint, peer.sandbox.epoch):
+        return False
+    if not isinstance(end.splice, Port):
+        return True
+    return peer.port is not None and peer.port.ifindex == end.splice.ifindex
 
 
 def carrier(end: End, peer: End | None) -> bool:

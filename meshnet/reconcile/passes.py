@@ -68,7 +68,7 @@ class Passes:
                 last = loop.time()
                 await self._full_pass()
             try:
-                async with asyncio.timeout(ALIVE_S):
+                async with asyncio.timeout(min(ALIVE_S, self._pass_s)):
                     await self._wanted.wait()
             except TimeoutError:
                 continue

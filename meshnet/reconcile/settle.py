@@ -12,6 +12,7 @@ from meshnet.driver.api import Interface, LinkEnd, Peer, Rebuild, SetsCarrier
 from meshnet.driver.calls import call
 from meshnet.errors import KernelError, LinkError
 from meshnet.model import names
+from meshnet.reconcile.carrier import reaches
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Settler:
         peer = self._carrier.peer(end)
         if peer is not None:
             self._changed(peer)
-            if end.joint != before and peer.joint != Joint(end.endpoint, end.sandbox.epoch):
+            if end.joint != before and not reaches(peer, end):
                 self._kick(peer.endpoint)
 
     async def _make(self, end: End) -> None:

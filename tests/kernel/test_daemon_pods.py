@@ -243,8 +243,11 @@ def shown(node: DaemonNode, port: str) -> str:
     return "\n".join([line.split(" qlen")[0], *filters])
 
 
-def test_an_interface_that_the_pod_deleted_is_made_anew(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
-    node, r1, r2 = wired
+def test_an_interface_that_the_pod_deleted_is_made_anew(node: DaemonNode) -> None:
+    # a daemon that has to hear of it: its next full pass is a minute away
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: r1.carrier() and r2.carrier())
     r1.run("ip", "link", "del", "eth1")
 
     assert eventually(lambda: "eth1" in r1.links() and r1.carrier() and r2.carrier())
@@ -252,8 +255,11 @@ def test_an_interface_that_the_pod_deleted_is_made_anew(wired: tuple[DaemonNode,
     assert len(node.ports()) == 2
 
 
-def test_a_port_that_somebody_deleted_is_made_anew(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
-    node, r1, r2 = wired
+def test_a_port_that_somebody_deleted_is_made_anew(node: DaemonNode) -> None:
+    # a daemon that has to hear of it: its next full pass is a minute away
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: r1.carrier() and r2.carrier())
     node.run(f"ip link del {port_of(node, 'r1')['port']}")
 
     assert eventually(lambda: "eth1" in r1.links() and r1.carrier() and r2.carrier())
