@@ -26,6 +26,8 @@ def link_state(end: End, peer: End | None) -> tuple[str, str, str]:
         return (PENDING if waiting else FAILED), reason, message
     assert end.plan is not None
     if not complete(end, peer):
+        if end.plan.peer is None:
+            return PENDING, "NotPatched", "its driver is making it"
         return PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet"
     if end.plan.down:
         return DOWN, "Unplugged", "the cable is unplugged (down: true)"
