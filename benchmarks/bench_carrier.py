@@ -197,7 +197,7 @@ def main() -> None:
     size, samples, again = ((200, 300), 40, 8) if asked.quick else ((1000, 1500), 150, 20)
     made = wiring.ring_with_chords(*size)
     chance = random.Random(wiring.SEED)
-    report = Report("bench_carrier", asked.rounds)
+    report = Report("bench_carrier", asked.rounds, asked.output)
     ways = (
         Carrier("down", report, size[0], (5, 20, 1.6, 4.3)),
         Carrier("up", report, size[0], (None, None, None, None)),

@@ -182,7 +182,7 @@ def main() -> None:
     box.enter()
     CONFIG.write_text(json.dumps({"cniVersion": "1.0.0", "name": "bench", "type": "meshnet"}))
     pairs = [(f"pod{number}", f"hub{hub}") for number in range(TOGETHER) for hub in range(LINKS)]
-    report = Report("bench_cni", asked.rounds)
+    report = Report("bench_cni", asked.rounds, asked.output)
     with BenchNode.running(topologies(cables(pairs))) as node, trivial_daemon():
         node.add_all([BenchPod(f"hub{hub}") for hub in range(LINKS)])
         bench = Bench(report, node, *((60, 2) if asked.quick else (200, 5)))

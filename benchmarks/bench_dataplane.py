@@ -24,7 +24,7 @@ from local_node import BenchNode
 from programs import ROOT, compiled
 from wiring import cables, topologies
 
-from meshnet.netlink import Ethtool, Netlink, VethSpec, links, netns
+from meshnet.netlink import Ethtool, Netlink, VethSpec, bpf, links, netns
 from meshnet.netlink.addresses import add_address
 
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ def add(figure: Figure, values: tuple[float, float]) -> None:
 
 def main() -> None:
     asked = box.options(__doc__)
-    program = compiled(ROOT / "benchmarks" / "packets.c")
     box.enter()
-    report = Report("bench_dataplane", asked.rounds)
+    program = compiled(ROOT / "benchmarks" / "packets.c")
+    report = Report("bench_dataplane", asked.rounds, asked.output)
     figures = {name: kind.figures(report) for name, kind in KINDS.items()}
     slices, seconds = (2, 0.5) if asked.quick else (SLICES, 0.7)
     with every_pair() as pairs:
@@ -202,6 +202,8 @@ def main() -> None:
                 rates = alternating(lambda pair: packets(program, pair, seconds), *sides, slices)
                 for figure, values in zip(small, rates, strict=True):
                     add(figure, values)
+    if why := bpf.why_unusable():
+        figures["offload"][0].note = f"offload is by mirred here, since bpf_redirect_peer cannot be had: {why}"
     report.finish()
 
 

@@ -152,7 +152,7 @@ def main() -> None:
     if not Path("/usr/lib/python3/dist-packages/mininet").is_dir():
         sys.exit("bench_lab: Debian's package mininet is needed")
     box.enter()
-    report = Report("bench_lab", asked.rounds)
+    report = Report("bench_lab", asked.rounds, asked.output)
     compare((200, 300), report, asked.rounds, asked.rounds, asked.patience)
     with_processes(report, asked.rounds, asked.patience)
     if not asked.quick:

@@ -126,7 +126,7 @@ def main() -> None:
     asked = box.options(__doc__)
     box.enter()
     made = wiring.ring_with_chords(*((50, 75) if asked.quick else (200, 300)))
-    report = Report("bench_links", asked.rounds)
+    report = Report("bench_links", asked.rounds, asked.output)
     size = f"{len(made)} links"
     all_of_it = report.figure(f"{size}, plugin and daemon", "links/s", higher_is_better=True, goal=1.0)
     alone = report.figure(f"{size}, ports", "links/s", higher_is_better=True, goal=1.0)

@@ -69,7 +69,7 @@ def main() -> None:
     box.enter()
     pods, links, idle_s = (50, 100, 3.0) if asked.quick else (500, 1000, 10.0)
     made = wiring.ring_with_chords(pods, links)
-    report = Report("bench_memory", asked.rounds)
+    report = Report("bench_memory", asked.rounds, asked.output)
     alone = Kind(report, "idle", must=90, goal=45)
     wired = Kind(report, f"with {links} links", must=150, goal=60)
     with subprocess.Popen([sys.executable, "-c", BARE], stdout=subprocess.PIPE) as bare:

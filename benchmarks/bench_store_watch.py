@@ -161,8 +161,8 @@ async def make(path: Path) -> None:
     await store.close()
 
 
-def run(rounds: int, writes: int, idle: float, directory: Path | None) -> None:
-    report = Report("bench_store_watch", rounds)
+def run(rounds: int, writes: int, idle: float, directory: Path | None, output: Path) -> None:
+    report = Report("bench_store_watch", rounds, output)
     note = f"ours: the store's watch; theirs: polling every {POLL_S * 1000:g} ms"
     figures = {
         "p50": report.figure("seen after, p50", "ms", of_ratio=False, note=note),
@@ -192,7 +192,8 @@ def main() -> None:
     }
     asked = box.options(__doc__, **more)
     if asked.role is None:
-        run(asked.rounds, 50 if asked.quick else asked.writes, 1.0 if asked.quick else asked.idle, asked.directory)
+        writes, idle = (50, 1.0) if asked.quick else (asked.writes, asked.idle)
+        run(asked.rounds, writes, idle, asked.directory, asked.output)
         return
     meter = Meter()
     if asked.role == "watch":

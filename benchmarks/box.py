@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from figures import RESULTS
+
 from meshnet.netlink import Netlink, links
 
 _INSIDE = "MESHNET_BENCH_INSIDE"
@@ -21,6 +23,9 @@ def options(doc: str, **more: dict[str, object]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds of smaller sizes")
     parser.add_argument(
         "--patience", type=float, default=10.0, metavar="S", help="wait so long for a quiet machine before each round"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS, metavar="DIR", help="where NAME.json is written (default: build/bench)"
     )
     for name, settings in more.items():
         parser.add_argument("--" + name.replace("_", "-"), **settings)  # type: ignore[arg-type]

@@ -77,9 +77,10 @@ class Figure:
 class Report:
     """All figures of one benchmark, as a table for people and as JSON for programs."""
 
-    def __init__(self, name: str, rounds: int) -> None:
+    def __init__(self, name: str, rounds: int, directory: Path = RESULTS) -> None:
         self._name = name
         self._rounds = rounds
+        self._directory = directory
         self._figures: list[Figure] = []
         self._others: list[float] = []
         self._load = [os.getloadavg()[0]]
@@ -100,7 +101,7 @@ class Report:
         """Print the table and write the file."""
         self._load.append(os.getloadavg()[0])
         self._print()
-        RESULTS.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
         document = {
             "name": self._name,
             "rounds": self._rounds,
@@ -111,7 +112,7 @@ class Report:
             "others_before_each_round": self._others,
             "figures": [figure.document() for figure in self._figures],
         }
-        (RESULTS / f"{self._name}.json").write_text(json.dumps(document, indent=1) + "\n")
+        (self._directory / f"{self._name}.json").write_text(json.dumps(document, indent=1) + "\n")
 
     def _print(self) -> None:
         begin, end = self._load

@@ -1,4 +1,4 @@
-"""C programs that benchmarks need, compiled the way the plugin is."""
+"""C programs that benchmarks need, compiled the way the plugin is, into the benchmark's own /run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-BUILD = ROOT / "build" / "bench"
+BUILD = Path("/run/bench")
 
 
 def build_hook() -> Any:
