@@ -35,12 +35,19 @@ TRIES = 8
 
 @attrs.define(eq=False)
 class _Pending:
-    """What is due for one sandbox."""
+    """What is due for one sandbox.
+
+    Attributes:
+        first_change: when the first change came that is not written yet; seconds of the loop's clock.
+        timer, consider, task: the write to come, the look at when that shall be, the write under way.
+        again: the write under way may be from before a change, or failed.
+    """
 
     first_change: float
     timer: asyncio.TimerHandle | None = None
     consider: asyncio.Handle | None = None
     task: asyncio.Task[None] | None = None
+    again: bool = False
 
 
 class Publisher:
@@ -60,7 +67,10 @@ class Publisher:
 
         Raises StoreUnavailable, Conflict.
         """
-        return await self._write(sandbox, claiming=True)
+        claimed = await self._write(sandbox, claiming=True)
+        if claimed and not self._current(sandbox):
+            await self.clear(sandbox)  # it was removed while the claim was on its way
+        return claimed
 
     def unclaimed(self, sandbox: Sandbox) -> bool:
         """Tell whether the pod's Topology names no owner: it came after the pod."""
@@ -69,7 +79,7 @@ class Publisher:
 
     async def clear(self, sandbox: Sandbox) -> None:
         """Clear node and sandbox from the Topology, if they are still this sandbox's. Raises StoreUnavailable."""
-        self._forget(sandbox)
+        self.forget(sandbox)
         entry = self._cache.entry(sandbox.pod_key)
         for _ in range(TRIES):
             if entry is None or not self._owned(entry, sandbox):
@@ -87,12 +97,17 @@ class Publisher:
                     await self._patch(entry, cleared(entry.resource.status))
 
     def changed(self, sandbox: Sandbox) -> None:
-        """Note that a sandbox's links are not as they were last written."""
+        """Note that a sandbox's links are not as they were last written. One that has lost its pod writes nothing."""
+        if not self._current(sandbox):
+            return
         loop = asyncio.get_running_loop()
         pending = self._pending.get(sandbox)
         if pending is None:
             pending = self._pending[sandbox] = _Pending(loop.time())
-        if pending.task is None and pending.consider is None:
+        if pending.task is not None:
+            # What is being written may be from before this change.
+            pending.again = True
+        elif pending.consider is None:
             # A pod's ends change together, and each time all of them are looked at.
             pending.consider = loop.call_later(TOGETHER_S, self._consider, sandbox)
 
@@ -118,7 +133,17 @@ class Publisher:
 
     def close(self) -> None:
         for sandbox in list(self._pending):
-            self._forget(sandbox)
+            self.forget(sandbox)
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Drop what is due for a sandbox, which is gone."""
+        self._last.pop(sandbox, None)
+        pending = self._pending.pop(sandbox, None)
+        if pending is None:
+            return
+        for due in (pending.timer, pending.consider, pending.task):
+            if due is not None:
+                due.cancel()
 
     def _begin(self, sandbox: Sandbox) -> None:
         pending = self._pending.get(sandbox)
@@ -129,22 +154,25 @@ class Publisher:
         pending.task = asyncio.get_running_loop().create_task(self._publish(sandbox), name=f"status {sandbox.pod_key}")
 
     async def _publish(self, sandbox: Sandbox) -> None:
-        again = False
+        pending = self._pending[sandbox]
         try:
             await self._write(sandbox, claiming=False)
         except StoreError as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
-            again = True
-        finally:
-            self._pending.pop(sandbox, None)
-            self._last[sandbox] = asyncio.get_running_loop().time()
-        if again and self._table.current(sandbox.pod_key) is sandbox:
+            pending.again = True
+        if self._pending.get(sandbox) is pending:
+            del self._pending[sandbox]
+        if self._table.current(sandbox.pod_key) is not sandbox:
+            self._last.pop(sandbox, None)
+            return
+        self._last[sandbox] = asyncio.get_running_loop().time()
+        if pending.again:
             self.changed(sandbox)
 
     async def _write(self, sandbox: Sandbox, *, claiming: bool) -> bool:
         entry = await self._cache.read(sandbox.pod_key)
         for _ in range(TRIES):
-            if entry is None or entry.topology is None:
+            if entry is None or entry.topology is None or not self._current(sandbox):
                 return False
             status = entry.resource.status
             if claiming:
@@ -195,14 +223,8 @@ class Publisher:
             for end in sandbox.ends.values()
         )
 
-    def _forget(self, sandbox: Sandbox) -> None:
-        self._last.pop(sandbox, None)
-        pending = self._pending.pop(sandbox, None)
-        if pending is None:
-            return
-        for due in (pending.timer, pending.consider, pending.task):
-            if due is not None:
-                due.cancel()
+    def _current(self, sandbox: Sandbox) -> bool:
+        return self._table.current(sandbox.pod_key) is sandbox
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

@@ -131,6 +131,7 @@ class Sandboxes:
         await self._unpatch_all(ends)
         if deletion is not None:
             await deletion
+        self._publisher.forget(sandbox)
         self._checkpoints.remove(sandbox.key)
         if sandbox.pod and was_current:
             try:

@@ -70,13 +70,18 @@ def undeclared(link: Link, message: str) -> dict[str, Any]:
 
 
 def ready_condition(
-    entries: Sequence[Mapping[str, Any]], generation: int, before: Iterable[Mapping[str, Any]], now: float
+    entries: Sequence[Mapping[str, Any]], entry: Entry, before: Iterable[Mapping[str, Any]], now: float
 ) -> dict[str, Any]:
-    """Return the condition Ready: every link Up, or Down by its own `down`; no links is ready."""
-    waiting = [entry for entry in entries if entry["state"] not in (UP, DOWN)]
-    status = "False" if waiting else "True"
+    """Return the condition Ready: the Topology valid and every link Up, or Down by its own `down`; no links is ready.
+
+    `entries` are those of `status.links`, `entry` is the Topology, `before` are the conditions as they stand.
+    """
+    waiting = [link for link in entries if link["state"] not in (UP, DOWN)]
+    status = "False" if waiting or entry.invalid else "True"
     reason = str(waiting[0]["reason"]) if waiting else "LinksReady"
-    message = "; ".join(f"{entry['local_intf']}: {entry['message']}" for entry in waiting[:8])
+    message = "; ".join(f"{link['local_intf']}: {link['message']}" for link in waiting[:8])
+    if entry.invalid is not None:
+        reason, message = "InvalidTopology", str(entry.invalid)
     since = next(
         (old.get("lastTransitionTime") for old in before if old.get("type") == "Ready" and old.get("status") == status),
         None,
@@ -86,7 +91,7 @@ def ready_condition(
         "status": status,
         "reason": reason,
         "message": message or f"{len(entries)} links ready",
-        "observedGeneration": generation,
+        "observedGeneration": entry.resource.generation,
         "lastTransitionTime": since or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
     }
 
@@ -105,10 +110,6 @@ def compose(
             )
         else:
             entries.append(link_status(end, table.end(end.plan.peer) if end.plan else None))
-    generation = entry.resource.generation
-    ready = ready_condition(entries, generation, before.get("conditions") or (), time.time())
-    if entry.invalid is not None:
-        ready |= {"status": "False", "reason": "InvalidTopology", "message": str(entry.invalid)}
     return {
         "src_ip": node_ip,
         "net_ns": sandbox.netns,
@@ -116,9 +117,9 @@ def compose(
         "node": node,
         "pod_uid": sandbox.pod_uid,
         "epoch": sandbox.epoch,
-        "observedGeneration": generation,
+        "observedGeneration": entry.resource.generation,
         "links": entries,
-        "conditions": [ready],
+        "conditions": [ready_condition(entries, entry, before.get("conditions") or (), time.time())],
     }
 
 

@@ -1,0 +1,91 @@
+"""Claims and removals that overlap, and what must not be written over and over."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.model.resource import Kind
+from meshnet.reconcile.cache import TopologyCache
+from meshnet.reconcile.publish import PAUSE_S, Publisher
+from meshnet.reconcile.state import Joint
+from meshnet.reconcile.table import Table
+from tests.reconcile.made import NotingStore, end, link, sandbox, topology
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    import pytest
+
+R1 = ("default", "r1")
+
+
+class Desk:
+    """A publisher with all that it looks at, and a Topology r1."""
+
+    def __init__(self) -> None:
+        self.store = NotingStore()
+        self.table = Table()
+        self.cache = TopologyCache(self.store, lambda _: None)
+        self.publisher = Publisher(self.store, self.cache, self.table, node="n1", node_ip="")
+
+    async def open(self) -> None:
+        await self.store.apply(topology("r1", link(1, "eth1", "localhost:eth0")))
+        await self.cache.reread(R1)
+
+    async def status(self) -> Any:
+        return (await self.store.get(Kind.TOPOLOGY, *R1)).status
+
+
+def test_a_claim_that_lands_after_the_removal_is_taken_back() -> None:
+    async def main() -> None:
+        desk = Desk()
+        await desk.open()
+        desk.store.lasts_s = 1.0
+        box = sandbox("r1", epoch=0)
+        desk.table.add(box)
+        claim = asyncio.create_task(desk.publisher.claim(box))
+        await asyncio.sleep(0.5)
+        desk.table.remove(box)
+        await desk.publisher.clear(box)
+        await claim
+        status = await desk.status()
+        assert "node" not in status
+        assert status["epoch"] == 1
+
+    run(main())
+
+
+def test_a_sandbox_that_is_removed_before_its_claim_claims_nothing() -> None:
+    async def main() -> None:
+        desk = Desk()
+        await desk.open()
+        assert not await desk.publisher.claim(sandbox("r1"))
+        assert await desk.status() == {}
+
+    run(main())
+
+
+def test_an_invalid_topology_is_not_written_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshnet.reconcile.status.time.time", itertools.count(0.0, 60.0).__next__)
+
+    async def main() -> None:
+        desk = Desk()
+        await desk.open()
+        box = sandbox("r1", epoch=0)
+        made = end(box, "eth1", "r2:eth1")
+        assert made.plan is not None
+        made.plan = attrs.evolve(made.plan, peer=None)
+        made.joint = Joint(None, 0)
+        desk.table.add(box)
+        await desk.publisher.claim(box)
+        desk.cache.take(await desk.store.patch(Kind.TOPOLOGY, *R1, {"spec": {"links": [{"uid": "x"}]}}))
+        for _ in range(3):
+            desk.publisher.changed(box)
+            await asyncio.sleep(PAUSE_S * 3)
+        assert (await desk.status())["conditions"][0]["reason"] == "InvalidTopology"
+        assert len(desk.store.writes) == 2
+
+    run(main())
