@@ -151,18 +151,20 @@ class Publisher:
             return
         if pending.timer is not None:
             pending.timer.cancel()
-        pending.task = asyncio.get_running_loop().create_task(self._publish(sandbox), name=f"status {sandbox.pod_key}")
+        pending.task = asyncio.get_running_loop().create_task(
+            self._publish(sandbox, pending), name=f"status {sandbox.pod_key}"
+        )
 
-    async def _publish(self, sandbox: Sandbox) -> None:
-        pending = self._pending[sandbox]
+    async def _publish(self, sandbox: Sandbox, pending: _Pending) -> None:
         try:
             await self._write(sandbox, claiming=False)
         except StoreError as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
             pending.again = True
-        if self._pending.get(sandbox) is pending:
-            del self._pending[sandbox]
-        if self._table.current(sandbox.pod_key) is not sandbox:
+        finally:
+            if self._pending.get(sandbox) is pending:
+                del self._pending[sandbox]
+        if not self._current(sandbox):
             self._last.pop(sandbox, None)
             return
         self._last[sandbox] = asyncio.get_running_loop().time()

@@ -1,0 +1,116 @@
+"""Sandboxes, ends and Topologies made for tests of what decides without the kernel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.dispatch.resolve import Plan
+from meshnet.driver.api import Port
+from meshnet.model.resource import API_VERSION
+from meshnet.model.topology import Endpoint
+from meshnet.panel.port import PanelPort
+from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
+from meshnet.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshnet.model.resource import Kind, Resource
+    from meshnet.reconcile.table import Table
+
+
+def sandbox(pod: str = "r1", container: str = "", *, epoch: int = 1, nsid: int = -1) -> Sandbox:
+    name = container or f"c-{pod}"
+    return Sandbox(
+        key=SandboxKey("mesh", name, "eth0"),
+        namespace="default",
+        pod=pod,
+        pod_uid="",
+        netns=f"/run/netns/{name}",
+        netns_id=(4, 4026531840),
+        nsid=nsid,
+        epoch=epoch,
+    )
+
+
+def end(box: Sandbox, interface: str, peer: str, *, ifindex: int = 0, **plan: Any) -> End:
+    """An end in a sandbox with a port of that index: ``end(box, "eth1", "r2:eth1", ifindex=1 << 20)``."""
+    endpoint = Endpoint(box.namespace, box.pod, interface)
+    pod, peer_interface = peer.split(":")
+    other = Endpoint(box.namespace, pod, peer_interface)
+    made = End(
+        endpoint,
+        box,
+        Applied(1, "02:00:00:00:00:01", 1500, ()),
+        plan=Plan(local=endpoint, peer=other, parent=None, uid=1, mtu=1500, addresses=(), mac=None, **plan),
+    )
+    if ifindex:
+        made.port = PanelPort(
+            endpoint, 1, box.key.container_id, f"port{ifindex}", ifindex, nsid=box.nsid, pod_ifindex=2, pod_up=True
+        )
+    box.ends[interface] = made
+    return made
+
+
+def join(one: End, other: End) -> None:
+    """Patch two ends to each other."""
+    for here, there in ((one, other), (other, one)):
+        here.joint = Joint(there.endpoint, there.sandbox.epoch)
+        here.splice = there.port.facts() if there.port else None
+        assert here.splice is None or isinstance(here.splice, Port)
+
+
+def enter(table: Table, *boxes: Sandbox) -> None:
+    for box in boxes:
+        table.add(box)
+
+
+def topology(name: str, *links: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Topology",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"links": list(links)},
+    }
+
+
+def link(uid: int, local: str, peer: str, **fields: Any) -> dict[str, Any]:
+    pod, interface = peer.split(":")
+    return {"uid": uid, "local_intf": local, "peer_pod": pod, "peer_intf": interface, **fields}
+
+
+@attrs.frozen
+class Write:
+    """A status that was written: when, and what of it the patch said."""
+
+    at: float
+    name: str
+    status: Mapping[str, Any]
+
+
+class NotingStore(MemoryStore):
+    """A store in memory that notes each write of a status, and may be slow or away.
+
+    Attributes:
+        lasts_s: how long a write of a status takes, after which it has happened.
+        error: what every write of a status raises, or None.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[Write] = []
+        self.lasts_s = 0.0
+        self.error: Exception | None = None
+
+    async def patch_status(
+        self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None
+    ) -> Resource:
+        if self.error is not None:
+            raise self.error
+        written = await super().patch_status(kind, namespace, name, status, resource_version=resource_version)
+        self.writes.append(Write(asyncio.get_running_loop().time(), name, status))
+        await asyncio.sleep(self.lasts_s)
+        return written
