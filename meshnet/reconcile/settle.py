@@ -147,6 +147,9 @@ class Settler:
         joint = Joint(plan.peer, peer.sandbox.epoch if peer else 0)
         self._part(end, joint)
         if isinstance(splice, Interface):
+            if end.interface != splice.ifindex:
+                # Another one than before, of the same driver or not: nothing of the spec is applied to it yet.
+                end.applied = attrs.evolve(end.applied, driver="")
             self._table.detach(end)
             end.interface = splice.ifindex
             self._table.enter(end)

@@ -131,7 +131,9 @@ class Lab:
 
     def in_box(self, script: str) -> str:
         """Run a shell's script as root of the lab's whole box, which no `meshnet` command does."""
-        pid = next(row["pid"] for row in json.loads(self.run("lab", "list", "-o", "json").stdout) if row["name"] == self.name)
+        pid = next(
+            row["pid"] for row in json.loads(self.run("lab", "list", "-o", "json").stdout) if row["name"] == self.name
+        )
         command = ["nsenter", "--target", str(pid), "--all", "sh", "-e", "-c", script]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
         assert ran.returncode == 0, ran.stderr

@@ -106,5 +106,3 @@ def test_a_namespace_removed_without_del_is_cleaned_up(running: Lab) -> None:
     running.run("lab", "restart", "r3")
     running.wait("up")
     assert running.pings("r1", CABLES[1].addresses[1])
-
-

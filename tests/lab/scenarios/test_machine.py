@@ -102,7 +102,7 @@ def test_twice_down_is_fine() -> None:
 def test_a_killed_supervisor_leaves_nothing_that_hinders() -> None:
     """Its record stays until the next command; everything else is gone by the kernel's own hand."""
     up = f"{MESHNET} lab up {EXAMPLES / '3node.yml'}"
-    kill = "kill -9 $(python3 -c 'import json; print(json.load(open(\"/run/meshnet/labs/lab.json\"))[\"pid\"])')"
+    kill = 'kill -9 $(python3 -c \'import json; print(json.load(open("/run/meshnet/labs/lab.json"))["pid"])\')'
     runs, changes = compared(up, kill)
     assert [run["code"] for run in runs] == [0, 0], runs
     assert [line.split()[0] for line in changes.pop("files")["came"]] == [

@@ -37,7 +37,9 @@ def test_nothing_changes_but_carrier_in_some_rounds(lab: Lab, tmp_path: Path) ->
 def survive(lab: Lab, tmp_path: Path, rounds: int) -> None:
     """Delete, re-create and re-cable r1's peer that often; print how soon carrier followed."""
     lab.up(write(tmp_path / "lab.yml", network([TO_R2, OTHER], extra=["r3"])))
-    cabled = [write(tmp_path / f"to-{each.b[:2]}.yml", topologies([each, OTHER], extra=["r2"])) for each in (TO_R3, TO_R2)]
+    cabled = [
+        write(tmp_path / f"to-{each.b[:2]}.yml", topologies([each, OTHER], extra=["r2"])) for each in (TO_R3, TO_R2)
+    ]
     ports = len(node_ports(lab))
     before = lab.interfaces("r1")
     lost, gained = [], []
@@ -89,7 +91,9 @@ def until(watch: Events, *, carrier: bool, do: Callable[[], object]) -> float:
 
 
 def report(what: str, values: list[float]) -> None:
-    print(f"{what}: p50 {statistics.median(values):.1f} ms, max {max(values):.1f} ms ({len(values)} times; < 0: earlier)")
+    print(
+        f"{what}: p50 {statistics.median(values):.1f} ms, max {max(values):.1f} ms ({len(values)} times; < 0: earlier)"
+    )
 
 
 def node_ports(lab: Lab) -> list[str]:
