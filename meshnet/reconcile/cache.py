@@ -133,20 +133,20 @@ class TopologyCache:
                 continue
             if event.change is Change.DELETED:
                 self._drop(event.resource.key)
-            elif not self._older(event.resource):
+            elif not self._known(event.resource):
                 self.take(event.resource)
 
     def _drop(self, key: PodKey) -> None:
         if self._entries.pop(key, None) is not None:
             self._changed(key)
 
-    def _older(self, resource: Resource) -> bool:
-        """Tell whether the watch is telling what our own write, already taken in, has overtaken."""
+    def _known(self, resource: Resource) -> bool:
+        """Tell whether the watch is telling our own write, taken in already, or what that has overtaken."""
         known = self._entries.get(resource.key)
         if known is None or known.resource.uid != resource.uid:
             return False
         ours, theirs = known.resource.resource_version, resource.resource_version
-        return ours.isdigit() and theirs.isdigit() and int(theirs) < int(ours)
+        return ours.isdigit() and theirs.isdigit() and int(theirs) <= int(ours)
 
 
 def _same_spec(before: Resource, after: Resource) -> bool:
