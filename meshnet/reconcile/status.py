@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshnet.reconcile.carrier import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshnet.model.topology import Link, Topology
     from meshnet.reconcile.cache import Entry
@@ -119,7 +120,7 @@ def compose(
         "epoch": sandbox.epoch,
         "observedGeneration": entry.resource.generation,
         "links": entries,
-        "conditions": [ready_condition(entries, entry, before.get("conditions") or (), time.time())],
+        "conditions": [ready_condition(entries, entry, rows(before, "conditions"), time.time())],
     }
 
 
@@ -139,12 +140,19 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
 
 def failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (reason, message) of what a user should hear of: links that newly fail, and a Topology newly invalid."""
-    known = {_failure(entry) for entry in before.get("links") or ()}
+    known = {_failure(entry) for entry in rows(before, "links")}
     news = [failure for entry in after["links"] if (failure := _failure(entry)) and failure not in known]
-    ready, old = after["conditions"][0], (before.get("conditions") or [{}])[0]
-    if ready["reason"] == "InvalidTopology" and old.get("message") != ready["message"]:
+    ready = after["conditions"][0]
+    told = {old.get("message") for old in rows(before, "conditions")}
+    if ready["reason"] == "InvalidTopology" and ready["message"] not in told:
         news.append((ready["reason"], ready["message"]))
     return news
+
+
+def rows(status: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    """Return the entries of a list in a status, without what somebody else put there that is none."""
+    found = status.get(field)
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 
 
 def _failure(entry: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -55,6 +55,12 @@ def end(box: Sandbox, interface: str, peer: str, *, ifindex: int = 0, **plan: An
     return made
 
 
+def replan(made: End, **fields: Any) -> None:
+    """Give an end another plan."""
+    assert made.plan is not None
+    made.plan = attrs.evolve(made.plan, **fields)
+
+
 def join(one: End, other: End) -> None:
     """Patch two ends to each other."""
     for here, there in ((one, other), (other, one)):
