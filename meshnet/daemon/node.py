@@ -104,7 +104,7 @@ class Node:
             table=self._table,
             saved=self._checkpoints.save,
         )
-        settler = Settler(
+        self._settler = Settler(
             place=Place(settings.node, catalog),
             table=self._table,
             cache=self._cache,
@@ -114,11 +114,11 @@ class Node:
             changed=lambda end: self._publisher.changed(end.sandbox),
             kick=self._kick,
         )
-        self._workers = KeyedWorkers(settler.settle)
+        self._workers = KeyedWorkers(self._settler.settle)
         self._sandboxes = Sandboxes(
             table=self._table,
             cache=self._cache,
-            settler=settler,
+            settler=self._settler,
             furnisher=furnisher,
             workers=self._workers,
             publisher=self._publisher,
@@ -252,10 +252,8 @@ class Node:
 
     def _path_changed(self, endpoint: Endpoint, reason: str) -> None:
         end = self._table.end(endpoint)
-        if end is not None and end.path_reason != reason:
-            end.path_reason = reason
-            self._carrier.update(end)
-            self._publisher.changed(end.sandbox)
+        if end is not None:
+            self._settler.path_changed(end, reason)
 
     def _pod(self, endpoint: Endpoint) -> Pod | None:
         sandbox: Sandbox | None = self._table.current((endpoint.namespace, endpoint.pod))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,8 @@ from meshnet.netlink import BatchError, Redirect, bpf, links, tc
 from meshnet.panel.make import alias_of, seal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshnet.driver.api import Splice
     from meshnet.netlink import Netlink, Request
     from meshnet.netlink.ethtool import Ethtool
@@ -19,6 +22,16 @@ if TYPE_CHECKING:
 
 MIRRED: Final = "mirred"
 REDIRECT_PEER: Final = "redirect_peer"
+
+
+@contextlib.contextmanager
+def unless_gone() -> Iterator[None]:
+    """Let what a port that is gone refuses pass: it needs nothing any more, and its own event tells of its end."""
+    try:
+        yield
+    except KernelError as error:
+        if error.errno != errno.ENODEV:
+            raise
 
 
 class Splicer:

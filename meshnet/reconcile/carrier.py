@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Port
+from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
 
 
 def complete(end: End, peer: End | None) -> bool:
-    """Tell whether both sides are patched to each other as they are now."""
+    """Tell whether both sides are patched to each other as they are now, and nothing is wrong with either."""
     if end.plan is None or end.why_not != ("", "") or end.joint is None:
         return False
     if end.plan.peer is None:
         return True
-    return peer is not None and reaches(end, peer) and reaches(peer, end)
+    return peer is not None and _sound(peer) and reaches(end, peer) and reaches(peer, end)
+
+
+def _sound(peer: End) -> bool:
+    """Tell whether nothing is known to be wrong with a peer; one that was adopted is as it was until it is settled."""
+    return peer.adopted or peer.why_not == ("", "")
 
 
 def reaches(end: End, peer: End) -> bool:
@@ -64,4 +70,5 @@ class CarrierKeeper:
 
     def _set(self, end: End, peer: End | None) -> None:
         if end.port is not None:
-            self._splicer.set_up(end.port, up=carrier(end, peer))
+            with unless_gone():
+                self._splicer.set_up(end.port, up=carrier(end, peer))

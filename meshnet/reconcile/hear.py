@@ -60,8 +60,13 @@ class Ear:
         # Of a link that was made and set up since the last time, only how it is now counts: no flap in between.
         latest = {(event.nsid, event.ifindex): event for event in events if not event.gone}
         for event in events:
-            if event.gone or latest[event.nsid, event.ifindex] is event:
+            if not event.gone and latest[event.nsid, event.ifindex] is not event:
+                continue
+            try:
                 self._hear(event)
+            except KernelError as error:
+                log.warning("after %s: %s", event, error)
+                self._lost()
 
     def _hear(self, event: LinkEvent) -> None:
         if event.nsid is None:

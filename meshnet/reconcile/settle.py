@@ -12,6 +12,7 @@ from meshnet.driver.api import Interface, LinkEnd, Peer, Rebuild, SetsCarrier
 from meshnet.driver.calls import call
 from meshnet.errors import KernelError, LinkError
 from meshnet.model import names
+from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.carrier import reaches
 from meshnet.reconcile.state import Joint
 
@@ -79,21 +80,43 @@ class Settler:
         before = (end.joint, end.why_not, end.plan)
         end.plan = self._plan_of(end)
         self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
-        end.fail("", "")
-        content = True
+        content = await self._try(end)
+        if self._table.end(endpoint) is end:
+            content = self._carry(end) and content
+            if before != (end.joint, end.why_not, end.plan):
+                self._tell(end, before[0])
+        return content
+
+    def path_changed(self, end: End, reason: str) -> None:
+        """Note what a driver says of an end's path: a CamelCase reason why it fails, or ``""``."""
+        if end.path_reason == reason:
+            return
+        end.path_reason = reason
+        if not self._carry(end):
+            self._kick(end.endpoint)
+        self._tell(end, end.joint)
+
+    async def _try(self, end: End) -> bool:
+        """Make an end as it should be. What was wrong before stays told until it is known how it went this time."""
         try:
             await self._make(end)
         except LinkError as error:
             end.fail(error.reason, str(error))
-            content = not error.retry
+            return not error.retry
         except KernelError as error:
             end.fail("KernelRefused", str(error))
-            content = False
-        if self._table.end(endpoint) is end:
+            return False
+        end.fail("", "")
+        return True
+
+    def _carry(self, end: End) -> bool:
+        """Give or take carrier as both ends are now; tell whether the kernel did it."""
+        try:
             self._carrier.update(end)
-            if before != (end.joint, end.why_not, end.plan):
-                self._tell(end, before[0])
-        return content
+        except KernelError as error:
+            log.warning("%s: carrier: %s", end.endpoint, error)
+            return False
+        return True
 
     def _plan_of(self, end: End) -> Plan | None:
         """Return what an end should be; nothing, when another sandbox has taken its pod over since."""
@@ -117,7 +140,7 @@ class Settler:
 
     async def _make(self, end: End) -> None:
         plan = end.plan
-        if (plan is None or plan.reason) and not (plan is not None and plan.direct and end.interface):
+        if not _stays(end, plan):
             await self.unpatch(end)
         if plan is None:
             return
@@ -129,8 +152,6 @@ class Settler:
         driver = plan.driver
         assert driver is not None
         peer = self._table.end(plan.peer)
-        if end.patched_by not in ("", driver.name):
-            await self.unpatch(end)
         wanted = self._link_end(end, plan)
         try:
             splice = await call(driver, "patch", wanted, _peer(self._place.node, peer), limit_s=CALL_LIMIT_S)
@@ -156,7 +177,8 @@ class Settler:
             self._furnisher.observe(end)
             await self._direct_carrier(end, plan, driver)
         else:
-            assert end.port is not None
+            if end.port is None:
+                raise LinkError("PortMissing", f"{end.endpoint}: its port went while it was patched")
             self._splicer.splice(end.port, splice, offload=plan.offload)
         end.splice = splice
         if not plan.reason:
@@ -174,13 +196,15 @@ class Settler:
         """Take an end off the panel at once; the driver is told later, by `unpatch`. Raises KernelError."""
         end.joint, end.splice = None, None
         if end.port is not None:
-            self._splicer.set_up(end.port, up=False)
-            self._splicer.splice(end.port, None, offload=end.port.offload)
+            with unless_gone():
+                self._splicer.set_up(end.port, up=False)
+                self._splicer.splice(end.port, None, offload=end.port.offload)
 
     async def unpatch(self, end: End) -> None:
         """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""
         self._part(end, None)
         self.unplug(end)
+        end.path_reason = ""
         if end.patched is None:
             return
         driver = self._place.catalog.find(end.patched_by)
@@ -214,6 +238,13 @@ class Settler:
             port=end.port.facts() if end.port else None,
             pod=end.sandbox,
         )
+
+
+def _stays(end: End, plan: Plan | None) -> bool:
+    """Tell whether what an end is patched by can be kept, or changed in place, for what it should be."""
+    if plan is None or plan.driver is None or end.patched_by not in ("", plan.driver.name):
+        return False
+    return not plan.reason or bool(plan.direct and end.interface)
 
 
 def _peer(node: str, peer: End | None) -> Peer | None:

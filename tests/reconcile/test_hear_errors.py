@@ -1,0 +1,110 @@
+"""What one event meets does not keep the others from being heard."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from meshnet.errors import KernelError
+from meshnet.netlink.events import LinkEvent
+from meshnet.reconcile.carrier import CarrierKeeper
+from meshnet.reconcile.hear import Ear
+from meshnet.reconcile.table import Table
+from tests.reconcile.made import end, enter, join, sandbox
+
+if TYPE_CHECKING:
+    from meshnet.model.topology import Endpoint
+    from meshnet.panel.port import PanelPort
+    from meshnet.reconcile.state import End
+
+
+class Splicer:
+    """Refuses to touch the ports in `refused`."""
+
+    def __init__(self, error: int) -> None:
+        self.error = error
+        self.refused: set[int] = set()
+
+    def set_up(self, port: PanelPort, *, up: bool) -> None:
+        if port.ifindex in self.refused:
+            raise KernelError(self.error, f"set link {port.ifindex}")
+        port.up = up
+
+
+class Monitor:
+    """Tells what it is given."""
+
+    def __init__(self) -> None:
+        self.events: list[LinkEvent] = []
+
+    def read(self) -> list[LinkEvent]:
+        events, self.events = self.events, []
+        return events
+
+
+class Room:
+    """Two links, r1 to r2 and r3 to r4, both up."""
+
+    def __init__(self, error: int) -> None:
+        self.table = Table()
+        self.splicer = Splicer(error)
+        self.monitor = Monitor()
+        self.kicked: list[Endpoint] = []
+        self.lost: list[bool] = []
+        carrier = CarrierKeeper(self.table, cast("Any", self.splicer))
+        self.ear = Ear(
+            cast("Any", self.monitor),
+            cast("Any", None),
+            self.table,
+            carrier,
+            kick=self.kicked.append,
+            vanished=lambda _: None,
+            lost=lambda: self.lost.append(True),
+        )
+        self.ends: list[End] = []
+        for number in (1, 3):
+            one, other = (sandbox(f"r{n}", nsid=n) for n in (number, number + 1))
+            here = end(one, "eth1", f"r{number + 1}:eth1", ifindex=100 + number)
+            there = end(other, "eth1", f"r{number}:eth1", ifindex=101 + number)
+            join(here, there)
+            enter(self.table, one, other)
+            carrier.update(here)
+            self.ends += [here, there]
+
+    def down(self, *ends: End) -> None:
+        """Let the kernel tell that pods' ends were set down."""
+        self.monitor.events = [LinkEvent(end.nsid, end.pod_ifindex, gone=False, up=False) for end in ends]
+        self.ear.listen()
+
+    def carrier(self, number: int) -> bool:
+        port = self.ends[number - 1].port
+        assert port is not None
+        return port.up
+
+
+@pytest.mark.parametrize("error", [errno.ENODEV, errno.ENOMEM])
+def test_the_events_after_one_that_fails_are_heard(error: int) -> None:
+    room = Room(error)
+    assert room.carrier(2)
+    assert room.carrier(4)
+    room.splicer.refused = {102}
+
+    room.down(room.ends[0], room.ends[2])
+
+    assert not room.carrier(4)
+
+
+def test_what_the_kernel_refused_is_done_later() -> None:
+    room = Room(errno.ENOMEM)
+    room.splicer.refused = {102}
+    room.down(room.ends[0])
+    assert room.lost == [True]
+
+
+def test_a_port_that_is_gone_is_told_of_by_its_own_event() -> None:
+    room = Room(errno.ENODEV)
+    room.splicer.refused = {102}
+    room.down(room.ends[0])
+    assert room.lost == []

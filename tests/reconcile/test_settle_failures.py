@@ -1,0 +1,187 @@
+"""What is told of an end, and of its peer, while its driver fails or takes its time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from meshnet.dispatch.resolve import Place
+from meshnet.driver import LinkDriver, LinkError, Scope
+from meshnet.driver.catalog import NodeCatalog
+from meshnet.driver.registry import Registry
+from meshnet.model.resource import Kind
+from meshnet.reconcile.cache import TopologyCache
+from meshnet.reconcile.carrier import CarrierKeeper
+from meshnet.reconcile.settle import Settler
+from meshnet.reconcile.status import link_state
+from meshnet.reconcile.table import Table
+from meshnet.stores.memory import MemoryStore
+from tests.reconcile.made import end, enter, link, sandbox, topology
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from meshnet.driver import LinkEnd, Peer, Port
+    from meshnet.driver.api import Splice
+    from meshnet.model.topology import Endpoint
+    from meshnet.panel.port import PanelPort
+    from meshnet.reconcile.state import End
+
+
+class Moody(LinkDriver):
+    """Splices ports, after `takes_s` seconds, or raises `error`."""
+
+    api = 1
+    name = "moody"
+    scopes = Scope.SAME_NODE
+    claims = Scope.SAME_NODE
+    takes_s: ClassVar[float] = 0.0
+    error: ClassVar[LinkError | None] = None
+
+    async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
+        await asyncio.sleep(self.takes_s)
+        if self.error is not None and link.local.pod == "r1":
+            raise self.error
+        assert peer is not None
+        assert peer.port is not None
+        return peer.port
+
+
+class Splicer:
+    """Notes on the port itself what is done to it."""
+
+    def set_up(self, port: PanelPort, *, up: bool) -> None:
+        port.up = up
+
+    def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
+        """There is nobody to see it."""
+
+
+class Furnisher:
+    async def apply(self, end: End, plan: object) -> None:
+        """The pod's end is as it should be."""
+
+
+class Room:
+    """r1 and r2, linked, on one node."""
+
+    def __init__(self, driver: type[LinkDriver] = Moody) -> None:
+        self.changed: list[End] = []
+        self.kicked: list[Endpoint] = []
+        self.table = Table()
+        self.cache = TopologyCache(MemoryStore(), lambda _: None)
+        splicer = cast("Any", Splicer())
+        self.settler = Settler(
+            place=Place("n1", NodeCatalog(Registry.of(driver))),
+            table=self.table,
+            cache=self.cache,
+            splicer=splicer,
+            carrier=CarrierKeeper(self.table, splicer),
+            furnisher=cast("Any", Furnisher()),
+            changed=self.changed.append,
+            kick=self.kicked.append,
+        )
+        one, other = sandbox("r1"), sandbox("r2")
+        self.e1 = end(one, "eth1", "r2:eth1", ifindex=1)
+        self.e2 = end(other, "eth1", "r1:eth1", ifindex=2)
+        enter(self.table, one, other)
+
+    async def open(self) -> None:
+        store = MemoryStore()
+        for document in (
+            topology("r1", link(1, "eth1", "r2:eth1")),
+            topology("r2", link(1, "eth1", "r1:eth1")),
+        ):
+            await store.apply(document)
+        for resource in (await store.list(Kind.TOPOLOGY)).items:
+            self.cache.take(resource)
+        self.cache.synced.set()
+
+    async def settle(self) -> None:
+        for here in (self.e1, self.e2):
+            await self.settler.settle(here.endpoint)
+
+    def state(self, end: End) -> tuple[str, str]:
+        return link_state(end, self.e1 if end is self.e2 else self.e2)[:2]
+
+    def carriers(self) -> tuple[bool, bool]:
+        assert self.e1.port is not None
+        assert self.e2.port is not None
+        return self.e1.port.up, self.e2.port.up
+
+
+def failing(driver: type[Moody]) -> None:
+    driver.error = LinkError("NoLuck", "not today")
+
+
+def test_while_a_failing_end_is_tried_again_its_reason_stays() -> None:
+    class Slow(Moody):
+        name = "slow"
+        takes_s = 5.0
+
+    async def main() -> None:
+        room = Room(Slow)
+        await room.open()
+        failing(Slow)
+        await room.settle()
+        assert room.state(room.e1) == ("Failed", "NoLuck")
+        again = asyncio.create_task(room.settler.settle(room.e1.endpoint))
+        await asyncio.sleep(2.0)
+        assert room.state(room.e1) == ("Failed", "NoLuck")
+        await again
+
+    run(main())
+
+
+def test_both_ends_lose_carrier_when_one_fails() -> None:
+    class Failing(Moody):
+        name = "failing"
+
+    async def main() -> None:
+        room = Room(Failing)
+        await room.open()
+        await room.settle()
+        assert room.carriers() == (True, True)
+        failing(Failing)
+        room.changed.clear()
+        await room.settler.settle(room.e1.endpoint)
+        assert room.carriers() == (False, False)
+        assert room.state(room.e2) == ("Pending", "PeerNotPatched")
+        assert room.e2 in room.changed
+        Failing.error = None
+        await room.settler.settle(room.e1.endpoint)
+        assert room.carriers() == (True, True)
+
+    run(main())
+
+
+def test_a_path_that_fails_at_one_end_takes_carrier_at_both() -> None:
+    class Plain(Moody):
+        name = "plain"
+
+    async def main() -> None:
+        room = Room(Plain)
+        await room.open()
+        await room.settle()
+        room.settler.path_changed(room.e1, "PathDown")
+        assert room.carriers() == (False, False)
+        assert room.changed[-2:] == [room.e1, room.e2]
+        room.settler.path_changed(room.e1, "")
+        assert room.carriers() == (True, True)
+
+    run(main())
+
+
+def test_what_one_driver_said_of_its_path_does_not_outlive_its_patch() -> None:
+    class Plain(Moody):
+        name = "plain"
+
+    async def main() -> None:
+        room = Room(Plain)
+        await room.open()
+        await room.settle()
+        room.settler.path_changed(room.e1, "PathDown")
+        await room.settler.unpatch(room.e1)
+        await room.settle()
+        assert room.state(room.e1) == ("Up", "")
+
+    run(main())
