@@ -129,6 +129,10 @@ class Lab:
     def wait(self, state: str, *places: str, timeout_s: float = 30) -> None:
         self.run("wait", "--for", state, *places, "--timeout", timeout_s)
 
+    def labs(self) -> list[dict[str, Any]]:
+        """Return the labs of this user."""
+        return list(json.loads(self.run("lab", "list", "-o", "json").stdout))
+
     def in_box(self, script: str) -> str:
         """Run a shell's script as root of the lab's whole box, which no `meshnet` command does."""
         pid = next(
