@@ -107,8 +107,10 @@ class TopologyCache:
 
     async def run(self) -> None:
         """Follow the store for ever."""
+        loop = asyncio.get_running_loop()
         delay = FIRST_DELAY_S
         while True:
+            began = loop.time()
             try:
                 await self._follow()
             except WatchExpired as error:
@@ -116,6 +118,8 @@ class TopologyCache:
                 delay = FIRST_DELAY_S
                 continue
             except StoreError as error:
+                if loop.time() - began > LONGEST_DELAY_S:
+                    delay = FIRST_DELAY_S
                 log.warning("store: %s; trying again in %.1f s", error, delay)
             # Jitter, so that a fleet of daemons does not come back as one.
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311

@@ -50,7 +50,7 @@ class Checkpoints:
         for path in sorted(self._directory.glob("*.json")):
             try:
                 found.append(_decode(json.loads(path.read_bytes())))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 log.error("checkpoint %s cannot be read and is set aside: %r", path, error)
                 path.replace(path.with_suffix(".broken"))
         return found

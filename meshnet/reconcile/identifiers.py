@@ -7,9 +7,10 @@ for ten minutes: a peer that has not heard of it yet may still send to it.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.model.topology import Endpoint
+
+log = logging.getLogger(__name__)
 
 SPACE = 1 << 24
 REST_S = 600.0
@@ -72,15 +75,21 @@ class Identifiers:
 
     def _load(self) -> dict[str, _Pool]:
         try:
-            saved = json.loads(self._path.read_text())
+            return {name: _decode(pool) for name, pool in json.loads(self._path.read_bytes()).items()}
         except FileNotFoundError:
             return {}
-        return {
-            name: _Pool(dict(pool["used"]), {int(key): until for key, until in pool["resting"].items()})
-            for name, pool in saved.items()
-        }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Peers are told the new ones; a daemon that does not start tells nobody anything.
+            log.error("%s cannot be read and is set aside: %r", self._path, error)
+            self._path.replace(self._path.with_suffix(".broken"))
+            return {}
 
     def _save(self) -> None:
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps({name: attrs.asdict(pool) for name, pool in self._pools.items()}))
         fresh.replace(self._path)
+
+
+def _decode(saved: Any) -> _Pool:
+    used = {str(endpoint): int(identifier) for endpoint, identifier in saved["used"].items()}
+    return _Pool(used, {int(identifier): float(until) for identifier, until in saved["resting"].items()})

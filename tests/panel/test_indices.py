@@ -1,0 +1,36 @@
+"""Interface indexes: none is ever handed out twice while the node is up."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshnet.panel.indices import BLOCK, FIRST, Indices
+
+
+def test_they_start_high_and_never_come_again(tmp_path):
+    path = tmp_path / "ifindex"
+    taken = []
+    for _ in range(4):
+        indices = Indices(path)  # a daemon that is killed says nothing at its end
+        taken += [indices.take() for _ in range(BLOCK + 3)]
+
+    assert taken[0] == FIRST
+    assert len(set(taken)) == len(taken)
+    assert taken == sorted(taken)
+
+
+def test_what_is_found_in_use_is_stepped_over(tmp_path):
+    indices = Indices(tmp_path / "ifindex")
+    indices.seen(FIRST + 5)
+    assert indices.take() == FIRST + 6
+    indices.seen(FIRST + 2)
+    assert indices.take() == FIRST + 7
+    indices.seen(FIRST + 10 * BLOCK)
+    assert indices.take() == FIRST + 10 * BLOCK + 1
+    assert Indices(tmp_path / "ifindex").take() > FIRST + 10 * BLOCK + 1
+
+
+@pytest.mark.parametrize("text", ["", "x", "12", "-1"])
+def test_a_broken_file_begins_anew(tmp_path, text):
+    (tmp_path / "ifindex").write_text(text)
+    assert Indices(tmp_path / "ifindex").take() == FIRST

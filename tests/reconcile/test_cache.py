@@ -1,0 +1,307 @@
+"""The cache of Topologies, on a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from meshnet.errors import StoreUnavailable, WatchExpired
+from meshnet.model.resource import Kind
+from meshnet.reconcile.cache import LONGEST_DELAY_S, TopologyCache
+from meshnet.stores.memory import MemoryStore
+from tests.reconcile.made import link, topology
+from tests.virtual_time import run
+
+A, B = ("default", "a"), ("default", "b")
+
+
+class FlakyStore(MemoryStore):
+    """A store whose list or watch may be away.
+
+    Attributes:
+        listings: when it was asked for a list.
+        lists_fail, watch_fails: what the next calls raise.
+    """
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.listings = []
+        self.lists_fail = None
+        self.watch_fails = None
+        self.gets = 0
+
+    async def get(self, kind, namespace, name):
+        self.gets += 1
+        return await super().get(kind, namespace, name)
+
+    async def list(self, kind, namespace=None):
+        self.listings.append(asyncio.get_running_loop().time())
+        if self.lists_fail is not None:
+            raise self.lists_fail
+        return await super().list(kind, namespace)
+
+    async def watch(self, kind, since):
+        async with contextlib.aclosing(super().watch(kind, since)) as events:
+            async for event in events:
+                if self.watch_fails is not None:
+                    error, self.watch_fails = self.watch_fails, None
+                    raise error
+                yield event
+
+
+class Room:
+    def __init__(self, store=None):
+        self.store = store or FlakyStore()
+        self.told = []
+        self.cache = TopologyCache(self.store, self.told.append)
+
+    @contextlib.asynccontextmanager
+    async def following(self):
+        task = asyncio.create_task(self.cache.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def news(self):
+        """Let what was written be heard; return what was told since."""
+        await asyncio.sleep(1)
+        told, self.told[:] = list(self.told), []
+        return told
+
+
+def wired(name, *peers):
+    return topology(name, *(link(n, f"eth{n}", f"{peer}:eth{n}") for n, peer in enumerate(peers, 1)))
+
+
+def test_list_then_watch():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        assert not room.cache.synced.is_set()
+        async with room.following():
+            assert await room.news() == [A]
+            assert room.cache.synced.is_set()
+            await room.store.apply(wired("b", "a"))
+            assert await room.news() == [B]
+            assert [entry.topology.name for entry in room.cache.entries()] == ["a", "b"]
+            await room.store.delete(Kind.TOPOLOGY, "default", "a")
+            assert await room.news() == [A]
+            assert room.cache.entry(A) is None
+            assert room.cache.topology(A) is None
+        assert len(room.store.listings) == 1
+
+    run(main())
+
+
+def test_edits_are_told_and_what_means_nothing_is_not():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            await room.store.apply(wired("a", "b", "c"))
+            assert await room.news() == [A]
+            assert len(room.cache.topology(A).links) == 2
+            await room.store.patch(Kind.TOPOLOGY, "default", "a", {"metadata": {"labels": {"x": "y"}}})
+            assert await room.news() == []
+            assert room.cache.entry(A).resource.metadata["labels"] == {"x": "y"}
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"links": []})
+            assert await room.news() == []
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2", "epoch": 2})
+            assert await room.news() == [A]
+            assert (room.cache.topology(A).claim.node, room.cache.topology(A).claim.epoch) == ("n2", 2)
+
+    run(main())
+
+
+def test_own_writes_are_taken_in_and_tell_nothing():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            written = await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n1", "epoch": 1})
+            room.cache.take(written, ours=True)
+            assert room.cache.topology(A).claim.node == "n1"
+            assert await room.news() == []
+
+    run(main())
+
+
+def test_what_the_watch_tells_late_does_not_undo_an_own_write():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n0", "epoch": 1})
+            written = await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n1", "epoch": 2})
+            room.cache.take(written, ours=True)
+            assert await room.news() == []
+            assert room.cache.topology(A).claim.node == "n1"
+
+    run(main())
+
+
+def test_an_object_of_the_same_name_made_anew_is_another():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            await room.store.delete(Kind.TOPOLOGY, "default", "a")
+            await room.store.apply(wired("a", "c"))
+            assert await room.news() == [A, A]
+            assert room.cache.topology(A).links[0].peer_pod == "c"
+
+    run(main())
+
+
+def test_an_expired_watch_lists_again_and_misses_nothing():
+    async def main():
+        room = Room(FlakyStore(retention=4))
+        for name in ("a", "b", "c"):
+            await room.store.apply(wired(name, "x"))
+        async with room.following():
+            await room.news()
+            # more than the log holds, at once: the watcher has fallen behind
+            for _ in range(10):
+                await room.store.apply(wired("a", "y", "z"))
+                await room.store.apply(wired("a", "y"))
+            await room.store.delete(Kind.TOPOLOGY, "default", "b")
+            await room.store.apply(wired("d", "x"))
+            told = await room.news()
+            assert set(told) == {A, B, ("default", "d")}
+            assert room.cache.entry(B) is None
+            assert room.cache.topology(A).links[0].peer_pod == "y"
+            assert {entry.topology.name for entry in room.cache.entries()} == {"a", "c", "d"}
+        assert len(room.store.listings) == 2
+
+    run(main())
+
+
+def test_expired_in_the_midst_lists_at_once():
+    async def main():
+        room = Room()
+        async with room.following():
+            await room.news()
+            room.store.watch_fails = WatchExpired("too old")
+            await room.store.apply(wired("a", "x"))
+            assert await room.news() == [A]
+        first, second = room.store.listings
+        assert second - first == pytest.approx(1, abs=0.1)
+
+    run(main())
+
+
+def test_a_store_that_is_away_is_tried_again_ever_later_and_keeps_what_was_known():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "x"))
+        async with room.following():
+            await room.news()
+            room.store.lists_fail = StoreUnavailable("away")
+            room.store.watch_fails = StoreUnavailable("away")
+            await room.store.apply(wired("b", "x"))
+            await asyncio.sleep(300)
+            assert room.cache.topology(A) is not None
+            tries = len(room.store.listings)
+            assert 300 / LONGEST_DELAY_S < tries < 40
+            room.store.lists_fail = None
+            await asyncio.sleep(LONGEST_DELAY_S)
+            assert room.cache.topology(B) is not None
+
+    run(main())
+
+
+def test_after_a_time_of_health_the_first_try_is_soon_again():
+    async def main():
+        room = Room()
+        async with room.following():
+            await room.news()
+            room.store.lists_fail = StoreUnavailable("away")
+            room.store.watch_fails = StoreUnavailable("away")
+            await room.store.apply(wired("a", "x"))
+            await asyncio.sleep(300)
+            room.store.lists_fail = None
+            await asyncio.sleep(3600)
+            room.store.watch_fails = StoreUnavailable("away for a moment")
+            await room.store.apply(wired("b", "x"))
+            await asyncio.sleep(2)
+            assert room.cache.topology(B) is not None
+
+    run(main())
+
+
+def test_not_synced_until_a_list_was_had():
+    async def main():
+        room = Room()
+        room.store.lists_fail = StoreUnavailable("away")
+        async with room.following():
+            await asyncio.sleep(60)
+            assert not room.cache.synced.is_set()
+            room.store.lists_fail = None
+            await asyncio.sleep(LONGEST_DELAY_S)
+            assert room.cache.synced.is_set()
+
+    run(main())
+
+
+def test_a_miss_asks_the_store_once_and_absence_is_an_answer():
+    async def main():
+        room = Room()
+        assert await room.cache.read(A) is None
+        await room.store.apply(wired("a", "x"))
+        entry = await room.cache.read(A)
+        assert entry.topology.name == "a"
+        assert await room.cache.read(A) is entry
+        assert room.store.gets == 2
+        assert room.told == [A]
+        await room.store.close()
+        with pytest.raises(StoreUnavailable):
+            await room.cache.read(B)
+
+    run(main())
+
+
+def test_an_invalid_edit_keeps_the_last_valid_links():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "x"))
+        async with room.following():
+            await room.news()
+            await room.store.apply(topology("a", link(1, "a-name-that-is-too-long", "x:eth1")))
+            assert await room.news() == [A]
+            entry = room.cache.entry(A)
+            assert "spec.links[0].local_intf" in str(entry.invalid)
+            assert entry.topology.links[0].local_intf == "eth1"
+            # a claim on it is heard all the same
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2", "epoch": 1})
+            assert await room.news() == [A]
+            assert room.cache.topology(A).claim.node == "n2"
+            assert room.cache.entry(A).invalid is not None
+            await room.store.apply(wired("a", "y"))
+            assert await room.news() == [A]
+            assert room.cache.entry(A).invalid is None
+            assert room.cache.topology(A).links[0].peer_pod == "y"
+
+    run(main())
+
+
+def test_what_never_was_valid_has_no_topology():
+    async def main():
+        room = Room()
+        await room.store.apply(topology("a", link(-1, "eth1", "x:eth1")))
+        async with room.following():
+            await room.news()
+            assert room.cache.topology(A) is None
+            assert "spec.links[0].uid" in str(room.cache.entry(A).invalid)
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2"})
+            assert await room.news() == []
+
+    run(main())

@@ -1,0 +1,138 @@
+"""Checkpoints: what is written is read again, whatever is in the directory beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import attrs
+import pytest
+
+from meshnet.reconcile.checkpoints import Checkpoints
+from meshnet.reconcile.state import Applied, SandboxKey
+from tests.reconcile.made import end, sandbox
+
+
+def as_saved(box):
+    fields = attrs.asdict(box, recurse=False, filter=lambda attribute, _: attribute.name not in ("ends", "handed"))
+    ends = {name: (each.endpoint, each.applied, each.interface) for name, each in box.ends.items()}
+    return fields, ends
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(tmp_path / "sandboxes")
+
+
+def test_a_round_trip(checkpoints):
+    box = sandbox("r1", epoch=7, nsid=3)
+    end(box, "eth1", "r2:eth1", ifindex=5).applied = Applied(
+        9, "02:00:00:00:00:07", 9000, ("10.0.0.1/24", "fd00::1/64")
+    )
+    direct = end(box, "net1", "localhost:eth0")
+    direct.applied, direct.interface = Applied(10, "02:00:00:00:00:08", 1500, (), "macvlan"), 12
+    other = sandbox("", "no-pod", nsid=4)
+    for each in (box, other):
+        checkpoints.save(each)
+
+    loaded = {each.key: each for each in checkpoints.load()}
+
+    assert {key: as_saved(each) for key, each in loaded.items()} == {
+        box.key: as_saved(box),
+        other.key: as_saved(other),
+    }
+    assert all(each.handed is None for each in loaded.values())
+    assert all(made.sandbox is each for each in loaded.values() for made in each.ends.values())
+
+
+def test_saving_again_replaces_and_removing_removes(checkpoints):
+    box = sandbox("r1", epoch=1)
+    checkpoints.save(box)
+    box.epoch = 2
+    checkpoints.save(box)
+
+    (loaded,) = checkpoints.load()
+    assert loaded.epoch == 2
+    checkpoints.remove(box.key)
+    checkpoints.remove(box.key)
+    assert checkpoints.load() == []
+
+
+def test_names_from_outside_never_reach_a_path(checkpoints, tmp_path):
+    keys = [
+        SandboxKey("mesh", "../../../etc/passwd", "eth0"),
+        SandboxKey("mesh", "c" * 200, "eth0"),
+        SandboxKey("a/b", "c", "eth0"),
+        SandboxKey("a", "b/c", "eth0"),
+        SandboxKey("mesh", "c1", "eth0"),
+        SandboxKey("mesh", "c1", "eth1"),
+    ]
+    for key in keys:
+        box = sandbox("r1")
+        box.key = key
+        checkpoints.save(box)
+
+    assert {each.key for each in checkpoints.load()} == set(keys)
+    assert os.listdir(tmp_path) == ["sandboxes"]
+    assert len(os.listdir(tmp_path / "sandboxes")) == len(keys)
+    for name in os.listdir(tmp_path / "sandboxes"):
+        assert oct(os.stat(tmp_path / "sandboxes" / name).st_mode & 0o777) == "0o600"
+    assert oct(os.stat(tmp_path / "sandboxes").st_mode & 0o777) == "0o700"
+
+
+GOOD = {
+    "version": 1,
+    "key": ["mesh", "c1", "eth0"],
+    "namespace": "default",
+    "pod": "r1",
+    "pod_uid": "",
+    "netns": "/run/netns/c1",
+    "netns_id": [4, 5],
+    "nsid": 3,
+    "epoch": 1,
+    "ends": {},
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\xff",
+        json.dumps(GOOD | {"version": 2}),
+        json.dumps({key: value for key, value in GOOD.items() if key != "key"}),
+        json.dumps(GOOD | {"key": ["mesh"]}),
+        json.dumps(GOOD | {"key": "abc" * 3}),
+        json.dumps(GOOD | {"netns_id": [4]}),
+        json.dumps(GOOD | {"netns_id": None}),
+        json.dumps(GOOD | {"nsid": "x"}),
+        json.dumps(GOOD | {"ends": []}),
+        json.dumps(GOOD | {"ends": {"eth1": None}}),
+        json.dumps(GOOD | {"ends": {"eth1": {"uid": 1}}}),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_are_read(checkpoints, tmp_path, text, caplog):
+    checkpoints.save(sandbox("r1"))
+    broken = tmp_path / "sandboxes" / "broken.json"
+    broken.write_text(text, encoding="latin-1")
+
+    assert [each.pod for each in checkpoints.load()] == ["r1"]
+    assert not broken.exists()
+    assert (tmp_path / "sandboxes" / "broken.broken").read_text(encoding="latin-1") == text
+    assert "broken.json" in caplog.text
+    assert [each.pod for each in checkpoints.load()] == ["r1"]
+
+
+def test_the_good_one_of_these_is_good(checkpoints, tmp_path):
+    (tmp_path / "sandboxes" / "any.json").write_text(json.dumps(GOOD))
+    (loaded,) = checkpoints.load()
+    assert loaded.key == SandboxKey("mesh", "c1", "eth0")
+
+
+def test_what_a_killed_daemon_was_writing_is_not_read(checkpoints, tmp_path):
+    checkpoints.save(sandbox("r1"))
+    (tmp_path / "sandboxes" / "half.new").write_text('{"version": 1, "key"')
+    assert len(checkpoints.load()) == 1
