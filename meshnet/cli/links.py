@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 STATES = ("Up", "Down", "Pending", "Failed")
 """From best to worst; a link is as its worse end."""
 
+STATUS_FIELDS = ("state", "reason", "message", "driver", "why")
+"""How an end is: its daemon writes it into `status.links`, and answers it."""
+
 LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "counters")
 """What the daemon of an end's node answers; the store does not know it."""
 
@@ -44,6 +47,16 @@ class End:
     @property
     def external(self) -> bool:
         return self.peer_pod == LOCALHOST
+
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """What tells it from other ends, by the fields of `spec.links`."""
+        return {
+            "local_intf": self.interface,
+            "uid": self.uid,
+            "peer_pod": self.peer_pod,
+            "peer_intf": self.peer_interface,
+        }
 
     @property
     def link(self) -> tuple[str, int, tuple[tuple[str, str], ...]]:
@@ -100,11 +113,23 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
     live = {(row["namespace"], row["pod"], row["interface"]): row for rows in answers.values() for row in rows}
+    ends_ = [_as_now(end, live.get((end.namespace, end.pod, end.interface), {})) for end in ends_]
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)
     keys = sorted(together, key=lambda key: (key[0], key[2], key[1]))
     return [_entry(key[2], _truthful(together[key]), answers.keys(), live) for key in keys]
+
+
+def _as_now(end: End, row: Mapping[str, Any]) -> End:
+    """Return an end as its daemon sees it now: what that wrote about it may be some seconds old.
+
+    A pod that runs on no node is believed, and so is a daemon that was not reached or knows another link by that name.
+    """
+    if not end.node or "state" not in row or not _is_about(row, end.declared):
+        return end
+    entry = {field: row[field] for field in STATUS_FIELDS if row.get(field)}
+    return attrs.evolve(end, entry=entry)
 
 
 def _truthful(ends_: Sequence[End]) -> Sequence[End]:

@@ -95,9 +95,14 @@ def refuse_cluster(args: argparse.Namespace) -> None:
 def _lab(name: str | None) -> Target:
     record = find_lab(name)
     enter_box(record)
+    return inside_lab(record.name)
+
+
+def inside_lab(name: str) -> Target:
+    """Return the lab in whose box this process is."""
     nodes = sorted(path.name for path in (RUN_DIR / "nodes").iterdir())
     sockets = tuple(RUN_DIR / "nodes" / node / SOCKET for node in nodes)
-    return Target(f"lab {record.name}", LAB_STORE, sockets, tuple(nodes))
+    return Target(f"lab {name}", LAB_STORE, sockets, tuple(nodes))
 
 
 def _node(environ: Mapping[str, str]) -> Target:

@@ -10,7 +10,7 @@ from meshnet import __version__
 from meshnet.cni.frame import encode_reply
 from meshnet.driver.listing import driver_rows
 from meshnet.netlink import addresses
-from meshnet.reconcile.status import link_state
+from meshnet.reconcile.status import link_state, link_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,16 +92,12 @@ class Queries:
         return {"node": self._node, "version": __version__, "synced": self._cache.synced.is_set()}
 
     def _end(self, end: End, known: dict[tuple[int, int], list[str]]) -> dict[str, Any]:
-        state, reason, message = self._state(end)
         port = end.port
         return {
             "namespace": end.endpoint.namespace,
             "pod": end.endpoint.pod,
             "interface": end.endpoint.interface,
-            "uid": end.applied.uid,
-            "state": state,
-            "reason": reason,
-            "message": message,
+            **link_status(end, self._peer(end)),
             "addresses": known.get((end.nsid, end.pod_ifindex), []),
             "port": port.name if port else None,
             "port_ifindex": port.ifindex if port else None,
@@ -132,4 +128,7 @@ class Queries:
         return found
 
     def _state(self, end: End) -> tuple[str, str, str]:
-        return link_state(end, self._table.end(end.plan.peer) if end.plan else None)
+        return link_state(end, self._peer(end))
+
+    def _peer(self, end: End) -> End | None:
+        return self._table.end(end.plan.peer) if end.plan else None

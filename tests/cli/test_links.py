@@ -141,3 +141,31 @@ def test_status_of_an_older_generation_is_not_observed() -> None:
 
     assert end.state == "Up"
     assert not end.observed
+
+
+def test_a_daemon_that_answers_knows_better_than_what_it_wrote_some_seconds_ago() -> None:
+    waiting = {"reason": "PeerNotRunning", "message": "pod r2 is not running yet"}
+    a, b = running("r1", link(1, "r2"), "Pending", **waiting), running("r2", link(1, "r1"))
+    now = {**told(link(1, "r2"), "Up"), "reason": "", "message": ""}
+
+    (found,) = joined(a, b, answers={"n1": [row("r1", **now), row("r2")]})
+
+    assert (found["state"], found["endpoints"][0]["state"]) == ("Up", "Up")
+    assert "reason" not in found
+    assert "reason" not in found["endpoints"][0]
+
+
+def test_what_a_daemon_answers_about_another_peer_says_nothing_about_this_one() -> None:
+    a, b = running("r1", link(1, "r2"), "Pending", reason="PeerNotRunning"), running("r2", link(1, "r1"))
+
+    (found,) = joined(a, b, answers={"n1": [row("r1", **told(link(1, "r3"), "Up"))]})
+
+    assert found["state"] == "Pending"
+
+
+def test_a_pod_that_runs_no_more_is_not_up_because_a_daemon_says_so() -> None:
+    a, b = running("r1", link(1, "r2")), topology("r2", link(1, "r1"))
+
+    (found,) = joined(a, b, answers={"n1": [row("r1"), row("r2", **told(link(1, "r1"), "Up"))]})
+
+    assert (found["state"], found["reason"]) == ("Pending", "PodNotRunning")

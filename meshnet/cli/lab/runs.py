@@ -14,9 +14,11 @@ from meshnet.cli.table import Column, show
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from meshnet.cli.lab.verbparser import Verbs
+    from meshnet.model.resource import Resource
+    from meshnet.stores.base import Store
 
 COLUMNS = [
     Column("NAMESPACE", wide=True),
@@ -82,7 +84,7 @@ def _survey(args: argparse.Namespace) -> int:
     def inside() -> int:
         os.close(reading)
         with os.fdopen(writing, "w") as pipe:
-            json.dump(_rows(), pipe)
+            json.dump(_rows(record.name), pipe)
         return 0
 
     finish = in_child_of_box(record, inside)
@@ -102,31 +104,25 @@ def _survey(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _rows() -> list[dict[str, Any]]:
+def _rows(lab: str) -> list[dict[str, Any]]:
     """Return every link of the lab with its ping times each way."""
-    import asyncio  # noqa: PLC0415
-
     from meshnet.cli.links import ends, join  # noqa: PLC0415
+    from meshnet.cli.target import inside_lab  # noqa: PLC0415
     from meshnet.lab.control import ask_lab  # noqa: PLC0415
-    from meshnet.lab.node import STORE  # noqa: PLC0415
     from meshnet.lab.survey import survey, ways  # noqa: PLC0415
     from meshnet.model.codec import decode_topology  # noqa: PLC0415
     from meshnet.model.resource import Kind  # noqa: PLC0415
     from meshnet.model.topology import Endpoint  # noqa: PLC0415
-    from meshnet.stores.open import open_store  # noqa: PLC0415
 
-    async def listing() -> Any:
-        store = open_store(STORE)
-        try:
-            return (await store.list(Kind.TOPOLOGY)).items
-        finally:
-            await store.close()
+    async def listing(store: Store) -> Sequence[Resource]:
+        return (await store.list(Kind.TOPOLOGY)).items
 
-    resources = asyncio.run(listing())
+    target = inside_lab(lab)
+    resources = target.with_store(listing)
     status, _ = ask_lab("status")
     namespaces = {(pod["namespace"], pod["name"]): pod["netns"] for pod in status["pods"] if pod["netns"]}
     outcomes = survey(ways([decode_topology(resource.document) for resource in resources], namespaces))
-    rows = join(ends(resources), {})
+    rows = join(ends(resources), {node: answer["links"] for node, answer in target.ask("links").items()})
     for row in rows:
         places = [Endpoint(row["namespace"], end["pod"], end["interface"]) for end in row["endpoints"]]
         pairs = list(zip(places, places[::-1], strict=True)) if len(places) > 1 else _from(places[0], outcomes)
