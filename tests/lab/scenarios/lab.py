@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 LIMIT_S = 100
 PROGRAMS = Path(__file__).with_name("programs")

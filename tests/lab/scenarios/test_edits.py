@@ -53,7 +53,7 @@ def test_other_links_lose_nothing_while_one_is_edited_in_every_way(running: Lab,
 
         for mtu in (9000, 1280):
             edit(lab, tmp_path, [STAYS, Cable(2, EDITED.a, EDITED.b, a_only={"mtu": mtu}), NEW])
-            eventually(lambda mtu=mtu: mtus(lab, EDITED) == [mtu, mtu], f"both ends have mtu {mtu}")
+            await_mtu(lab, EDITED, mtu)
             assert lab.pings("r1", EDITED.addresses[1], "-M", "do", "-s", mtu - 28)
             assert not lab.pings("r1", EDITED.addresses[1], "-M", "do", "-s", mtu - 27)
 
@@ -79,7 +79,11 @@ def test_other_links_lose_nothing_while_one_is_edited_in_every_way(running: Lab,
 
 
 def mtus(lab: Lab, cable: Cable) -> list[int]:
-    return [found.mtu for found in map(lambda place: interface(lab, place), (cable.a, cable.b)) if found]
+    return [found.mtu for found in (interface(lab, place) for place in (cable.a, cable.b)) if found]
+
+
+def await_mtu(lab: Lab, cable: Cable, mtu: int) -> None:
+    eventually(lambda: mtus(lab, cable) == [mtu, mtu], f"both ends have mtu {mtu}")
 
 
 def addresses(lab: Lab, place: str) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ def test_the_link_that_gets_another_mtu_loses_nothing_either(running: Lab, tmp_p
     with flooding(running, "r1", EDITED.addresses[1]) as flood:
         for mtu in (9000, 1400, 2000):
             edit(running, tmp_path, [STAYS, Cable(2, EDITED.a, EDITED.b, b_only={"mtu": mtu})])
-            eventually(lambda mtu=mtu: mtus(running, EDITED) == [mtu, mtu], f"both ends have mtu {mtu}")
+            await_mtu(running, EDITED, mtu)
     assert flood.lost == 0
 
 

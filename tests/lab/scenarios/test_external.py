@@ -30,7 +30,9 @@ def interface(lab: Lab) -> Interface | None:
 
 
 def test_on_another_interface_of_the_node_it_keeps_name_and_addresses(running: Lab, tmp_path: Path) -> None:
-    running.in_box("ip -n n1 link add lan1 type veth peer name lan2; ip -n n1 link set lan1 up; ip -n n1 link set lan2 up")
+    running.in_box(
+        "ip -n n1 link add lan1 type veth peer name lan2; ip -n n1 link set lan1 up; ip -n n1 link set lan2 up"
+    )
     ips = {"local_ips": ["fd00::1/64"]}
     running.apply(write(tmp_path / "moved.yml", [external("r1", 1, peer_intf="lan1", **ips)]))
     running.apply(write(tmp_path / "moved2.yml", [external("r2", 2, peer_intf="lan1")]))

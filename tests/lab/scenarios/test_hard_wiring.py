@@ -1,4 +1,4 @@
-"""Wiring that broke others: uids used twice, namespaces alike, self-links, a link that cannot be, foreign interfaces."""
+"""Wiring that broke others: uids used twice, namespaces alike, self-links, impossible links, foreign interfaces."""
 
 from __future__ import annotations
 

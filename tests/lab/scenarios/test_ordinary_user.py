@@ -26,7 +26,9 @@ NEEDED = ("attr", "attrs", "cattr", "cattrs", "pluggy", "pyroute2", "yaml", "_ya
 OFFLOAD = Cable(1, "r1:eth1", "r2:eth1", both={"options": {"offload": True}})
 PLAIN = Cable(2, "r1:eth2", "r2:eth2")
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to become another user needs root; who is not one already is it")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="to become another user needs root; who is not one already is it"
+)
 
 
 def python_for(user: int) -> str | None:

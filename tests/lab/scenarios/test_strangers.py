@@ -1,4 +1,4 @@
-"""Drivers of an unrelated distribution: pip-installed they wire links, uninstalled their links say why they are down."""
+"""Drivers of an unrelated distribution: installed by pip they wire links, uninstalled their links say why not."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class Venv:
 
     def pip(self, *arguments: object) -> None:
         command = [sys.executable, "-m", "pip", "--python", self.python, "-q", "--disable-pip-version-check"]
-        ran = subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=100
-        )
+        ran = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=100)
         assert ran.returncode == 0, ran.stderr
 
 
@@ -65,15 +63,17 @@ def drivers(lab: Lab) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in json.loads(lab.run("drivers", "-o", "json", code=None).stdout)}
 
 
-def test_installed_they_wire_and_uninstalled_their_links_say_why(
-    there: Lab, elsewhere: Venv, tmp_path: Path
-) -> None:
+def test_installed_they_wire_and_uninstalled_their_links_say_why(there: Lab, elsewhere: Venv, tmp_path: Path) -> None:
     source = strangers.write_project(tmp_path / "acme")
     elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", source)
     there.up(write(tmp_path / "lab.yml", network(CABLES)))
     told = drivers(there)
     assert {"pump", "strand", "veth", "macvlan"} <= told.keys()
-    assert (told["pump"]["distribution"], told["pump"]["version"], told["pump"]["state"]) == ("acme-wires", "7.1", "usable")
+    assert (told["pump"]["distribution"], told["pump"]["version"], told["pump"]["state"]) == (
+        "acme-wires",
+        "7.1",
+        "usable",
+    )
     assert {uid: link["driver"] for uid, link in there.links().items()} == {1: "pump", 2: "strand", 3: "veth"}
     answers(there)
     comes_back_when_a_pod_does(there)
@@ -136,7 +136,9 @@ def carrier_is_taken_and_given(lab: Lab) -> None:
 
 
 def test_a_default_driver_may_be_chosen_for_a_whole_lab(there: Lab, elsewhere: Venv, tmp_path: Path) -> None:
-    elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", strangers.write_project(tmp_path / "acme"))
+    elsewhere.pip(
+        "install", "--no-index", "--no-build-isolation", "--no-deps", strangers.write_project(tmp_path / "acme")
+    )
     cable = Cable(1, "r1:eth1", "r2:eth1")
     there.up("--driver", "pump", write(tmp_path / "lab.yml", network([cable])))
     assert there.links()[1]["driver"] == "pump"
@@ -152,7 +154,9 @@ def test_a_broken_driver_is_told_and_stops_nothing(there: Lab, elsewhere: Venv, 
     (source / "acme_wires.py").write_text("import no_such_module\n")
     elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", source)
     there.run("lab", "up", "--wait", "2", write(tmp_path / "lab.yml", network(CABLES)), code=1)
-    broken = [row for row in json.loads(there.run("drivers", "-o", "json", code=None).stdout) if row["state"] == "broken"]
+    broken = [
+        row for row in json.loads(there.run("drivers", "-o", "json", code=None).stdout) if row["state"] == "broken"
+    ]
     assert [row["distribution"] for row in broken] == ["acme-wires"]
     assert "no_such_module" in json.dumps(broken)
     assert there.pings("r1", VETH.addresses[1])

@@ -52,7 +52,7 @@ metadata:
   name: r1
 """
 RIGHT = {"interface": "eth2", "address": "10.0.0.1/24", "mtu": 1500}
-CASES = {
+CASES: dict[str, tuple[dict[str, object], int, str, str]] = {
     "meshnet-cni#2, an interface twice": ({"interface": "eth1"}, 13, "spec.links[1].local_intf", "eth1"),
     "#18, the primary": ({"interface": "eth0"}, 13, "spec.links[1].local_intf", "eth0"),
     "a name too long": ({"interface": "sixteen-letters-"}, 13, "spec.links[1].local_intf", "sixteen-letters-"),

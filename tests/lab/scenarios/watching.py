@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -103,5 +103,5 @@ def events(lab: Lab, pod: str, directory: Path) -> Iterator[Events]:
     path = directory / f"events-{pod}.jsonl"
     with path.open("w") as output, _running(lab.start(pod, "events.py", output=output.fileno())):
         watch = Events(path)
-        watch.await_(lambda: watch.all(), f"{pod}: the watch begins")
+        watch.await_(watch.all, f"{pod}: the watch begins")
         yield watch

@@ -41,7 +41,7 @@ def report(data):
             continue
         told = {"kind": KINDS[kind]}
         if kind in (16, 17):
-            _, _, ifindex, flags, changed = struct.unpack_from("=BxHiII", payload)
+            _, _, ifindex, flags, _changed = struct.unpack_from("=BxHiII", payload)
             name = attribute(payload[16:], IFLA_IFNAME).rstrip(b"\0").decode()
             told |= {"name": name, "up": bool(flags & IFF_UP), "carrier": bool(flags & IFF_LOWER_UP)}
         elif (kind, payload[3]) == (20, RT_SCOPE_LINK):
