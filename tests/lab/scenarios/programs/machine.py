@@ -33,7 +33,7 @@ def main(commands):
     before = snapshot()
     runs = []
     for command in commands:
-        ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=100)
+        ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=100)
         runs.append({"command": command, "code": ran.returncode, "out": ran.stdout, "err": ran.stderr})
     after = snapshot()
     deadline = time.monotonic() + ENDING_S
@@ -61,7 +61,8 @@ def snapshot():
 
 
 def shell(command):
-    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60).stdout.splitlines()
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    return ran.stdout.splitlines()
 
 
 def processes():
