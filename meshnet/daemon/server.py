@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 1024
 BACKLOG = 1024
+PAUSE_S = 0.1
+"""Before the next accept, after one that the kernel refused."""
 
 
 class LocalServer:
@@ -31,6 +33,7 @@ class LocalServer:
         self._path = path
         self._answer = answer
         self._socket: socket.socket | None = None
+        self._bound: tuple[int, int] | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -42,20 +45,35 @@ class LocalServer:
             listener.bind(str(self._path))
         finally:
             os.umask(before)
+        self._bound = self._identity()
         listener.listen(BACKLOG)
         self._socket = listener
-        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept)
+        self._listen()
 
     async def stop(self, *, grace_s: float) -> None:
         """Take no more calls; let those under way finish for a while."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            self._path.unlink(missing_ok=True)
+            if self._identity() == self._bound:  # and not a successor's
+                self._path.unlink(missing_ok=True)
             self._socket.close()
+            self._socket = None
         if self._calls:
             await asyncio.wait(self._calls, timeout=grace_s)
         for call in self._calls:
             call.cancel()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells the file at our path from another one there."""
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_dev, stat.st_ino
+
+    def _listen(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
 
     def _accept(self) -> None:
         assert self._socket is not None
@@ -65,7 +83,11 @@ class LocalServer:
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
+            # Out of descriptors, most likely; callers wait in the backlog.
             log.error("local socket: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket.fileno())
+            loop.call_later(PAUSE_S, self._listen)
             return
         if len(self._calls) >= MOST_CONNECTIONS:
             log.warning("local socket: more than %d calls at once, one refused", MOST_CONNECTIONS)

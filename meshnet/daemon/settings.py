@@ -80,10 +80,10 @@ class _Reader:
         return self._env.get(name) or default
 
     def path(self, name: str, default: str) -> Path:
-        path = Path(self.text(name, default))
-        if not path.is_absolute():
-            self._wrong(name, str(path), "an absolute path")
-        return path
+        given = self._env.get(name)
+        if given and not Path(given).is_absolute():
+            self._wrong(name, given, "an absolute path")
+        return Path(given or default)
 
     def matching(self, name: str, default: str, pattern: re.Pattern[str], right: str) -> str:
         value = self.text(name, default)
