@@ -25,6 +25,7 @@ from meshnet.panel.make import PortMaker
 from meshnet.panel.read import read_newborn, read_ports
 from meshnet.panel.splice import Splicer
 from meshnet.reconcile.adopt import adopt, rejoin
+from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.carrier import CarrierKeeper
 from meshnet.reconcile.checkpoints import Checkpoints
@@ -115,9 +116,17 @@ class Node:
             kick=self._kick,
         )
         self._workers = KeyedWorkers(self._settler.settle)
-        self._sandboxes = Sandboxes(
+        self._aligner = Aligner(
             table=self._table,
             cache=self._cache,
+            settler=self._settler,
+            furnisher=furnisher,
+            workers=self._workers,
+            publisher=self._publisher,
+            checkpoints=self._checkpoints,
+        )
+        self._sandboxes = Sandboxes(
+            table=self._table,
             settler=self._settler,
             furnisher=furnisher,
             workers=self._workers,
@@ -126,11 +135,13 @@ class Node:
             deleter=self._deleter,
             catalog=catalog,
             inspector=self._inspector,
+            aligner=self._aligner,
         )
         self._leftovers = Leftovers(self._registry, self._table, self._workers)
         self._passes = Passes(
             table=self._table,
             sandboxes=self._sandboxes,
+            aligner=self._aligner,
             workers=self._workers,
             inspector=self._inspector,
             publisher=self._publisher,
@@ -197,7 +208,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._sandboxes.close()
+        await self._aligner.close()
         await self._workers.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT_S):

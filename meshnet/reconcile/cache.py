@@ -87,9 +87,12 @@ class TopologyCache:
     def take(self, resource: Resource, *, ours: bool = False) -> Entry:
         """Take in an object as the store just returned it; `ours` when this daemon just wrote its status.
 
-        An object that has become invalid keeps its last valid links: what was wired stays wired.
+        An object that has become invalid keeps its last valid links: what was wired stays wired. What is known already
+        changes nothing, nor what is older: a watch and the answer to a write overtake each other.
         """
         before = self._entries.get(resource.key)
+        if before is not None and _knows(before.resource, resource):
+            return before
         if before is not None and _same_spec(before.resource, resource):
             claim = decode_claim(resource.status)
             topology = attrs.evolve(before.topology, claim=claim) if before.topology else None
@@ -137,20 +140,18 @@ class TopologyCache:
                 continue
             if event.change is Change.DELETED:
                 self._drop(event.resource.key)
-            elif not self._known(event.resource):
+            else:
                 self.take(event.resource)
 
     def _drop(self, key: PodKey) -> None:
         if self._entries.pop(key, None) is not None:
             self._changed(key)
 
-    def _known(self, resource: Resource) -> bool:
-        """Tell whether the watch is telling our own write, taken in already, or what that has overtaken."""
-        known = self._entries.get(resource.key)
-        if known is None or known.resource.uid != resource.uid:
-            return False
-        ours, theirs = known.resource.resource_version, resource.resource_version
-        return ours.isdigit() and theirs.isdigit() and int(theirs) <= int(ours)
+
+def _knows(known: Resource, told: Resource) -> bool:
+    """Tell whether `known` is `told`, or what came after it."""
+    ours, theirs = known.resource_version, told.resource_version
+    return known.uid == told.uid and ours.isdigit() and theirs.isdigit() and int(theirs) <= int(ours)
 
 
 def _same_spec(before: Resource, after: Resource) -> bool:

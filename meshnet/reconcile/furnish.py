@@ -82,7 +82,7 @@ class Furnisher:
         if end.port is not None:
             self._change_port(end.port, before, wanted)
         end.applied = wanted
-        self._saved(end.sandbox)
+        self._save(end.sandbox)
 
     def observe(self, end: End) -> None:
         """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
@@ -103,7 +103,7 @@ class Furnisher:
                 run_tolerating(inside.netlink, [*requests, links.set_link(end.interface, up=True)], errno.EEXIST)
             end.interface_up = True
             end.applied = attrs.evolve(_applied(plan), driver=name)
-            self._saved(sandbox)
+            self._save(sandbox)
 
     async def remove(self, end: End) -> None:
         """Take an end's port away; a driver's own interface went with its unpatching."""
@@ -127,9 +127,13 @@ class Furnisher:
             if made.port is not None:
                 _take(end, made)
                 self._table.enter(end)
-                self._saved(end.sandbox)
+                self._save(end.sandbox)
             if made.error is not None:
                 raise refusal(made.error, end)
+
+    def _save(self, sandbox: Sandbox) -> None:
+        if self._table.sandboxes.get(sandbox.key) is sandbox:  # else it was removed meanwhile, with its checkpoint
+            self._saved(sandbox)
 
     def _ports(self, ends: Sequence[End], inside: Inside) -> list[Made]:
         return self._maker.make([_wish(end) for end in ends], inside)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from meshnet.model.topology import Endpoint
     from meshnet.panel.port import PanelPort
+    from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
     from meshnet.reconcile.leftovers import Leftovers
@@ -38,6 +39,7 @@ class Passes:
         *,
         table: Table,
         sandboxes: Sandboxes,
+        aligner: Aligner,
         workers: KeyedWorkers[Endpoint],
         inspector: Inspector,
         publisher: Publisher,
@@ -47,6 +49,7 @@ class Passes:
     ) -> None:
         self._table = table
         self._sandboxes = sandboxes
+        self._aligner = aligner
         self._workers = workers
         self._inspector = inspector
         self._publisher = publisher
@@ -106,6 +109,7 @@ class Passes:
             if end.port is not None and self._table.end(end.endpoint) is end:
                 self._refresh(end, end.port)
             self._workers.kick(end.endpoint)
+        self._aligner.look_at_all()
         await self._leftovers.sort_out()
         try:
             await self._publisher.clear_absent()

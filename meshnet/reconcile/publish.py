@@ -68,7 +68,7 @@ class Publisher:
         Raises StoreUnavailable, Conflict.
         """
         claimed = await self._write(sandbox, claiming=True)
-        if claimed and not self._current(sandbox):
+        if claimed and not self._table.is_current(sandbox):
             await self.clear(sandbox)  # it was removed while the claim was on its way
         return claimed
 
@@ -98,7 +98,7 @@ class Publisher:
 
     def changed(self, sandbox: Sandbox) -> None:
         """Note that a sandbox's links are not as they were last written. One that has lost its pod writes nothing."""
-        if not self._current(sandbox):
+        if not self._table.is_current(sandbox):
             return
         loop = asyncio.get_running_loop()
         pending = self._pending.get(sandbox)
@@ -164,7 +164,7 @@ class Publisher:
         finally:
             if self._pending.get(sandbox) is pending:
                 del self._pending[sandbox]
-        if not self._current(sandbox):
+        if not self._table.is_current(sandbox):
             self._last.pop(sandbox, None)
             return
         self._last[sandbox] = asyncio.get_running_loop().time()
@@ -174,7 +174,7 @@ class Publisher:
     async def _write(self, sandbox: Sandbox, *, claiming: bool) -> bool:
         entry = await self._cache.read(sandbox.pod_key)
         for _ in range(TRIES):
-            if entry is None or entry.topology is None or not self._current(sandbox):
+            if entry is None or entry.topology is None or not self._table.is_current(sandbox):
                 return False
             status = entry.resource.status
             if claiming:
@@ -224,9 +224,6 @@ class Publisher:
             link_state(end, self._table.end(end.plan.peer) if end.plan else None)[0] in (UP, DOWN)
             for end in sandbox.ends.values()
         )
-
-    def _current(self, sandbox: Sandbox) -> bool:
-        return self._table.current(sandbox.pod_key) is sandbox
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

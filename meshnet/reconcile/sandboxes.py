@@ -1,9 +1,8 @@
-"""Sandboxes: what happens when a pod comes, goes, or has its Topology edited."""
+"""Sandboxes: what happens when a pod comes or goes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshnet.dispatch.catalog import Catalog
-    from meshnet.dispatch.resolve import Plan
     from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.panel.delete import Deleter
-    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.checkpoints import Checkpoints
     from meshnet.reconcile.furnish import Furnisher
     from meshnet.reconcile.inspect import Inspector
@@ -33,13 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Sandboxes:
-    """Takes sandboxes in and out, and keeps their ends those that the Topology declares."""
+    """Takes sandboxes in and out."""
 
     def __init__(
         self,
         *,
         table: Table,
-        cache: TopologyCache,
         settler: Settler,
         furnisher: Furnisher,
         workers: KeyedWorkers[Endpoint],
@@ -48,9 +45,9 @@ class Sandboxes:
         deleter: Deleter,
         catalog: Catalog,
         inspector: Inspector,
+        aligner: Aligner,
     ) -> None:
         self._table = table
-        self._cache = cache
         self._settler = settler
         self._furnisher = furnisher
         self._workers = workers
@@ -59,7 +56,7 @@ class Sandboxes:
         self._deleter = deleter
         self._catalog = catalog
         self._inspector = inspector
-        self._syncing: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._aligner = aligner
 
     def find(self, key: SandboxKey) -> Sandbox | None:
         return self._table.sandboxes.get(key)
@@ -82,39 +79,40 @@ class Sandboxes:
             # Known before the first peer is patched to it; the claim may find that it must be higher still.
             sandbox.epoch = topology.claim.epoch + 1
         try:
-            plans = self._plans(topology)
-            ends = self._furnisher.make(sandbox, plans, inside)
+            ends = self._furnisher.make(sandbox, self._settler.plans(topology), inside)
             self._supersede(self._table.add(sandbox))
             for end in ends:
                 self._table.enter(end)
             await self._settle_now(end.endpoint for end in ends)
             self._checkpoints.save(sandbox)
             if topology is not None:
-                await self._publisher.claim(sandbox)
+                await self._aligner.claim(sandbox)
         except BaseException:
             await asyncio.shield(self._undo(sandbox))
             raise
         finally:
             sandbox.handed = None
-        self._kick_toward(sandbox)
+        self._aligner.kick_toward(sandbox)
+        self._aligner.look_at(sandbox)  # its Topology may have been edited, or have come, meanwhile
         log.info(
             "%s/%s: sandbox %s added, %d ports", sandbox.namespace, sandbox.pod, _short(sandbox), len(sandbox.ends)
         )
 
     async def add_again(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
         """Answer an ADD that was answered before: what is there stays, what is missing is made. Raises as `add`."""
+        if sandbox.pod and not self._table.is_current(sandbox):
+            return  # a newer sandbox has the pod; this one's DEL will come
         sandbox.handed = inside
         try:
-            missing = [plan for plan in self._plans(topology) if plan.local.interface not in sandbox.ends]
-            for end in self._furnisher.make(sandbox, missing, inside):
-                self._table.enter(end)
+            self._aligner.make_missing(sandbox, topology, inside)
             await self._settle_now(end.endpoint for end in sandbox.ends.values())
             self._checkpoints.save(sandbox)
-            if topology is not None and self._table.current(sandbox.pod_key) is sandbox:
-                await self._publisher.claim(sandbox)
+            if topology is not None:
+                await self._aligner.claim(sandbox)
         finally:
             sandbox.handed = None
-        self._kick_toward(sandbox)
+        self._aligner.kick_toward(sandbox)
+        self._aligner.look_at(sandbox)
 
     async def remove(self, sandbox: Sandbox, *, why: str) -> None:
         """Take a sandbox out with all that was made for it. Raises KernelError when something stays.
@@ -122,17 +120,18 @@ class Sandboxes:
         A status that cannot be cleared now is cleared by the next full pass.
         """
         ends = list(sandbox.ends.values())
-        was_current = self._table.current(sandbox.pod_key) is sandbox
+        was_current = self._table.is_current(sandbox)
         self._table.remove(sandbox)
         for end in ends:
             self._workers.forget(end.endpoint)
-        self._kick_toward(sandbox)
+        self._aligner.kick_toward(sandbox)
         deletion = self._delete_ports(ends)
         await self._unpatch_all(ends)
         if deletion is not None:
             await deletion
         self._publisher.forget(sandbox)
-        self._checkpoints.remove(sandbox.key)
+        if sandbox.key not in self._table.sandboxes:  # its ID may be another's by now
+            self._checkpoints.remove(sandbox.key)
         if sandbox.pod and was_current:
             try:
                 await self._publisher.clear(sandbox)
@@ -145,49 +144,25 @@ class Sandboxes:
         sandbox = self._table.current(pod)
         if sandbox is not None:
             self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
-            self._sync_soon(sandbox)
+            self._aligner.look_at(sandbox)
         self._workers.kick_all(self._table.toward(pod))
 
-    async def sync(self, sandbox: Sandbox) -> None:
-        """Make the interfaces that a running pod's Topology newly declares; remove those it no longer does."""
-        topology = self._cache.topology(sandbox.pod_key)
-        if topology is None or self._table.current(sandbox.pod_key) is not sandbox:
-            return  # a Topology that is deleted only unplugs; the ports stay until DEL
-        declared = {link.local_intf for link in topology.links}
-        for end in [end for name, end in sandbox.ends.items() if name not in declared]:
-            await self._withdraw(end)
-        missing = [plan for plan in self._plans(topology) if plan.local.interface not in sandbox.ends]
-        if missing:
-            with sandbox.enter() as inside:
-                ends = self._furnisher.make(sandbox, missing, inside)
-            for end in ends:
-                self._table.enter(end)
-            self._workers.kick_all([end.endpoint for end in ends])
-        self._checkpoints.save(sandbox)
-        if self._publisher.unclaimed(sandbox):
-            await self._publisher.claim(sandbox)
-        self._publisher.changed(sandbox)
-
-    async def close(self) -> None:
-        """Cancel what is under way."""
-        tasks = list(self._syncing.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _plans(self, topology: Topology | None) -> list[Plan]:
-        if topology is None:
-            return []
-        plans = (self._settler.plan(topology, topology.endpoint(link)) for link in topology.links)
-        return [plan for plan in plans if plan is not None]
-
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
-        """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later."""
-        for endpoint in list(endpoints):
+        """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.
+
+        All together: of drivers that do not answer, an ADD waits for one limit, not for one each.
+        """
+        await asyncio.gather(*map(self._settle_one, endpoints))
+
+    async def _settle_one(self, endpoint: Endpoint) -> None:
+        content = False
+        try:
             async with self._workers.hold(endpoint):
                 content = await self._settler.settle(endpoint)
-            if not content:
-                self._workers.kick(endpoint)
+        except Exception:
+            log.exception("settling %s failed", endpoint)
+        if not content:
+            self._workers.kick(endpoint)
 
     def _supersede(self, before: Sandbox | None) -> None:
         """A newer sandbox has the pod: unplug the old one, whose DEL will come."""
@@ -196,67 +171,30 @@ class Sandboxes:
             for end in before.ends.values():
                 self._settler.unplug(end)
 
-    def _kick_toward(self, sandbox: Sandbox) -> None:
-        if sandbox.pod:
-            self._workers.kick_all(self._table.toward(sandbox.pod_key))
-
     def _delete_ports(self, ends: Iterable[End]) -> asyncio.Future[None] | None:
         ifindexes = [end.port.ifindex for end in ends if end.port is not None]
         return self._deleter.delete_soon(ifindexes) if ifindexes else None
 
     async def _unpatch_all(self, ends: Iterable[End]) -> None:
         """Let drivers remove what they made beyond these ends; a driver's failure keeps no pod from going."""
-        for end in ends:
-            if end.patched is None:
-                continue
-            driver = self._catalog.find(end.patched_by)
-            patched, end.patched = end.patched, None
-            if driver is None:
-                continue
-            async with self._workers.hold(end.endpoint):
-                if self._taken_over(end):
-                    continue
-                try:
-                    await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
-                except LinkError as error:
-                    log.warning("%s: unpatch: %s", end.endpoint, error)
+        await asyncio.gather(*(self._unpatch(end) for end in ends if end.patched is not None))
+
+    async def _unpatch(self, end: End) -> None:
+        driver = self._catalog.find(end.patched_by)
+        patched, end.patched = end.patched, None
+        if driver is None:
+            return
+        async with self._workers.hold(end.endpoint):
+            if self._taken_over(end):
+                return
+            try:
+                await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+            except LinkError as error:
+                log.warning("%s: unpatch: %s", end.endpoint, error)
 
     def _taken_over(self, end: End) -> bool:
         """A newer sandbox's end uses what the driver made for the endpoint, unless it is the pod's own interface."""
         return not end.interface and self._table.end(end.endpoint) is not None
-
-    async def _withdraw(self, end: End) -> None:
-        log.info("%s: no longer declared, its interface goes", end.endpoint)
-        async with self._workers.hold(end.endpoint):
-            with contextlib.suppress(LinkError):
-                await self._settler.unpatch(end)
-            await self._furnisher.remove(end)
-        self._kick_toward(end.sandbox)
-
-    def _sync_soon(self, sandbox: Sandbox) -> None:
-        if sandbox.pod_key in self._syncing or not self._differs(sandbox):
-            return
-        task = asyncio.get_running_loop().create_task(self._sync_guarded(sandbox), name=f"sync {sandbox.pod_key}")
-        self._syncing[sandbox.pod_key] = task
-
-    def _differs(self, sandbox: Sandbox) -> bool:
-        topology = self._cache.topology(sandbox.pod_key)
-        if topology is None or self._table.current(sandbox.pod_key) is not sandbox:
-            return False
-        return self._publisher.unclaimed(sandbox) or {link.local_intf for link in topology.links} != sandbox.ends.keys()
-
-    async def _sync_guarded(self, sandbox: Sandbox) -> None:
-        done = False
-        try:
-            await self.sync(sandbox)
-            done = True
-        except (LinkError, KernelError, StoreError) as error:
-            log.warning("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
-            self._publisher.changed(sandbox)
-        finally:
-            del self._syncing[sandbox.pod_key]
-        if done:
-            self._sync_soon(sandbox)  # it may have been edited again meanwhile
 
     async def _undo(self, sandbox: Sandbox) -> None:
         try:

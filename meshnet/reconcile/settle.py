@@ -71,6 +71,13 @@ class Settler:
             return attrs.evolve(plan, reason="PeerInvalid", message=str(entry.invalid), waiting=False)
         return plan
 
+    def plans(self, topology: Topology | None) -> list[Plan]:
+        """Return what the endpoints that a Topology declares should be; without one, nothing."""
+        if topology is None:
+            return []
+        plans = (self.plan(topology, topology.endpoint(link)) for link in topology.links)
+        return [plan for plan in plans if plan is not None]
+
     async def settle(self, endpoint: Endpoint) -> bool:
         """Make an end as it should be; tell whether it is, or why waiting cannot help."""
         end = self._table.end(endpoint)

@@ -76,6 +76,10 @@ class Table:
         """Return the sandbox that is the pod's now."""
         return self._current.get(pod)
 
+    def is_current(self, sandbox: Sandbox) -> bool:
+        """Tell whether a sandbox is its pod's now."""
+        return self._current.get(sandbox.pod_key) is sandbox
+
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from meshnet.dispatch.resolve import Place
-from meshnet.driver import LinkDriver, LinkError, Scope
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
 from meshnet.model.resource import Kind
@@ -16,49 +15,14 @@ from meshnet.reconcile.settle import Settler
 from meshnet.reconcile.status import link_state
 from meshnet.reconcile.table import Table
 from meshnet.stores.memory import MemoryStore
+from tests.reconcile.fakes import Furnisher, Moody, Splicer
 from tests.reconcile.made import end, enter, link, sandbox, topology
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
-    from meshnet.driver import LinkEnd, Peer, Port
-    from meshnet.driver.api import Splice
+    from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
-    from meshnet.panel.port import PanelPort
     from meshnet.reconcile.state import End
-
-
-class Moody(LinkDriver):
-    """Splices ports, after `takes_s` seconds, or raises `error`."""
-
-    api = 1
-    name = "moody"
-    scopes = Scope.SAME_NODE
-    claims = Scope.SAME_NODE
-    takes_s: ClassVar[float] = 0.0
-    error: ClassVar[LinkError | None] = None
-
-    async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
-        await asyncio.sleep(self.takes_s)
-        if self.error is not None and link.local.pod == "r1":
-            raise self.error
-        assert peer is not None
-        assert peer.port is not None
-        return peer.port
-
-
-class Splicer:
-    """Notes on the port itself what is done to it."""
-
-    def set_up(self, port: PanelPort, *, up: bool) -> None:
-        port.up = up
-
-    def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
-        """There is nobody to see it."""
-
-
-class Furnisher:
-    async def apply(self, end: End, plan: object) -> None:
-        """The pod's end is as it should be."""
 
 
 class Room:
@@ -110,7 +74,7 @@ class Room:
 
 
 def failing(driver: type[Moody]) -> None:
-    driver.error = LinkError("NoLuck", "not today")
+    driver.fails = frozenset({"r1"})
 
 
 def test_while_a_failing_end_is_tried_again_its_reason_stays() -> None:
@@ -147,7 +111,7 @@ def test_both_ends_lose_carrier_when_one_fails() -> None:
         assert room.carriers() == (False, False)
         assert room.state(room.e2) == ("Pending", "PeerNotPatched")
         assert room.e2 in room.changed
-        Failing.error = None
+        Failing.fails = frozenset()
         await room.settler.settle(room.e1.endpoint)
         assert room.carriers() == (True, True)
 

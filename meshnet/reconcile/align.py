@@ -1,0 +1,130 @@
+"""Aligning: a running pod has the interfaces that its Topology declares, and a Topology knows who runs its pod.
+
+Looked at whenever a Topology changes, at the end of an ADD and at every pass; what fails is tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError, LinkError, StoreError
+from meshnet.reconcile.keyed import KeyedWorkers
+
+if TYPE_CHECKING:
+    from meshnet.driver.api import Inside
+    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.checkpoints import Checkpoints
+    from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.settle import Settler
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
+
+
+class Aligner:
+    """Gives pods the interfaces that their Topologies declare, takes others away, and claims pods that nobody has."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        cache: TopologyCache,
+        settler: Settler,
+        furnisher: Furnisher,
+        workers: KeyedWorkers[Endpoint],
+        publisher: Publisher,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._table = table
+        self._cache = cache
+        self._settler = settler
+        self._furnisher = furnisher
+        self._workers = workers
+        self._publisher = publisher
+        self._checkpoints = checkpoints
+        self._pods = KeyedWorkers(self._work)
+
+    def look_at(self, sandbox: Sandbox) -> None:
+        """See to it that a pod gets what its Topology declares, if it has not got it yet."""
+        if self._differs(sandbox):
+            self._pods.kick(sandbox.pod_key)
+
+    def look_at_all(self) -> None:
+        for sandbox in list(self._table.sandboxes.values()):
+            self.look_at(sandbox)
+
+    def make_missing(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[Endpoint]:
+        """Make the ends that a sandbox has not got yet. Raises KernelError."""
+        missing = [plan for plan in self._settler.plans(topology) if plan.local.interface not in sandbox.ends]
+        ends = self._furnisher.make(sandbox, missing, inside)
+        for end in ends:
+            self._table.enter(end)
+        return [end.endpoint for end in ends]
+
+    async def claim(self, sandbox: Sandbox) -> None:
+        """Take the pod over; a new epoch is kept, and told to those patched to the one before. Raises StoreError."""
+        before = sandbox.epoch
+        await self._publisher.claim(sandbox)
+        if sandbox.epoch != before and self._table.is_current(sandbox):
+            self._checkpoints.save(sandbox)
+            self.kick_toward(sandbox)
+            self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
+
+    def kick_toward(self, sandbox: Sandbox) -> None:
+        """Settle the ends on this node whose links lead to a sandbox's pod."""
+        if sandbox.pod:
+            self._workers.kick_all(self._table.toward(sandbox.pod_key))
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        await self._pods.close()
+
+    def _differs(self, sandbox: Sandbox) -> bool:
+        topology = self._cache.topology(sandbox.pod_key)
+        if topology is None or sandbox.handed is not None or not self._table.is_current(sandbox):
+            return False  # a Topology that is deleted only unplugs; an ADD under way looks again at its end
+        return self._publisher.unclaimed(sandbox) or {link.local_intf for link in topology.links} != sandbox.ends.keys()
+
+    async def _work(self, pod: tuple[str, str]) -> bool:
+        """Align a pod; tell whether nothing is left to do, or only what waiting cannot help."""
+        sandbox = self._table.current(pod)
+        if sandbox is None or not self._differs(sandbox):
+            return True
+        try:
+            await self._align(sandbox)
+        except (LinkError, KernelError, StoreError) as error:
+            log.warning("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+            return isinstance(error, LinkError) and not error.retry
+        return not self._differs(sandbox)
+
+    async def _align(self, sandbox: Sandbox) -> None:
+        topology = self._cache.topology(sandbox.pod_key)
+        assert topology is not None
+        declared = {link.local_intf for link in topology.links}
+        for end in [end for name, end in sandbox.ends.items() if name not in declared]:
+            await self._withdraw(end)
+        if not self._table.is_current(sandbox):
+            return  # removed meanwhile
+        try:
+            if declared - sandbox.ends.keys():
+                with sandbox.enter() as inside:
+                    self._workers.kick_all(self.make_missing(sandbox, topology, inside))
+        finally:
+            # Also for a pod that cannot be entered any more: its Topology says so.
+            self._checkpoints.save(sandbox)
+            if self._publisher.unclaimed(sandbox):
+                await self.claim(sandbox)
+            self._publisher.changed(sandbox)
+
+    async def _withdraw(self, end: End) -> None:
+        log.info("%s: no longer declared, its interface goes", end.endpoint)
+        async with self._workers.hold(end.endpoint):
+            with contextlib.suppress(LinkError):
+                await self._settler.unpatch(end)
+            await self._furnisher.remove(end)
+        self.kick_toward(end.sandbox)

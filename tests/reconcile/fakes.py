@@ -1,0 +1,78 @@
+"""What stands for the kernel and for a driver in tests of what decides."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from meshnet.driver import LinkDriver, LinkError, Scope
+from meshnet.panel.port import PanelPort
+from meshnet.reconcile.state import Applied, End
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.driver import LinkEnd, Peer, Port
+    from meshnet.driver.api import Splice
+    from meshnet.reconcile.state import Sandbox
+
+
+class Moody(LinkDriver):
+    """Splices ports, after `takes_s` seconds; raises `error` for the pods in `fails`. Derive from it to change it."""
+
+    api = 1
+    name = "moody"
+    scopes = Scope.SAME_NODE
+    claims = Scope.SAME_NODE
+    takes_s: ClassVar[float] = 0.0
+    unpatch_takes_s: ClassVar[float] = 0.0
+    fails: ClassVar[frozenset[str]] = frozenset()
+
+    async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
+        await asyncio.sleep(self.takes_s)
+        if link.local.pod in self.fails:
+            raise LinkError("NoLuck", "not today")
+        assert peer is not None
+        assert peer.port is not None
+        return peer.port
+
+    async def unpatch(self, link: LinkEnd) -> None:
+        await asyncio.sleep(self.unpatch_takes_s)
+
+
+class Splicer:
+    """Notes on the port itself what is done to it."""
+
+    def set_up(self, port: PanelPort, *, up: bool) -> None:
+        port.up = up
+
+    def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
+        """There is nobody to see it."""
+
+
+class Furnisher:
+    """Makes ports out of nothing."""
+
+    def __init__(self, table: Any = None) -> None:
+        self._table = table
+        self._indices = itertools.count(1 << 20)
+
+    def make(self, sandbox: Sandbox, plans: Sequence[Plan], inside: object) -> list[End]:
+        ends = []
+        for plan in plans:
+            end = End(plan.local, sandbox, Applied(plan.uid, "02:00:00:00:00:01", plan.mtu, plan.addresses), plan=plan)
+            index = next(self._indices)
+            end.port = PanelPort(plan.local, plan.uid, sandbox.key.container_id, f"port{index}", index)
+            end.port.pod_up = True
+            sandbox.ends[plan.local.interface] = end
+            ends.append(end)
+        return ends
+
+    async def apply(self, end: End, plan: object) -> None:
+        """The pod's end is as it should be."""
+
+    async def remove(self, end: End) -> None:
+        self._table.forget(end)
+        del end.sandbox.ends[end.endpoint.interface]

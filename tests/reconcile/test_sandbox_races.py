@@ -1,0 +1,252 @@
+"""Pods that come and go while their Topologies are edited, drivers hang and the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+from meshnet.dispatch.resolve import Place
+from meshnet.driver.calls import GRACE_S
+from meshnet.driver.catalog import NodeCatalog
+from meshnet.driver.registry import Registry
+from meshnet.errors import StoreUnavailable
+from meshnet.reconcile.align import Aligner
+from meshnet.reconcile.cache import TopologyCache
+from meshnet.reconcile.carrier import CarrierKeeper
+from meshnet.reconcile.checkpoints import Checkpoints
+from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.publish import Publisher
+from meshnet.reconcile.sandboxes import Sandboxes
+from meshnet.reconcile.settle import CALL_LIMIT_S, Settler
+from meshnet.reconcile.state import Sandbox
+from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import Furnisher, Moody, Splicer
+from tests.reconcile.made import NotingStore, link, topology
+from tests.reconcile.made import sandbox as closed
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from pathlib import Path
+
+    from meshnet.driver import LinkDriver
+    from meshnet.model.topology import Endpoint
+
+R1 = ("default", "r1")
+ONE_CALL_S = CALL_LIMIT_S + GRACE_S
+
+
+class Open(Sandbox):
+    """A pod that can be entered without a kernel."""
+
+    @contextlib.contextmanager
+    def enter(self) -> Iterator[Any]:
+        yield None
+
+
+def sandbox(pod: str, *, epoch: int = 0) -> Sandbox:
+    like = closed(pod, epoch=epoch)
+    return Open(like.key, like.namespace, like.pod, "", like.netns, like.netns_id, epoch=epoch)
+
+
+class Deleter:
+    """Deletes at once."""
+
+    def delete_soon(self, ifindexes: Sequence[int]) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+class Room:
+    """A node without a kernel, following a store."""
+
+    def __init__(self, directory: Path, driver: type[LinkDriver]) -> None:
+        self.store = NotingStore()
+        self.table = Table()
+        self.checkpoints = Checkpoints(directory)
+        self.cache = TopologyCache(self.store, self._changed)
+        self.publisher = Publisher(self.store, self.cache, self.table, node="n1", node_ip="")
+        splicer, furnisher = cast("Any", Splicer()), cast("Any", Furnisher(self.table))
+        catalog = NodeCatalog(Registry.of(driver))
+        settler = Settler(
+            place=Place("n1", catalog),
+            table=self.table,
+            cache=self.cache,
+            splicer=splicer,
+            carrier=CarrierKeeper(self.table, splicer),
+            furnisher=furnisher,
+            changed=lambda end: self.publisher.changed(end.sandbox),
+            kick=self._kick,
+        )
+        self.workers = KeyedWorkers(settler.settle)
+        parts = {
+            "table": self.table,
+            "settler": settler,
+            "furnisher": furnisher,
+            "workers": self.workers,
+            "publisher": self.publisher,
+            "checkpoints": self.checkpoints,
+        }
+        self.aligner = Aligner(cache=self.cache, **parts)
+        self.sandboxes = Sandboxes(
+            deleter=cast("Any", Deleter()),
+            catalog=catalog,
+            inspector=cast("Any", None),
+            aligner=self.aligner,
+            **parts,
+        )
+
+    def _kick(self, endpoint: Endpoint) -> None:
+        self.workers.kick(endpoint)
+
+    def _changed(self, pod: tuple[str, str]) -> None:
+        self.sandboxes.topology_changed(pod)
+
+    async def declare(self, *interfaces: str) -> None:
+        """Let r1's Topology declare links by these interfaces, each to a pod that runs nowhere."""
+        await self.store.apply(topology("r1", *(link(n, name, f"x{n}:eth1") for n, name in enumerate(interfaces))))
+        await asyncio.sleep(0.1)
+
+    async def add(self, box: Sandbox) -> None:
+        await self.sandboxes.add(box, self.cache.topology(R1), cast("Any", object()))
+
+    def saved(self) -> list[Sandbox]:
+        return self.checkpoints.load()
+
+
+@contextlib.asynccontextmanager
+async def room(directory: Path, driver: type[LinkDriver] = Moody) -> AsyncIterator[Room]:
+    made = Room(directory, driver)
+    following = asyncio.create_task(made.cache.run())
+    await made.cache.synced.wait()
+    yield made
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    await made.aligner.close()
+    await made.workers.close()
+    made.publisher.close()
+
+
+def test_an_edit_during_an_add_is_not_lost(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.declare("eth1", "eth2")
+            here.store.lasts_s = 1.0  # the claim takes its time
+            box = sandbox("r1")
+            adding = asyncio.create_task(here.add(box))
+            await asyncio.sleep(0.2)
+            await here.declare("eth2", "eth3")
+            await adding
+            await asyncio.sleep(1.0)
+            assert box.ends.keys() == {"eth2", "eth3"}
+            assert {end.endpoint.interface for end in here.table.ends()} == {"eth2", "eth3"}
+            (saved,) = here.saved()
+            assert saved.ends.keys() == {"eth2", "eth3"}
+
+    run(main())
+
+
+def test_a_topology_that_comes_during_the_add_is_not_lost(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            box = sandbox("r1")
+            await here.store.apply(topology("r1", link(1, "eth1", "x:eth1")))
+            await here.add(box)  # its Topology was asked for just before
+            await asyncio.sleep(1.0)
+            assert box.ends.keys() == {"eth1"}
+            assert (await here.cache.reread(R1)).topology.claim.node == "n1"  # type: ignore[union-attr]
+
+    run(main())
+
+
+def test_a_claim_that_fails_is_tried_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            box = sandbox("r1")
+            await here.add(box)
+            here.store.error = StoreUnavailable("away")
+            await here.declare("eth1")
+            await asyncio.sleep(3.0)
+            here.store.error = None
+            await asyncio.sleep(30.0)
+            assert here.store.writes[0].status["container_id"] == box.key.container_id
+
+    run(main())
+
+
+def test_a_pod_that_cannot_be_entered_says_so_in_its_late_topology(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.add(closed("r1"))
+            await here.declare("eth1")
+            assert here.store.writes[0].status["links"][0]["reason"] == "RestartPod"
+
+    run(main())
+
+
+def test_the_epoch_of_a_late_claim_is_kept(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.add(sandbox("r1"))
+            await here.declare("eth1")
+            (saved,) = here.saved()
+            assert saved.epoch == 1
+            assert here.store.writes[0].status["epoch"] == 1
+
+    run(main())
+
+
+def test_a_pod_that_goes_while_it_is_aligned_leaves_nothing(tmp_path: Path) -> None:
+    class Slow(Moody):
+        name = "slow"
+        unpatch_takes_s = 2.0
+
+    async def main() -> None:
+        async with room(tmp_path, Slow) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            box = sandbox("r1")
+            await here.add(box)
+            await here.declare("eth3")  # eth1 and eth2 are taken away, which takes their driver a while
+            await here.sandboxes.remove(box, why="DEL")
+            await asyncio.sleep(10.0)
+            assert here.table.ends() == []
+            assert here.saved() == []
+            assert "node" not in (await here.store.get(here.cache.entries()[0].resource.kind, *R1)).status
+
+    run(main())
+
+
+def test_drivers_that_hang_hold_a_pod_up_for_one_limit_only(tmp_path: Path) -> None:
+    class Hanging(Moody):
+        name = "hanging"
+        takes_s = 1000.0
+        unpatch_takes_s = 1000.0
+
+    names = [f"eth{number}" for number in range(1, 21)]
+
+    async def main() -> None:
+        async with room(tmp_path, Hanging) as here:
+            cables = list(zip(names[::2], names[1::2], strict=True))
+            entries = [
+                link(number, local, f"r1:{peer}")
+                for number, cable in enumerate(cables)
+                for local, peer in (cable, cable[::-1])
+            ]
+            await here.store.apply(topology("r1", *entries))
+            await asyncio.sleep(0.1)
+            box = sandbox("r1")
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            await here.add(box)
+            assert loop.time() - begun < ONE_CALL_S * 1.5
+            for end in box.ends.values():
+                end.patched, end.patched_by = cast("Any", object()), "hanging"
+            begun = loop.time()
+            await here.sandboxes.remove(box, why="DEL")
+            assert loop.time() - begun < ONE_CALL_S * 2.5  # a call under way ends first
+
+    run(main())
