@@ -116,6 +116,10 @@ class Node:
             kick=self._kick,
         )
         self._workers = KeyedWorkers(self._settler.settle)
+        self._build_sandboxes(catalog, furnisher)
+        self._build_watches(settings)
+
+    def _build_sandboxes(self, catalog: NodeCatalog, furnisher: Furnisher) -> None:
         self._aligner = Aligner(
             table=self._table,
             cache=self._cache,
@@ -137,6 +141,8 @@ class Node:
             inspector=self._inspector,
             aligner=self._aligner,
         )
+
+    def _build_watches(self, settings: Settings) -> None:
         self._leftovers = Leftovers(self._registry, self._table, self._workers)
         self._passes = Passes(
             table=self._table,
