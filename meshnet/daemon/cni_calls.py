@@ -86,11 +86,13 @@ class CniCalls:
         if not call.descriptors:
             raise CniError(Code.INVALID_NETNS, f"CNI_NETNS: {request.netns!r}: a network namespace that can be opened")
         netns_fd, *sockets = call.descriptors
-        inside = Netlink.adopt(sockets[0]) if sockets else Netlink.open(netns_fd)
-        # The socket object owns the descriptor from here on.
+        # The socket object owns its descriptor from here on, whatever becomes of it.
         del call.descriptors[1:]
+        inside = Netlink.adopt(sockets[0]) if sockets else Netlink.open(netns_fd)
         async with self._adding:
             with inside as netlink:
+                if topology is not None:  # it may have been edited while other pods had their turn
+                    topology = self._cache.topology((topology.namespace, topology.name)) or topology
                 sandbox = await self._sandbox(request, topology, Inside(netns_fd, netlink))
         return _result(request, sandbox)
 

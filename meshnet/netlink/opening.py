@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
+
+from meshnet.errors import KernelError
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
@@ -19,8 +22,11 @@ ANSWER_TIMEOUT = struct.pack("@ll", 5, 0)
 
 
 def route_socket() -> socket.socket:
-    """Return a new NETLINK_ROUTE socket in the calling thread's namespace."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+    """Return a new NETLINK_ROUTE socket in the calling thread's namespace. Raises KernelError."""
+    try:
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, "open a netlink socket") from error
 
 
 def prepare(sock: socket.socket) -> None:

@@ -8,6 +8,7 @@ a socket of its own.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -95,7 +96,11 @@ class Netlink:
 
         Raises KernelError when it is not a NETLINK_ROUTE socket.
         """
-        sock = socket.socket(fileno=fd)
+        try:
+            sock = socket.socket(fileno=fd)
+        except OSError as error:
+            os.close(fd)
+            raise KernelError(error.errno or errno.EIO, "adopt a netlink socket") from error
         try:
             if sock.family != socket.AF_NETLINK or sock.proto != NETLINK_ROUTE:
                 raise KernelError(errno.EPROTOTYPE, "adopt a netlink socket", f"it is {sock.family!r}")

@@ -58,10 +58,10 @@ class Deleter:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             wanted = [ifindex for ifindexes, _ in batch for ifindex in ifindexes]
-            error: KernelError | None = None
+            error: Exception | None = None
             try:
                 await loop.run_in_executor(self._thread, delete_together, wanted)
-            except KernelError as raised:
+            except Exception as raised:  # noqa: BLE001 - who waits must hear of it, and the next round must come
                 error = raised
             for _, done in batch:
                 if done.done():

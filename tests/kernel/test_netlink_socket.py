@@ -144,8 +144,11 @@ def test_adopted_socket_works_where_it_was_opened(netlink: Netlink, new_ns: Call
 
 
 def test_adopting_anything_else_is_refused_and_closes_it() -> None:
-    for family, protocol in ((socket.AF_UNIX, 0), (socket.AF_NETLINK, 16)):
-        fd = socket.socket(family, socket.SOCK_DGRAM, protocol).detach()
+    sockets = [
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 16),
+    ]
+    for fd in (*(sock.detach() for sock in sockets), os.open(os.devnull, os.O_RDONLY)):
         with pytest.raises(KernelError, match="adopt a netlink socket"):
             Netlink.adopt(fd)
         with pytest.raises(OSError, match="Bad file descriptor"):
