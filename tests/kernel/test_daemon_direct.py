@@ -1,0 +1,127 @@
+"""Links whose interface a driver makes in the pod itself, with the macvlan driver on a NIC of the node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.driver.registry import Registry
+from meshnet.netlink import Netlink, VethSpec, links
+from tests.kernel.daemons import PodBox, link, pair, topology
+from tests.kernel.pods import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.kernel.daemons import DaemonNode
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(Registry.load().find("macvlan") is None, reason="driver macvlan is not installed"),
+]
+
+
+@pytest.fixture
+def nic(node: DaemonNode, new_ns: Callable[[], int]) -> int:
+    """A NIC of the node, and the namespace at the other end of its cable, with 192.0.2.254."""
+    outside = new_ns()
+    spec = VethSpec("nic0", 1 << 19, "06:00:00:00:00:01", 0, 1500, "far", "06:00:00:00:00:02", outside)
+    with Netlink.open() as netlink:
+        netlink.run([links.new_veth(spec), links.set_link(1 << 19, up=True)])
+    return outside
+
+
+def external(**fields: object) -> dict[str, object]:
+    return topology("r1", link(1, "net1", "localhost:nic0", local_ip="192.0.2.1/24", **fields))
+
+
+def far_end(node: DaemonNode, outside: int) -> PodBox:
+    box = PodBox("outside", "", outside)
+    box.run("ip", "addr", "add", "192.0.2.254/24", "dev", "far")
+    box.run("ip", "link", "set", "far", "up")
+    return box
+
+
+def test_it_is_there_when_add_answers_and_gone_after_del(node: DaemonNode, nic: int) -> None:
+    far_end(node, nic)
+    node.apply(external())
+    r1 = node.pod("r1")
+    result = node.add(r1).result
+
+    assert [entry["name"] for entry in result["interfaces"]] == ["net1"]
+    info = r1.links()["net1"]
+    assert (info.kind, info.up, r1.addresses("net1")) == ("macvlan", True, ["192.0.2.1/24"])
+    assert result["interfaces"][0]["mac"] == info.mac
+    assert node.ports() == {}
+    assert node.state("r1", "net1") == ("Up", "")
+    assert eventually(lambda: " 1 received" in r1.run("ping", "-c", "1", "-W", "1", "192.0.2.254", check=False))
+    assert node.cni("CHECK", r1).done
+
+    assert node.delete(r1).done
+    assert r1.links() == {}
+    assert [info.name for info in node.netlink_links()] == ["nic0"]
+
+
+def test_a_restarted_daemon_leaves_it_as_it_is_and_still_removes_it(node: DaemonNode, nic: int) -> None:
+    node.apply(external())
+    (r1,) = node.up("r1")
+    before = r1.links()["net1"]
+    node.kill()
+    node.start()
+
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert r1.links()["net1"].ifindex == before.ifindex
+    assert node.add(r1).done
+    assert r1.links()["net1"].ifindex == before.ifindex
+    node.kill()
+    node.start()
+    assert node.delete(r1).done
+    assert r1.links() == {}
+
+
+def test_one_that_was_deleted_meanwhile_is_made_anew(node: DaemonNode, nic: int) -> None:
+    node.apply(external())
+    (r1,) = node.up("r1")
+    r1.run("ip", "link", "del", "net1")
+
+    assert eventually(lambda: "net1" in r1.links() and r1.addresses("net1") == ["192.0.2.1/24"])
+    node.kill()
+    r1.run("ip", "link", "del", "net1")
+    node.start()
+    assert eventually(lambda: "net1" in r1.links() and r1.addresses("net1") == ["192.0.2.1/24"])
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+
+
+def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
+    node.apply(external())
+    (r1,) = node.up("r1")
+
+    assert r1.links() == {}
+    state, reason = node.state("r1", "net1")
+    assert (state, reason) == ("Failed", "ParentMissing")
+    assert "net1" in node.cni("CHECK", r1).error["msg"]
+    assert node.delete(r1).done
+
+
+def test_beside_a_port(node: DaemonNode, nic: int) -> None:
+    one, two = pair()
+    one["spec"]["links"] += external()["spec"]["links"]  # type: ignore[index]
+    one["spec"]["links"][1]["uid"] = 9
+    node.apply(one, two)
+    r1, r2 = node.up("r1", "r2")
+
+    assert eventually(lambda: r1.carrier("eth1") and r2.carrier("eth1"))
+    assert {name: info.kind for name, info in r1.links().items()} == {"eth1": "veth", "net1": "macvlan"}
+    node.apply(*pair())
+    assert eventually(lambda: set(r1.links()) == {"eth1"})
+    assert r1.carrier("eth1")
+
+
+def test_a_namespace_that_dies_takes_it_along(node: DaemonNode, nic: int) -> None:
+    node.apply(external())
+    (r1,) = node.up("r1")
+    r1.end()
+
+    assert eventually(lambda: node.ask("sandboxes")["sandboxes"] == [])
+    assert eventually(lambda: not node.status("r1").get("node"))
