@@ -191,6 +191,9 @@ def _take(end: End, made: Made) -> None:
     if made.error is not None:
         error = refusal(made.error, end)
         end.fail(error.reason, str(error))
+        if made.port is not None:
+            # Which of its addresses the pod has refused is not told: all count as missing, and are given again.
+            end.applied = attrs.evolve(end.applied, addresses=())
 
 
 def _applied(plan: Plan) -> Applied:
