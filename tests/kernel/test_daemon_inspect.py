@@ -1,0 +1,83 @@
+"""A pass sees what no event told of."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.driver.api import Inside
+from meshnet.errors import KernelError
+from meshnet.model.topology import Endpoint
+from meshnet.netlink import Ethtool, Netlink
+from meshnet.netlink.netns import entered
+from meshnet.panel.delete import delete_together
+from meshnet.panel.indices import Indices
+from meshnet.panel.make import PortMaker
+from meshnet.panel.port import PortWish
+from meshnet.panel.splice import Splicer
+from meshnet.reconcile.inspect import Inspector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from meshnet.panel.port import PanelPort
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def pod(new_ns: Callable[[], int]) -> int:
+    return new_ns()
+
+
+@pytest.fixture
+def port(netlink: Netlink, pod: int, tmp_path: Path) -> Iterator[PanelPort]:
+    with Ethtool() as ethtool, Netlink.open(pod) as inside:
+        maker = PortMaker(netlink, ethtool, Indices(tmp_path / "ifindex"))
+        wish = PortWish(Endpoint("default", "r1", "eth1"), 1, "c1", "02:00:00:00:00:01", 1500, ())
+        (made,) = maker.make([wish], Inside(pod, inside))
+        assert made.port is not None
+        Splicer(netlink, ethtool, redirect_peer=False).set_up(made.port, up=True)
+        yield made.port
+
+
+def in_pod(pod: int, command: str) -> None:
+    with entered(pod):
+        subprocess.run(command.split(), check=True, timeout=10)
+
+
+def test_that_the_pod_set_its_end_down(netlink: Netlink, pod: int, port: PanelPort) -> None:
+    for word, up in (("down", False), ("up", True)):
+        in_pod(pod, f"ip link set eth1 {word}")
+        Inspector(netlink).refresh(port)
+        assert port.pod_up is up
+
+
+def test_where_the_pods_end_was_moved(netlink: Netlink, pod: int, port: PanelPort, new_ns: Callable[[], int]) -> None:
+    inner = new_ns()
+    before = (port.nsid, port.pod_ifindex)
+    with entered(pod):
+        subprocess.run(["ip", "link", "set", "eth1", "netns", f"/proc/self/fd/{inner}"], check=True, pass_fds=[inner])
+    in_pod(inner, "ip link set eth1 up")
+    Inspector(netlink).refresh(port)
+
+    assert port.nsid != before[0]
+    assert port.pod_up
+
+
+def test_what_somebody_did_to_the_port(netlink: Netlink, port: PanelPort) -> None:
+    subprocess.run(["ip", "link", "set", port.name, "down"], check=True)
+    subprocess.run(["tc", "qdisc", "del", "dev", port.name, "clsact"], check=True)
+    Inspector(netlink).refresh(port)
+
+    assert (port.up, port.sealed) == (False, False)
+
+
+def test_that_the_port_is_gone(netlink: Netlink, port: PanelPort) -> None:
+    delete_together([port.ifindex])
+
+    with pytest.raises(KernelError, match="ENODEV"):
+        Inspector(netlink).refresh(port)
