@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 3.0
+ENDLESS = ("Topologies", "heartbeat", "passes")
+"""Tasks whose end is the daemon's."""
 
 
 class Node:
@@ -189,6 +191,7 @@ class Node:
             await self._deleter.delete(adopted.orphans)
         self._server.start()
         self._begin("Topologies", self._cache.run())
+        self._begin("heartbeat", self._passes.beat())
         self._begin("passes", self._passes.run())
         self._begin("record", NodeRecord(self._settings, self._store, self._registry).publish())
         self._begin("adoption", self._settle_adopted(adopted))
@@ -202,7 +205,7 @@ class Node:
 
     async def failed(self) -> None:
         """Return never, or raise what ended one of the daemon's endless tasks."""
-        endless = [task for task in self._tasks if task.get_name() in ("Topologies", "passes")]
+        endless = [task for task in self._tasks if task.get_name() in ENDLESS]
         done, _ = await asyncio.wait(endless, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

@@ -35,14 +35,21 @@ class Leftovers:
         self._workers = workers
 
     async def sort_out(self) -> None:
-        """Remember what is needed and discard what is not. A driver's failure is logged and stops no other."""
+        """Remember what is needed and discard what is not. What fails is logged and stops nothing else."""
         for entry in self._registry.usable():
-            driver = entry.driver
             try:
-                for owned in await call(driver, "inspect", limit_s=CALL_LIMIT_S):
-                    await self._sort(driver, owned)
+                found = await call(entry.driver, "inspect", limit_s=CALL_LIMIT_S)
             except LinkError as error:
-                log.warning("driver %s: %s", driver.name, error)
+                log.warning("driver %s: %s", entry.name, error)
+                continue
+            for owned in found:
+                await self._sort_guarded(entry.driver, owned)
+
+    async def _sort_guarded(self, driver: LinkDriver, owned: Owned) -> None:
+        try:
+            await self._sort(driver, owned)
+        except LinkError as error:
+            log.warning("driver %s: %s: %s", driver.name, owned.what, error)
 
     async def _sort(self, driver: LinkDriver, owned: Owned) -> None:
         if owned.endpoint is None:

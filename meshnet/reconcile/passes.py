@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from typing import TYPE_CHECKING
@@ -59,22 +60,28 @@ class Passes:
         self._removing: dict[Sandbox, asyncio.Task[None]] = {}
         self._wanted = asyncio.Event()
 
-    async def run(self) -> None:
-        """Go on for ever."""
-        loop = asyncio.get_running_loop()
-        last = loop.time()
+    async def beat(self) -> None:
+        """Tell that the daemon is alive, and look for sandboxes that are not, for ever.
+
+        Apart from the passes: those call drivers, and one that hangs must not make its node look dead.
+        """
         while True:
             self._alive.touch()
             self.look_for_vanished()
-            if self._wanted.is_set() or loop.time() - last >= self._pass_s:
-                self._wanted.clear()
-                last = loop.time()
-                await self._full_pass()
-            try:
-                async with asyncio.timeout(min(ALIVE_S, self._pass_s)):
+            await asyncio.sleep(ALIVE_S)
+
+    async def run(self) -> None:
+        """Look at everything from time to time, for ever."""
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(last + self._pass_s):
                     await self._wanted.wait()
-            except TimeoutError:
-                continue
+            self._wanted.clear()
+            last = loop.time()
+            self.look_for_vanished()
+            await self._full_pass()
 
     def full_pass_soon(self) -> None:
         """Look at everything as soon as possible."""

@@ -1,0 +1,51 @@
+"""One leftover that cannot be discarded does not keep the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
+from meshnet.driver.registry import Registry
+from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.leftovers import Leftovers
+from meshnet.reconcile.table import Table
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshnet.model.topology import Endpoint
+
+
+class Hoarder(LinkDriver):
+    """Owns three devices that nobody needs, and cannot part with the first."""
+
+    api = 1
+    name = "hoarder"
+    scopes = Scope.SAME_NODE
+
+    def __init__(self) -> None:
+        self.owned = [Owned(None, Device(number), f"device {number}") for number in (1, 2, 3)]
+
+    async def inspect(self) -> Sequence[Owned]:
+        return list(self.owned)
+
+    async def discard(self, owned: Owned) -> None:
+        if owned.splice == Device(1):
+            raise LinkError("Busy", "somebody holds it")
+        self.owned.remove(owned)
+
+
+def test_the_others_are_discarded() -> None:
+    registry = Registry.of(Hoarder)
+
+    async def content(_: Endpoint) -> bool:
+        return True
+
+    async def main() -> None:
+        await Leftovers(registry, Table(), KeyedWorkers(content)).sort_out()
+
+    run(main())
+    driver = registry.get("hoarder").driver
+    assert isinstance(driver, Hoarder)
+    assert [owned.what for owned in driver.owned] == ["device 1"]

@@ -1,0 +1,87 @@
+"""The heartbeat and the passes, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+from meshnet.reconcile.passes import ALIVE_S, Passes
+from meshnet.reconcile.table import Table
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Pulse:
+    """The file that tells that the daemon is alive; when it was touched."""
+
+    def __init__(self) -> None:
+        self.beats: list[float] = []
+
+    def touch(self) -> None:
+        self.beats.append(asyncio.get_running_loop().time())
+
+
+class Others:
+    """Everything that a pass asks; its drivers take `takes_s` to tell what they own."""
+
+    def __init__(self, takes_s: float = 0.0) -> None:
+        self.takes_s = takes_s
+        self.passes: list[float] = []
+
+    def look_at_all(self) -> None:
+        self.passes.append(asyncio.get_running_loop().time())
+
+    async def sort_out(self) -> None:
+        await asyncio.sleep(self.takes_s)
+
+    async def clear_absent(self) -> None:
+        """Nothing is absent."""
+
+
+@contextlib.asynccontextmanager
+async def running(pulse: Pulse, others: Others) -> AsyncIterator[Passes]:
+    anything = cast("Any", others)
+    passes = Passes(
+        table=Table(),
+        sandboxes=anything,
+        aligner=anything,
+        workers=anything,
+        inspector=anything,
+        publisher=anything,
+        leftovers=anything,
+        alive=cast("Any", pulse),
+        pass_s=60.0,
+    )
+    tasks = [asyncio.create_task(passes.beat()), asyncio.create_task(passes.run())]
+    yield passes
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_driver_that_hangs_does_not_make_the_node_look_dead() -> None:
+    pulse = Pulse()
+
+    async def main() -> None:
+        async with running(pulse, Others(takes_s=1000.0)) as passes:
+            passes.full_pass_soon()
+            await asyncio.sleep(300.0)
+
+    run(main())
+    assert len(pulse.beats) == 300.0 / ALIVE_S
+
+
+def test_a_pass_comes_each_interval_and_when_it_is_wanted() -> None:
+    others = Others()
+
+    async def main() -> None:
+        async with running(Pulse(), others) as passes:
+            await asyncio.sleep(90.0)
+            passes.full_pass_soon()
+            await asyncio.sleep(70.0)
+
+    run(main())
+    assert [moment - 1000.0 for moment in others.passes] == [60.0, 90.0, 150.0]
