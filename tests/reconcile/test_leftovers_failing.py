@@ -14,6 +14,7 @@ from tests.virtual_time import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshnet.driver import LinkEnd, Peer
     from meshnet.model.topology import Endpoint
 
 
@@ -26,6 +27,9 @@ class Hoarder(LinkDriver):
 
     def __init__(self) -> None:
         self.owned = [Owned(None, Device(number), f"device {number}") for number in (1, 2, 3)]
+
+    async def patch(self, link: LinkEnd, peer: Peer | None) -> Device:
+        return Device(1)
 
     async def inspect(self) -> Sequence[Owned]:
         return list(self.owned)
