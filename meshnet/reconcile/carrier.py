@@ -60,7 +60,8 @@ class CarrierKeeper:
         peer = self.peer(end)
         self._set(end, peer)
         if peer is not None:
-            self._set(peer, end if self.peer(peer) is end else None)
+            # Not always this end: anybody's Topology may name an interface that is linked elsewhere.
+            self._set(peer, self.peer(peer))
 
     def peer(self, end: End) -> End | None:
         """Return the other end, if it is on this node."""

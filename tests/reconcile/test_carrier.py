@@ -6,10 +6,12 @@ import itertools
 
 import pytest
 
-from meshnet.reconcile.carrier import carrier, complete
+from meshnet.reconcile.carrier import CarrierKeeper, carrier, complete
 from meshnet.reconcile.state import Joint
 from meshnet.reconcile.status import link_state
-from tests.reconcile.made import end, join, replan, sandbox
+from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import Splicer
+from tests.reconcile.made import end, enter, join, replan, sandbox
 
 
 def couple():
@@ -101,3 +103,16 @@ def test_an_adopted_end_without_a_port_has_none():
     one, other = couple()
     one.adopted, one.port = True, None
     assert not carrier(one, other)
+
+
+def test_who_names_an_interface_that_is_linked_elsewhere_does_not_take_its_carrier():
+    table = Table()
+    one, other = couple()
+    third = end(sandbox("r3"), "eth1", "r1:eth1", ifindex=3, reason="PeerMismatch")
+    enter(table, one.sandbox, other.sandbox, third.sandbox)
+    keeper = CarrierKeeper(table, Splicer())
+    keeper.update(one)
+
+    keeper.update(third)
+
+    assert [each.port.up for each in (one, other, third)] == [True, True, False]
