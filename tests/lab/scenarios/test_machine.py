@@ -18,11 +18,21 @@ import pytest
 
 from tests.lab.scenarios.lab import INSTALLED, PROGRAMS
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+CHECKOUT = Path(__file__).parents[3]
+EXAMPLES = CHECKOUT / "examples"
 MESHNET = INSTALLED[0]
 FURNITURE = """
 set -e
-for place in /run /tmp /var/tmp /dev/shm; do mount -t tmpfs tmpfs "$place"; done
+for place in /run /tmp /var/tmp /dev/shm; do
+    case "$CHECKOUT/" in
+    "$place"/*) # what is under test stays in sight
+        mount --bind "$CHECKOUT" /mnt
+        mount -t tmpfs tmpfs "$place"
+        mkdir -p "$CHECKOUT"
+        mount --move /mnt "$CHECKOUT" ;;
+    *) mount -t tmpfs tmpfs "$place" ;;
+    esac
+done
 ip link set lo up
 ip link add keep0 type veth peer name keep1
 ip netns add keep
@@ -38,7 +48,7 @@ def compared(*commands: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     program = [sys.executable, str(PROGRAMS / "machine.py"), *commands]
     ran = subprocess.run(
         [*unshare, "sh", "-c", FURNITURE, "sh", *program],
-        env={**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1", "CHECKOUT": str(CHECKOUT)},
         capture_output=True,
         text=True,
         check=False,

@@ -58,14 +58,7 @@ def leftovers():
         "checkpoints": len(list((NODE / "sandboxes").glob("*"))),
         "sandboxes": len(ask(NODE / "meshnetd.sock", "sandboxes")["sandboxes"]),
         "namespaces": len(list(Path("/run/netns").glob("cni-*"))),
-        "nsids": nsids(),
     }
-
-
-def nsids():
-    """Namespaces of pods that the node still has a number for."""
-    told = subprocess.run(["ip", "-n", "n1", "netns", "list-id"], capture_output=True, text=True, check=True).stdout
-    return len([line for line in told.splitlines() if "cni-" in line])
 
 
 def daemon():
