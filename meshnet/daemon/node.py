@@ -235,6 +235,9 @@ class Node:
             self._indices.seen(ifindex)
         adopted = adopt(self._table, self._checkpoints.load(), ports)
         rejoin(self._table, self._splicer)
+        for end in self._table.ends():
+            # What went down meanwhile is lost at once; what shall have carrier the store tells, if it is there.
+            self._carrier.update(end)
         return adopted._replace(orphans=[*adopted.orphans, *newborn])
 
     async def _settle_adopted(self, adopted: Adopted) -> None:

@@ -171,6 +171,13 @@ class DaemonNode:
         except DaemonUnreachable:
             return False
 
+    def answers(self) -> bool:
+        """Whether the daemon serves, with its store or without."""
+        try:
+            return ask(self.socket, "health") is not None
+        except DaemonUnreachable:
+            return False
+
     def kill(self) -> None:
         """End the daemon as kill -9 does."""
         self._end(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -142,6 +143,40 @@ def test_a_topology_deleted_meanwhile_unplugs(node: DaemonNode) -> None:
     assert set(r2.links()) == {"eth1"}
 
 
+def test_a_patch_to_what_is_gone_goes_even_without_the_store(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    port = next(row["port"] for row in node.ask("links")["links"] if row["pod"] == "r1")
+    assert "mirred" in node.run(f"tc filter show dev {port} ingress")
+    node.kill()
+    r2.end()
+    assert eventually(lambda: len(node.ports()) == 1)
+    node.begin(MESHNET_STORE=f"sqlite:{node.directory}/missing/store.db")
+
+    assert eventually(lambda: not r1.carrier())
+    assert eventually(lambda: "mirred" not in node.run(f"tc filter show dev {port} ingress"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_links_go_on_without_the_store_and_lose_carrier_with_their_peer(node: DaemonNode, when: str) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: r1.carrier() and r2.carrier())
+    node.kill()
+    if when == "before":
+        r2.run("ip", "link", "set", "eth1", "down")
+    node.begin(MESHNET_STORE=f"sqlite:{node.directory}/missing/store.db")
+    assert eventually(node.answers, within=20)
+
+    if when == "after":
+        r1.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
+        r2.run("ip", "link", "set", "eth1", "down")
+    assert eventually(lambda: not r1.carrier())
+    assert node.delete(r2).done
+    assert len(node.ports()) == 1
+
+
 def test_ports_that_no_checkpoint_knows_are_deleted(node: DaemonNode) -> None:
     """A daemon that dies between making ports and writing the checkpoint leaves them; its ADD was never answered."""
     node.apply(*pair())
@@ -256,6 +291,29 @@ def test_a_namespace_without_del_is_cleaned_up(node: DaemonNode) -> None:
     assert len(list((node.directory / "run" / "sandboxes").iterdir())) == 1
 
 
+def test_a_namespace_that_only_lost_its_path_lives_on(node: DaemonNode) -> None:
+    """A daemon that cannot see what the runtime sees must not take running pods for dead."""
+    node.stop()
+    node.start(MESHNET_PASS_SECONDS="0.2")
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    held = os.dup(r2.fd)
+    try:
+        r2.end()
+        time.sleep(1)
+        node.kill()
+        node.start()
+        time.sleep(1)
+        assert r1.carrier()
+        assert len(node.ports()) == 2
+    finally:
+        os.close(held)
+    assert eventually(lambda: len(node.ports()) == 1)
+    assert eventually(lambda: not r1.carrier())
+    assert eventually(lambda: len(node.ask("sandboxes")["sandboxes"]) == 1)
+
+
 def test_a_namespace_of_a_pod_without_links_is_cleaned_up_too(node: DaemonNode) -> None:
     (pod,) = node.up("nobody")
     assert len(node.ask("sandboxes")["sandboxes"]) == 1
@@ -299,7 +357,7 @@ def test_without_its_store_it_never_passes_a_pod(node_ns: int, tmp_path: Path, n
     """Whether the pod has a Topology is unknown then, and so is whether it may start without links."""
     node = DaemonNode(tmp_path, new_ns)
     node.begin(MESHNET_STORE=f"sqlite:{tmp_path}/missing/store.db")
-    assert eventually(node.socket.exists, within=20), node.log()
+    assert eventually(node.answers, within=20), node.log()
 
     assert node.add(node.pod("r1")).error["code"] == 11
     assert node.ask("sandboxes")["sandboxes"] == []
