@@ -49,7 +49,12 @@ class Problem:
         self.right = right
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.value!r}: {self.right}"
+        return f"{self.path}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """What is wrong there, without the path; where nothing stands, no value."""
+        return self.right if self.value is None else f"{self.value!r}: {self.right}"
 
     def __repr__(self) -> str:
         return f"Problem({self.path!r}, {self.value!r}, {self.right!r})"

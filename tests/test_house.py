@@ -21,6 +21,7 @@ from meshnet.cli.exitcodes import exit_code
 from meshnet.cli.main import COMMANDS, build_parser, parse
 from meshnet.driver.registry import Registry
 from meshnet.errors import MeshnetError
+from meshnet.lab.manifests import read_manifests
 from meshnet.model.codec import decode_topology
 from meshnet.model.documents import read_documents
 
@@ -168,10 +169,11 @@ def test_the_readme_driver_is_a_driver() -> None:
     assert registry.broken() == []
 
 
-def test_the_readme_topology_is_one() -> None:
-    (snippet,) = blocks(README, "yaml")
-    (document,) = read_documents(snippet, "README.md")
-    assert decode_topology(document.document).links[0].local_intf == "eth1"
+def test_the_readme_topology_is_one_and_its_pod_a_pod() -> None:
+    topology, pod = (read_documents(snippet, "README.md")[0] for snippet in blocks(README, "yaml"))
+    assert decode_topology(topology.document).links[0].local_intf == "eth1"
+    (found,) = read_manifests([pod.document]).pods
+    assert (found.name, found.commands) == (topology.name, ())
 
 
 def test_the_readme_lists_the_drivers_that_there_are() -> None:

@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "table":
         print(*findings, sep="\n", end="\n" if findings else "")
         if not args.quiet:
-            counts = f"{errors} errors, {len(findings) - errors} warnings"
-            print(f"{len(documents)} objects checked: {counts}", file=sys.stderr)
+            counts = ((len(documents), "object"), (errors, "error"), (len(findings) - errors, "warning"))
+            objects, *wrong = (f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
+            print(f"{objects} checked: {', '.join(wrong)}", file=sys.stderr)
     else:
         _emit(args, findings)
     return 1 if errors else 0

@@ -17,7 +17,7 @@ def register(subparsers: Subparsers) -> None:
         "daemon",
         description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. "
         "Settings come from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the "
-        "environment has none.",
+        "environment has none; docs/cli.md lists them all.",
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")

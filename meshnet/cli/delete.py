@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     missing = find_target(args).with_store(delete)
     if missing:
-        raise NotFound(f"topology {', '.join(missing)}: not there; the others are deleted")
+        others = "; the others are deleted" if len(missing) < len(keys) else ""
+        raise NotFound(f"topology {', '.join(missing)}: not there{others}")
     return 0
 
 

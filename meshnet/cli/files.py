@@ -9,16 +9,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshnet.errors import MeshnetError, UsageError
+import attrs
+
+from meshnet.errors import InvalidObject, MeshnetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshnet.model.documents import Document
+    from meshnet.model.finding import Finding
 
 FILE_HELP = "a file, a directory of .yml, .yaml and .json files, an http(s) URL, or - for stdin"
 SUFFIXES = (".yml", ".yaml", ".json")
 URL_TIMEOUT_S = 20.0
+
+
+class WrongFiles(MeshnetError):  # noqa: N818 - what is wrong
+    """The files are wrong; every problem was printed with its place."""
 
 
 def read_files(names: Iterable[str]) -> list[Document]:
@@ -36,29 +43,50 @@ def read_texts(names: Iterable[str]) -> list[tuple[str, str]]:
 def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> list[dict[str, Any]]:
     """Return the Topologies of all files, each valid and with a namespace (`namespace` where it names none).
 
-    Objects of other kinds are named on stderr and left out. Raises InvalidObject for the first Topology that is wrong,
-    and UsageError when there is none at all.
+    Objects of other kinds are named on stderr and left out. Raises WrongFiles when a Topology is not valid, after
+    printing everything that is wrong with its line, and UsageError when there is none at all.
     """
-    from meshnet.model.codec import decode_topology  # noqa: PLC0415 - as above
-    from meshnet.model.resource import Kind  # noqa: PLC0415
+    from meshnet.model.resource import Kind  # noqa: PLC0415 - as above
 
     found = []
     skipped = []
+    wrong: list[Finding] = []
     for document in read_files(names):
         if document.kind == Kind.TOPOLOGY.value:
-            whole = {**document.document}
-            metadata = whole.get("metadata")
-            if isinstance(metadata, dict):
-                whole["metadata"] = {**metadata, "namespace": metadata.get("namespace") or namespace}
-            decode_topology(whole)
-            found.append(whole)
+            placed = _placed(document, namespace)
+            wrong += _findings(placed)
+            found.append(placed.document)
         else:
             skipped.append(f"{document.kind} {document.name}")
+    if wrong:
+        print(*wrong, sep="\n", file=sys.stderr)
+        raise WrongFiles(f"{len(wrong)} error(s) in the files: nothing was done")
     if skipped and not quiet:
         print(f"skipped, since no Topology: {', '.join(skipped)}", file=sys.stderr)
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
     return found
+
+
+def _placed(document: Document, namespace: str) -> Document:
+    """Return an object in the namespace where it would be applied."""
+    metadata = document.document.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("namespace"):
+        return document
+    whole = {**document.document, "metadata": {**metadata, "namespace": namespace}}
+    return attrs.evolve(document, document=whole)
+
+
+def _findings(document: Document) -> list[Finding]:
+    """Return what keeps a Topology from being valid."""
+    from meshnet.model.check import problem_findings  # noqa: PLC0415 - as above
+    from meshnet.model.codec import decode_topology  # noqa: PLC0415
+
+    try:
+        decode_topology(document.document)
+    except InvalidObject as error:
+        return problem_findings(document, error.problems)
+    return []
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:
@@ -92,7 +120,8 @@ def _fetch(url: str) -> str:
         with urllib.request.urlopen(url, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310 - http and https only
             data: bytes = answer.read(MAX_BYTES + 1)
     except OSError as error:
-        raise MeshnetError(f"{url}: {error}") from error
+        reason = getattr(error, "reason", None)  # of a URLError the OSError behind it; of an HTTPError a word alone
+        raise MeshnetError(f"{url}: {getattr(reason, 'strerror', None) or error}") from error
     return _decode(data, url)
 
 
@@ -100,4 +129,4 @@ def _decode(data: bytes, source: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"{source}: byte {error.start}: no UTF-8 text") from error
+        raise UsageError(f"{source}: byte {error.start}: this is not UTF-8 text") from error

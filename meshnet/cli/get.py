@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_namespace_option, add_output_option
+from meshnet.cli.table import with_namespace
 from meshnet.cli.target import find_target
 from meshnet.cli.views import VIEWS
 from meshnet.cli.views.base import Query
@@ -30,8 +31,9 @@ ALIASES = {
 def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "get",
-        description="Show what there is. State and reason come from the store; carrier and counters are read live "
-        "from the daemons, 3 seconds at most, and left out (`stale`) where one is not reached.",
+        description="Show what there is. Topologies and events come from the store. Links are as their daemons say "
+        "now, asked for 3 seconds at most; where one is not reached, state and reason are those it last wrote into the "
+        "store, and carrier, MTU and counters are left out (`stale`).",
         example="meshnet get links\nmeshnet get links r1:eth1 -o json\nmeshnet get topologies -A",
     )
     parser.add_argument("what", metavar="WHAT", type=_what, help=" | ".join(VIEWS))
@@ -57,5 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name and not found:
         where = f" in namespace {query.namespace}" if query.namespace and view.namespaced else ""
         raise NotFound(f"{args.what}: there is no {args.name!r}{where}")
-    emit(args, found, view.columns, [view.cells(row) for row in found], empty=f"no {args.what}")
+    columns = with_namespace(view.columns) if args.all_namespaces else view.columns
+    hint = f" in namespace {query.namespace} (-A: in all)" if query.namespace and view.namespaced else ""
+    emit(args, found, columns, [view.cells(row) for row in found], empty=f"no {args.what}{hint}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -117,8 +118,13 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)
-    keys = sorted(together, key=lambda key: (key[0], key[2], key[1]))
+    keys = sorted(together, key=lambda key: (key[0], [tuple(map(_by_number, place)) for place in key[2]], key[1]))
     return [_entry(key[2], _truthful(together[key]), answers.keys(), live) for key in keys]
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts eth2 before eth10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _as_now(end: End, row: Mapping[str, Any]) -> End:

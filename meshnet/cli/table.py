@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GAP = "  "
+NAMESPACE = "NAMESPACE"
 BOLD = "1"
 COLOURS: Mapping[str, str] = {
     **dict.fromkeys(("Up", "ok", "yes", "usable"), "32"),
@@ -32,6 +33,11 @@ class Column:
     title: str
     wide: bool = False
     right: bool = False
+
+
+def with_namespace(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with that of the namespace always shown: rows of several have equal names."""
+    return [attrs.evolve(column, wide=column.wide and column.title != NAMESPACE) for column in columns]
 
 
 def colourful(stream: TextIO) -> bool:

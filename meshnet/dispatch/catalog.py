@@ -26,7 +26,7 @@ class Catalog(Protocol):
         """Return the usable driver of that name or alias."""
 
     def why_not(self, name: str) -> str:
-        """Tell why a driver of that name cannot be used: not installed, broken, unusable here."""
+        """Tell in a sentence, with its name, why a driver cannot be used: not installed, broken, unusable here."""
 
     def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
         """Return the usable drivers that claim a kind of link, the one to choose first.
@@ -41,7 +41,7 @@ def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriv
         return _claimed(catalog, scope)
     driver = catalog.find(wanted)
     if driver is None:
-        raise LinkError("DriverMissing", f"driver {wanted!r}: {catalog.why_not(wanted)}")
+        raise LinkError("DriverMissing", catalog.why_not(wanted))
     if scope not in driver.scopes:
         raise LinkError("DriverUnsuitable", f"driver {driver.name!r} cannot make this link: {KIND_OF_LINK[scope]}")
     return driver, f"the link names {driver.name}"

@@ -27,9 +27,10 @@ class NodeCatalog:
     def why_not(self, name: str) -> str:
         """Tell why a driver cannot be used here: not installed, broken, unusable; ``""`` when it can."""
         try:
-            return self._registry.get(name).unusable
+            entry = self._registry.get(name)
         except LinkError as error:
             return str(error)
+        return f"driver {entry.name!r} does not work on this node: {entry.unusable}" if entry.unusable else ""
 
     def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
         """Return the usable drivers that claim a kind of link, the one to choose first.

@@ -117,7 +117,10 @@ class Verbs:
         name = str(request.get("name"))
         if name in self._nodes:
             return Reply({"paths": [str(self._nodes[name].log)]})
-        pod = self._pods.find(name)
+        try:
+            pod = self._pods.find(name)
+        except MeshnetError as error:
+            raise MeshnetError(f"{error}, and no node either (nodes: {', '.join(self._nodes)})") from None
         names = [container.name for container in pod.spec.commands] or [PAUSE]
         return Reply({"paths": [str(log_path(pod.spec, each)) for each in names]})
 

@@ -66,7 +66,7 @@ def check(
             topology = decode_topology(document.document)
         except InvalidObject as error:
             broken.add((document.namespace, document.name))
-            findings += [_error(document, problem.path, _sentence(problem)) for problem in error.problems]
+            findings += problem_findings(document, error.problems)
         else:
             declared.setdefault(topology.key, Declared(document, topology))
     findings += cross_findings(declared, broken, per_end, canonical)
@@ -129,8 +129,9 @@ def _unknown(document: Document, path: str, found: Iterable[str], known: Sequenc
             yield Finding(Severity.WARNING, document.source, line, title(document.document), where, message)
 
 
-def _sentence(wrong: Problem) -> str:
-    return wrong.right if wrong.value is None else f"{wrong.value!r}: {wrong.right}"
+def problem_findings(document: Document, problems: Iterable[Problem]) -> list[Finding]:
+    """Return what is wrong in an object, with the line of each in its file."""
+    return [_error(document, problem.path, problem.told) for problem in problems]
 
 
 def _error(document: Document, path: str, message: str) -> Finding:

@@ -125,11 +125,11 @@ def _yaml_trees(text: str, source: str) -> Iterator[Tree]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise BadText(source, line, column, f"no YAML: {error.problem or error.context or 'unreadable'}") from None
+        raise BadText(source, line, column, f"not YAML: {error.problem or error.context or 'unreadable'}") from None
     except yaml.reader.ReaderError as error:
-        raise BadText(source, *_position(text, error.position), f"no YAML: {error.reason}") from None
+        raise BadText(source, *_position(text, error.position), f"not YAML: {error.reason}") from None
     except UnicodeEncodeError as error:
-        raise BadText(source, *_position(text, error.start), "no text: must be UTF-8") from None
+        raise BadText(source, *_position(text, error.start), "not text: must be UTF-8") from None
 
 
 def _position(text: str, index: int) -> tuple[int, int]:

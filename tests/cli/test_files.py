@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.cli.files import read_files, read_topologies
-from meshnet.errors import InvalidObject, MeshnetError, UsageError
+from meshnet.cli.files import WrongFiles, read_files, read_topologies
+from meshnet.errors import MeshnetError, UsageError
 from tests.cli.objects import link, topology
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\xff\xfe", "no UTF-8")])
+@pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\xff\xfe", "not UTF-8")])
 def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, what: str) -> None:
     path = tmp_path / "x.yml"
     if content is not None:
@@ -96,11 +96,12 @@ def test_a_topology_without_a_namespace_gets_the_one_given(tmp_path: Path) -> No
     assert one["metadata"]["namespace"] == "lab"
 
 
-def test_nothing_is_returned_when_one_is_wrong(tmp_path: Path) -> None:
+def test_nothing_is_returned_when_one_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, peer in (("r1", "r2"), ("r2", "Not A Name")):
         (tmp_path / f"{name}.json").write_text(json.dumps(topology(name, link(1, peer))))
-    with pytest.raises(InvalidObject, match=r"spec\.links\[0\]\.peer_pod"):
+    with pytest.raises(WrongFiles, match="1 error"):
         read_topologies([str(tmp_path)], "default", quiet=True)
+    assert "spec.links[0].peer_pod" in capsys.readouterr().err
 
 
 def test_files_without_a_topology_are_an_error(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_catalog_gives_links_only_what_works_here():
 
     assert catalog.find("high") is None
     assert catalog.find("LOW").name == "low"
-    assert catalog.why_not("high") == "no such device"
+    assert catalog.why_not("high") == "driver 'high' does not work on this node: no such device"
     assert "not installed" in catalog.why_not("gone")
     assert catalog.why_not("low") == ""
     with pytest.raises(LinkError, match="high claims this kind of link but does not work on this node: no such device"):

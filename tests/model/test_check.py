@@ -210,7 +210,7 @@ def test_a_file_that_cannot_be_read_hides_no_other():
     found = check_texts([(topology("r1", A), "good.yml"), ("a: }", "bad.yml"), (topology("r2", B), "other.yml")])
 
     assert [(finding.source, finding.line, finding.severity) for finding in found] == [("bad.yml", 1, Severity.ERROR)]
-    assert str(found[0]).startswith("bad.yml:1: error: no YAML: ")
+    assert str(found[0]).startswith("bad.yml:1: error: not YAML: ")
 
 
 @given(st.lists(strategies.nearly_topologies(), max_size=4))

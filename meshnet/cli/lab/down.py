@@ -46,7 +46,8 @@ def down(args: argparse.Namespace) -> int:
     for record in running:
         end(record, records)
     if not args.quiet:
-        print(f"lab {running[0].name}: gone" if running else "no such lab runs", file=sys.stderr)
+        absent = f"lab {name}: does not run" if name else "no lab runs"
+        print(f"lab {running[0].name}: gone" if running else absent, file=sys.stderr)
     return 0
 
 

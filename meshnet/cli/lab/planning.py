@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from meshnet.cli.files import read_files
+from meshnet.cli.files import WrongFiles, read_files
 from meshnet.cni.plugin import plugin_command
-from meshnet.errors import InvalidObject, MeshnetError, UsageError
+from meshnet.errors import InvalidObject, UsageError
 from meshnet.lab.manifests import read_manifests
 from meshnet.lab.network import lab_network
 from meshnet.lab.placement import place
 from meshnet.lab.plan import LabPlan
 from meshnet.lab.underlay import Underlay
-from meshnet.model.check import check
+from meshnet.model.check import check, problem_findings
 from meshnet.model.finding import Severity
 from meshnet.model.resource import DEFAULT_NAMESPACE
 
@@ -28,17 +28,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class WrongFiles(MeshnetError):  # noqa: N818 - what is wrong
-    """The files are wrong; every problem was printed with its place."""
-
-
 def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
     """Return what `args` ask for. Raises UsageError, and MeshnetError when the files or the machine are not right."""
     documents = read_files(args.files)
     _check(args, documents)
     manifests = _located(documents, lambda: read_manifests(document.document for document in documents))
     if not manifests.pods:
-        raise UsageError(f"{', '.join(args.files)}: no Pod, StatefulSet or Deployment in there: nothing to bring up")
+        raise UsageError(
+            f"{', '.join(args.files)}: no Pod, StatefulSet or Deployment in there: nothing to bring up "
+            "(a Topology starts no pod: add one of its name)"
+        )
     placement = place(manifests.pods, args.nodes, _wishes(args.place))
     if not args.quiet:
         _say((*manifests.notes, *placement.notes))
@@ -96,8 +95,7 @@ def _located(documents: Sequence[Document], read: Callable[[], T]) -> T:
         for document in documents:
             name = f"{document.kind} {document.namespace or DEFAULT_NAMESPACE}/{document.name}"
             if name == error.object:
-                for problem in error.problems:
-                    print(f"{document.where(problem.path)}: error: {name}: {problem}", file=sys.stderr)
+                print(*problem_findings(document, error.problems), sep="\n", file=sys.stderr)
                 raise WrongFiles(f"{len(error.problems)} error(s) in the files: nothing was started") from error
         raise
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.files import FILE_HELP
 from meshnet.cli.lab.up import DEFAULT_NAME, add_up_options, bring_up, print_report
-from meshnet.cli.table import Column, show
+from meshnet.cli.table import Column, show, with_namespace
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,7 @@ def register(subparsers: Verbs) -> None:
     )
     add_up_options(parser)
     parser.add_argument("files", metavar="FILE", nargs="+", help=FILE_HELP)
-    parser.takes_command = True
+    parser.take_command()
     parser.set_defaults(run=run)
 
 
@@ -95,7 +95,8 @@ def _survey(args: argparse.Namespace) -> int:
     if code:
         return code
     rows: list[dict[str, Any]] = json.loads(text)
-    show(COLUMNS, [_cells(row) for row in rows], empty="no links")
+    columns = with_namespace(COLUMNS) if len({row["namespace"] for row in rows}) > 1 else COLUMNS
+    show(columns, [_cells(row) for row in rows], empty="no links")
     bad = sum(any(time is None for way in row["times"] for time in way) for row in rows)
     silent = sum(not way for row in rows for way in row["times"])
     if not args.quiet:

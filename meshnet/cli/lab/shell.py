@@ -27,7 +27,7 @@ def register(subparsers: Verbs) -> None:
         example="meshnet lab exec r1 -- ping -c 1 10.0.0.2",
     )
     parser.add_argument("pod", metavar="POD", help="NAME or NAMESPACE/NAME")
-    parser.takes_command = True
+    parser.take_command()
     parser.set_defaults(run=execute)
     parser = subparsers.add_parser(
         "logs",

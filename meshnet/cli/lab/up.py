@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.files import FILE_HELP
+from meshnet.cli.parser import seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -38,11 +39,13 @@ def add_up_options(parser: CommandParser) -> None:
     add = parser.add_argument
     add("--nodes", type=int, metavar="N", help="how many nodes: n1, n2, ... (default: those the files name, else 1)")
     add("--place", action="append", default=[], metavar="POD=NODE", help="run this pod there; may be repeated")
-    add("--driver", metavar="NAME", help="the driver for links that name none")
+    add("--driver", metavar="NAME", help="the driver for links that name none, where it can make them")
     add("--primary", choices=("none", "bridge"), default="none", help="the CNI plugin in front of meshnet's")
     add("--underlay-mtu", type=int, default=1500, metavar="N", help="MTU between the nodes, bytes (default: 1500)")
     add("--underlay", choices=("ipv4", "ipv6"), default="ipv4", help="addresses of the nodes (default: ipv4)")
-    add("--wait", type=float, default=30.0, metavar="SECONDS", help="how long links may take to come up (default: 30)")
+    add(
+        "--wait", type=seconds, default=30.0, metavar="SECONDS", help="how long links may take to come up (default: 30)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -30,5 +30,14 @@ class VerbParser(CommandParser):
             words, command = words[:place], words[place + 1 :]
         parsed: tuple[argparse.Namespace, list[Any]] = super().parse_known_args(words, namespace)
         if self.takes_command:
+            strangers = parsed[1]
+            if strangers and not strangers[0].startswith("-"):
+                self.error(f"{strangers[0]!r} is one word too many: a command stands after --, as in -- {strangers[0]}")
             parsed[0].after_dashes = command
         return parsed
+
+    def take_command(self) -> None:
+        """Take ``-- CMD...`` after the arguments that are there now, and tell so in the usage."""
+        self.takes_command = True
+        usage = self.format_usage().removeprefix("usage: ").rstrip()
+        self.usage = usage.replace("%", "%%") + " [-- CMD...]"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import attrs
+
+from meshnet.errors import DaemonUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,10 +41,18 @@ class Query:
         return self.name in (None, name) and (namespace is None or self.namespace in (None, namespace))
 
     def rows(self, query: str, field: str) -> list[Row]:
-        """Return the rows of all daemons, each with its node."""
-        return [
-            {"node": node, **row} for node, answer in sorted(self.target.ask(query).items()) for row in answer[field]
-        ]
+        """Return the rows of all daemons, each with its node; nodes that are not reached are named on stderr.
+
+        Raises DaemonUnreachable when none is.
+        """
+        answers = self.target.ask(query)
+        silent = [node for node in self.target.nodes if node not in answers]
+        if not answers:
+            known = f"nodes: {', '.join(silent)}" if silent else "name its socket by MESHNET_SOCKET"
+            raise DaemonUnreachable(f"{self.target.name}: no daemon answers ({known})")
+        if silent:
+            print(f"not reached: {', '.join(silent)}", file=sys.stderr)
+        return [{"node": node, **row} for node, answer in sorted(answers.items()) for row in answer[field]]
 
 
 @attrs.frozen

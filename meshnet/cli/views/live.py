@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+SHORT_ID = 13
+"""Characters of a container ID in the table, as in crictl's and the daemon's log; JSON has all."""
+
+
 def read_sandboxes(query: Query) -> list[Row]:
     return [row for row in query.rows("sandboxes", "sandboxes") if query.wants(row["pod"], row["namespace"])]
 
@@ -22,7 +26,7 @@ def sandbox_cells(row: Row) -> Sequence[str]:
         row["namespace"],
         row["pod"],
         row["node"],
-        row["container_id"],
+        row["container_id"][:SHORT_ID],
         str(row.get("epoch", "")),
         str(len(ports)),
         row.get("network") or "",
