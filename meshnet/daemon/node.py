@@ -12,6 +12,7 @@ from meshnet.cni.frame import encode_reply
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import NodeRecord
+from meshnet.daemon.rundir import RunDirectory
 from meshnet.daemon.server import LocalServer
 from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
@@ -19,6 +20,7 @@ from meshnet.driver.catalog import NodeCatalog
 from meshnet.netlink import Netlink, bpf
 from meshnet.netlink.ethtool import Ethtool
 from meshnet.netlink.events import LinkMonitor
+from meshnet.netlink.netns import number_own
 from meshnet.panel.delete import Deleter
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
@@ -81,6 +83,7 @@ class Node:
         # First of all: what happens while the kernel is read must be heard.
         self._monitor = LinkMonitor()
         self._netlink = Netlink.open()
+        number_own(self._netlink)
         self._ethtool = Ethtool()
         self._indices = Indices(settings.run_dir / "ifindex")
         self._identifiers = Identifiers(settings.state_dir / "identifiers.json")
@@ -105,7 +108,7 @@ class Node:
             splicer=self._splicer,
             deleter=self._deleter,
             table=self._table,
-            saved=self._checkpoints.save,
+            saved=self._checkpoints.save_or_owe,
         )
         self._settler = Settler(
             place=Place(settings.node, catalog),
@@ -145,6 +148,11 @@ class Node:
         )
 
     def _build_watches(self, settings: Settings) -> None:
+        self._run_directory = RunDirectory(
+            settings.run_dir,
+            listen=lambda: self._server.renew(),
+            write_checkpoints=lambda: self._checkpoints.catch_up(list(self._table.sandboxes.values())),
+        )
         self._leftovers = Leftovers(self._registry, self._table, self._workers)
         self._passes = Passes(
             table=self._table,
@@ -154,7 +162,7 @@ class Node:
             inspector=self._inspector,
             publisher=self._publisher,
             leftovers=self._leftovers,
-            alive=settings.run_dir / "alive",
+            alive=self._run_directory,
             pass_s=settings.pass_s,
         )
         self._ear = Ear(
@@ -162,6 +170,7 @@ class Node:
             self._netlink,
             self._table,
             self._carrier,
+            ended=self._inspector.ended,
             kick=self._workers.kick,
             vanished=self._passes.vanished,
             lost=self._passes.full_pass_soon,
@@ -233,7 +242,7 @@ class Node:
         ports, newborn = read_ports(self._netlink, self._ethtool), read_newborn(self._netlink)
         for ifindex in (*newborn, *(port.ifindex for port in ports)):
             self._indices.seen(ifindex)
-        adopted = adopt(self._table, self._checkpoints.load(), ports)
+        adopted = adopt(self._table, self._checkpoints.load(), ports, self._inspector.ended)
         rejoin(self._table, self._splicer)
         for end in self._table.ends():
             # What went down meanwhile is lost at once; what shall have carrier the store tells, if it is there.

@@ -136,6 +136,19 @@ def nsid(netlink: Netlink, fd: int) -> int:
     return _number(netlink.ask(question))
 
 
+def number_own(netlink: Netlink) -> None:
+    """Give the calling thread's namespace a number in itself, for as long as it lives. Raises KernelError.
+
+    The kernel gives it one anyhow when the other end of a veth is read by its namespace's number: the lowest that is
+    free, which may have been that of a namespace whose end nobody has seen yet.
+    """
+    own = own_netns()
+    try:
+        nsid(netlink, own)
+    finally:
+        os.close(own)
+
+
 def _number(payload: bytes) -> int:
     return to_i32(attributes(payload, 4)[NETNSA_NSID])
 

@@ -13,7 +13,7 @@ from meshnet.reconcile.leftovers import remember
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from meshnet.panel.port import PanelPort
     from meshnet.panel.splice import Splicer
@@ -35,8 +35,10 @@ class Adopted(NamedTuple):
     orphans: Sequence[int]
 
 
-def adopt(table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]) -> Adopted:
-    """Fill the table from checkpoints and ports."""
+def adopt(
+    table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort], ended: Callable[[Sandbox], bool]
+) -> Adopted:
+    """Fill the table from checkpoints and ports; `ended` tells whether a sandbox's namespace has."""
     by_name = {port.name: port for port in ports}
     vanished = []
     # Of two sandboxes of one pod the one with the higher epoch is current.
@@ -44,7 +46,7 @@ def adopt(table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]
         for end in sandbox.ends.values():
             port = by_name.pop(names.port_name(sandbox.key.container_id, end.endpoint.interface), None)
             _attach(end, port)
-        if sandbox.gone():
+        if ended(sandbox):
             vanished.append(sandbox)
         table.add(sandbox)
     return Adopted(vanished, [port.ifindex for port in by_name.values()])
@@ -74,4 +76,3 @@ def _attach(end: End, port: PanelPort | None) -> None:
         return
     # A long name is cut in the alias; the checkpoint has it whole.
     port.endpoint, port.container_id = end.endpoint, end.sandbox.key.container_id
-    end.sandbox.nsid = port.nsid if port.nsid >= 0 else end.sandbox.nsid

@@ -25,6 +25,7 @@ class Ear:
     """Turns link events into carrier at once, and into work for the rest.
 
     Args:
+        ended: whether a sandbox's namespace has ended.
         kick: settle this endpoint.
         vanished: a sandbox's namespace is gone without a DEL.
         lost: events were lost; look at everything.
@@ -37,6 +38,7 @@ class Ear:
         table: Table,
         carrier: CarrierKeeper,
         *,
+        ended: Callable[[Sandbox], bool],
         kick: Callable[[Endpoint], None],
         vanished: Callable[[Sandbox], None],
         lost: Callable[[], None],
@@ -45,6 +47,7 @@ class Ear:
         self._netlink = netlink
         self._table = table
         self._carrier = carrier
+        self._ended = ended
         self._kick = kick
         self._vanished = vanished
         self._lost = lost
@@ -98,11 +101,11 @@ class Ear:
                 return
             self._table.detach(end)
             port.nsid, port.pod_ifindex = info.link_nsid, info.link
+            self._table.enter(end)
             moved = self._netlink.ask(links.get_link(port.pod_ifindex, nsid=port.nsid))
             end.pod_up = links.parse_link(moved).up
         except KernelError:
             return
-        self._table.enter(end)
         self._carrier.update(end)
 
     def _direct_gone(self, end: End) -> None:
@@ -120,7 +123,7 @@ class Ear:
         self._lost_interface(end)
 
     def _lost_interface(self, end: End) -> None:
-        if end.sandbox.gone():
+        if self._ended(end.sandbox):
             self._vanished(end.sandbox)
         else:
             log.warning("%s: its interface was deleted by somebody else", end.endpoint)
@@ -129,5 +132,5 @@ class Ear:
     def _namespace_gone(self, nsid: int) -> None:
         for sandbox in list(self._table.sandboxes.values()):
             # The number may have been given to another namespace since.
-            if sandbox.nsid == nsid and sandbox.gone():
+            if sandbox.nsid == nsid and self._ended(sandbox):
                 self._vanished(sandbox)

@@ -12,7 +12,10 @@ from meshnet.panel.read import read_filters
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
     from meshnet.panel.port import PanelPort
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.state import End, Sandbox
+
+LOOPBACK = 1
+"""The interface index that every namespace has."""
 
 
 class Inspector:
@@ -30,6 +33,23 @@ class Inspector:
         if self._pod_end(end) is None:
             return f"{end.endpoint}: the pod's interface is gone"
         return ""
+
+    def ended(self, sandbox: Sandbox) -> bool:
+        """Tell whether a sandbox's namespace has ended; False while that cannot be told.
+
+        A port lives exactly as long as its other end. A number lives as long as its namespace, and may then be given to
+        another: so a sandbox whose path says nothing can stay until its DEL, but none goes before its end.
+        """
+        seen = sandbox.seen()
+        if seen:
+            return False
+        ports = [end.port for end in sandbox.ends.values() if end.port is not None]
+        try:
+            if any(self._read(port.ifindex, None) for port in ports):
+                return False
+            return seen is False or (sandbox.nsid >= 0 and self._read(LOOPBACK, sandbox.nsid) is None)
+        except KernelError:
+            return False
 
     def live(self, end: End) -> dict[str, Any] | None:
         """Return what the pod's interface is right now, with its counters; None when it is not there."""

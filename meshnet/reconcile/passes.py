@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import errno
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from meshnet.errors import KernelError, MeshnetError, StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from meshnet.model.topology import Endpoint
     from meshnet.panel.port import PanelPort
     from meshnet.reconcile.align import Aligner
@@ -32,6 +30,12 @@ BREATH_S = 0.005
 """So many ends are looked at between two breaths, in which events and calls are served."""
 
 
+class Pulse(Protocol):
+    """What tells others that the daemon is alive."""
+
+    def touch(self) -> None: ...
+
+
 class Passes:
     """The daemon's heartbeat, its look for sandboxes that died without a DEL, and its full pass."""
 
@@ -45,7 +49,7 @@ class Passes:
         inspector: Inspector,
         publisher: Publisher,
         leftovers: Leftovers,
-        alive: Path,
+        alive: Pulse,
         pass_s: float,
     ) -> None:
         self._table = table
@@ -90,7 +94,7 @@ class Passes:
     def look_for_vanished(self) -> None:
         """Clean up after every sandbox whose namespace is gone."""
         for sandbox in list(self._table.sandboxes.values()):
-            if sandbox.handed is None and sandbox.gone():
+            if sandbox.handed is None and self._inspector.ended(sandbox):
                 self.vanished(sandbox)
 
     def vanished(self, sandbox: Sandbox) -> None:

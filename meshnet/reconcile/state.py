@@ -91,13 +91,21 @@ class Sandbox:
         with netlink:
             yield Inside(fd, netlink)
 
-    def gone(self) -> bool:
-        """Tell whether the namespace's path is no longer its own."""
+    def seen(self) -> bool | None:
+        """Tell what the namespace's path says: it is there (True), it has ended (False), or nothing (None).
+
+        It says nothing where this daemon cannot see what the runtime sees: without the directory, or without what is
+        mounted in it.
+        """
         try:
             stat = os.stat(self.netns)
+        except FileNotFoundError:
+            return False if os.path.isdir(os.path.dirname(self.netns)) else None
         except OSError:
+            return None
+        if (stat.st_dev, stat.st_ino) == self.netns_id:
             return True
-        return (stat.st_dev, stat.st_ino) != self.netns_id
+        return False if stat.st_dev == self.netns_id[0] else None  # another namespace has the name, or no namespace
 
 
 def netns_id(fd: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import pytest
 from meshnet.errors import KernelError
 from meshnet.netlink import LinkEvent, LinkMonitor, Netlink, Overrun, links
 from meshnet.netlink.ifla import IFINFO, IFLA_NET_NS_FD, RTM_SETLINK
-from meshnet.netlink.netns import nsid
+from meshnet.netlink.netns import nsid, number_own
 from meshnet.netlink.wire import Request, u32
 from tests.kernel.pods import Pod, eventually, make_pod
 
@@ -192,3 +192,11 @@ def give_up(capability: int) -> None:
     words[0] &= ~(1 << capability)
     struct.pack_into("=6I", data, 0, *words)
     assert libc.capset(header, data) == 0, os.strerror(ctypes.get_errno())
+
+
+def test_its_own_namespace_is_told_as_none_even_when_it_has_a_number(
+    monitor: LinkMonitor, netlink: Netlink, pod: Pod
+) -> None:
+    number_own(netlink)
+    netlink.run([links.delete_link(pod.port.ifindex)])
+    hear(monitor, lambda event: event == LinkEvent(None, pod.port.ifindex, gone=True, up=False))

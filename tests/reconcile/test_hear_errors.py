@@ -59,6 +59,7 @@ class Room:
             cast("Any", None),
             self.table,
             carrier,
+            ended=lambda _: False,
             kick=self.kicked.append,
             vanished=lambda _: None,
             lost=lambda: self.lost.append(True),
