@@ -12,7 +12,6 @@ from meshnet.cni.frame import encode_reply
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import NodeRecord
-from meshnet.daemon.rundir import RunDirectory
 from meshnet.daemon.server import LocalServer
 from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
@@ -108,7 +107,7 @@ class Node:
             splicer=self._splicer,
             deleter=self._deleter,
             table=self._table,
-            saved=self._checkpoints.save_or_owe,
+            saved=self._checkpoints.save,
         )
         self._settler = Settler(
             place=Place(settings.node, catalog),
@@ -148,11 +147,6 @@ class Node:
         )
 
     def _build_watches(self, settings: Settings) -> None:
-        self._run_directory = RunDirectory(
-            settings.run_dir,
-            listen=lambda: self._server.renew(),
-            write_checkpoints=lambda: self._checkpoints.catch_up(list(self._table.sandboxes.values())),
-        )
         self._leftovers = Leftovers(self._registry, self._table, self._workers)
         self._passes = Passes(
             table=self._table,
@@ -162,7 +156,7 @@ class Node:
             inspector=self._inspector,
             publisher=self._publisher,
             leftovers=self._leftovers,
-            alive=self._run_directory,
+            alive=settings.run_dir / "alive",
             pass_s=settings.pass_s,
         )
         self._ear = Ear(
