@@ -12,6 +12,7 @@ from meshnet.cni.frame import encode_reply
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import NodeRecord
+from meshnet.daemon.rundir import RunDirectory
 from meshnet.daemon.server import LocalServer
 from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
@@ -107,7 +108,7 @@ class Node:
             splicer=self._splicer,
             deleter=self._deleter,
             table=self._table,
-            saved=self._checkpoints.save,
+            saved=self._checkpoints.save_or_owe,
         )
         self._settler = Settler(
             place=Place(settings.node, catalog),
@@ -156,7 +157,7 @@ class Node:
             inspector=self._inspector,
             publisher=self._publisher,
             leftovers=self._leftovers,
-            alive=settings.run_dir / "alive",
+            alive=RunDirectory(settings.run_dir, self._put_back),
             pass_s=settings.pass_s,
         )
         self._ear = Ear(
@@ -251,6 +252,10 @@ class Node:
 
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    def _put_back(self) -> None:
+        self._server.renew()
+        self._checkpoints.catch_up(list(self._table.sandboxes.values()))
 
     def _kick(self, endpoint: Endpoint) -> None:
         self._workers.kick(endpoint)

@@ -50,6 +50,16 @@ class LocalServer:
         self._socket = listener
         self._listen()
 
+    def renew(self) -> None:
+        """Listen at our path again if there is nothing any more; a successor's socket stays. Raises OSError."""
+        before = self._socket
+        if before is None or self._identity() is not None:
+            return
+        self.start()
+        log.warning("local socket: %s was removed, listening there again", self._path)
+        asyncio.get_running_loop().remove_reader(before.fileno())
+        before.close()
+
     async def stop(self, *, grace_s: float) -> None:
         """Take no more calls; let those under way finish for a while."""
         if self._socket is not None:

@@ -126,7 +126,10 @@ def dump_links(nsid: int | None = None) -> Request:
 
 
 def _options(nsid: int | None) -> bytes:
-    return _SHORT if nsid is None else u32(IFLA_TARGET_NETNSID, nsid) + _SHORT
+    if nsid is None:
+        return _SHORT
+    # -1, no number, is what a namespace has that is ending: the kernel answers EINVAL.
+    return u32(IFLA_TARGET_NETNSID, nsid & 0xFFFFFFFF) + _SHORT
 
 
 def _named(link: int | str, nsid: int | None) -> str:

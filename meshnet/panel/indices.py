@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST = 1 << 20
+LAST = (1 << 31) - 1
 BLOCK = 4096
 
 
@@ -21,9 +22,10 @@ class Indices:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._reserved = max(FIRST, int(path.read_text()))
+            kept = int(path.read_text())
         except (FileNotFoundError, ValueError):
-            self._reserved = FIRST
+            kept = FIRST
+        self._reserved = kept if FIRST <= kept <= LAST else FIRST
         self._next = self._reserved
 
     def take(self) -> int:

@@ -6,21 +6,27 @@ the spec was last applied to its interfaces.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from meshnet.reconcile.state import Applied, End, Sandbox, SandboxKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Checkpoints:
@@ -28,20 +34,45 @@ class Checkpoints:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._owed: set[SandboxKey] = set()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, sandbox: Sandbox) -> None:
-        """Write a sandbox's checkpoint, whole or not at all."""
+        """Write a sandbox's checkpoint, whole or not at all. Raises KernelError when it cannot be written."""
         path = self._path(sandbox.key)
         fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, json.dumps(_encode(sandbox)).encode())
-        finally:
-            os.close(descriptor)
-        fresh.replace(path)
+            # Buffered: a file system that is filling up takes a part of one write without a word.
+            with open(os.open(fresh, _FRESH, 0o600), "wb") as file:
+                file.write(json.dumps(_encode(sandbox)).encode())
+            fresh.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise KernelError(error.errno or errno.EIO, f"write the checkpoint {path}") from error
+        self._owed.discard(sandbox.key)
+
+    def save_or_owe(self, sandbox: Sandbox) -> None:
+        """Write a checkpoint; one that cannot be written, `catch_up` writes later."""
+        try:
+            self.save(sandbox)
+        except KernelError as error:
+            log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+            self._owed.add(sandbox.key)
+
+    def catch_up(self, sandboxes: Iterable[Sandbox]) -> None:
+        """Write what is owed, and what somebody removed: a daemon that starts deletes the ports it knows nothing of.
+
+        Raises OSError when the directory cannot be used.
+        """
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = set(os.listdir(self._directory))
+        for sandbox in sandboxes:
+            if sandbox.handed is None and (sandbox.key in self._owed or self._path(sandbox.key).name not in there):
+                self.save_or_owe(sandbox)
 
     def remove(self, key: SandboxKey) -> None:
+        self._owed.discard(key)
         self._path(key).unlink(missing_ok=True)
 
     def load(self) -> list[Sandbox]:
@@ -50,7 +81,7 @@ class Checkpoints:
         for path in sorted(self._directory.glob("*.json")):
             try:
                 found.append(_decode(json.loads(path.read_bytes())))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 log.error("checkpoint %s cannot be read and is set aside: %r", path, error)
                 path.replace(path.with_suffix(".broken"))
         return found
@@ -92,11 +123,11 @@ def _decode(saved: dict[str, Any]) -> Sandbox:
         raise ValueError(f"version {saved['version']!r}; this daemon reads {VERSION}")
     device, inode = saved["netns_id"]
     sandbox = Sandbox(
-        key=SandboxKey(*saved["key"]),
-        namespace=saved["namespace"],
-        pod=saved["pod"],
-        pod_uid=saved["pod_uid"],
-        netns=saved["netns"],
+        key=SandboxKey(*map(_name, saved["key"])),
+        namespace=_name(saved["namespace"]),
+        pod=_name(saved["pod"]),
+        pod_uid=_name(saved["pod_uid"]),
+        netns=_name(saved["netns"]),
         netns_id=(int(device), int(inode)),
         nsid=int(saved["nsid"]),
         epoch=int(saved["epoch"]),
@@ -104,6 +135,12 @@ def _decode(saved: dict[str, Any]) -> Sandbox:
     for interface, end in saved["ends"].items():
         sandbox.ends[interface] = _decode_end(sandbox, interface, end)
     return sandbox
+
+
+def _name(saved: Any) -> str:
+    if not isinstance(saved, str) or "\0" in saved:
+        raise ValueError(f"{saved!r}: a name or a path")
+    return saved
 
 
 def _decode_end(sandbox: Sandbox, interface: str, saved: dict[str, Any]) -> End:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.errors import KernelError, LinkError
+from meshnet.errors import KernelError, LinkError, RestartPod
 from meshnet.model import names
 from meshnet.netlink import BatchError, addresses, links
 from meshnet.netlink.netns import nsid
@@ -153,6 +153,9 @@ class Furnisher:
         if not index or not (changes or gone or new):
             return
         with end.sandbox.enter() as inside:
+            # An index means another interface, or none, in a namespace that the pod moved its end to.
+            if nsid(self._netlink, inside.netns_fd) != end.nsid:
+                raise RestartPod(f"{end.endpoint}: the pod has moved its interface to another network namespace")
             if changes:
                 inside.netlink.run(changes)
             # The pod may have taken an address away itself, or have it already.

@@ -30,7 +30,7 @@ def test_what_is_found_in_use_is_stepped_over(tmp_path):
     assert Indices(tmp_path / "ifindex").take() > FIRST + 10 * BLOCK + 1
 
 
-@pytest.mark.parametrize("text", ["", "x", "12", "-1"])
+@pytest.mark.parametrize("text", ["", "x", "12", "-1", "99999999999999999999"])
 def test_a_broken_file_begins_anew(tmp_path, text):
     (tmp_path / "ifindex").write_text(text)
     assert Indices(tmp_path / "ifindex").take() == FIRST

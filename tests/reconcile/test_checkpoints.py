@@ -112,6 +112,11 @@ GOOD = {
         json.dumps(GOOD | {"ends": []}),
         json.dumps(GOOD | {"ends": {"eth1": None}}),
         json.dumps(GOOD | {"ends": {"eth1": {"uid": 1}}}),
+        json.dumps(GOOD | {"key": [1, 2, 3]}),
+        json.dumps(GOOD | {"pod": 5}),
+        json.dumps(GOOD | {"netns": "/run/\0"}),
+        json.dumps(GOOD | {"epoch": float("inf")}),
+        "[" * 100_000,
     ],
 )
 def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_are_read(checkpoints, tmp_path, text, caplog):

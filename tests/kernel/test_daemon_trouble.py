@@ -1,0 +1,151 @@
+"""Trouble around a daemon: full disks, damaged and missing files, interfaces where nobody would look for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.netlink.netns import anonymous_netns, entered
+from meshnet.reconcile.passes import ALIVE_S
+from tests.kernel.daemons import link, pair, topology
+from tests.kernel.pods import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.kernel.daemons import DaemonNode, PodBox
+
+pytestmark = pytest.mark.kernel
+
+MANY = range(1, 60)
+PAGE = 4096
+A_PASS = "0.2"
+
+
+def many(**fields: int) -> dict[str, object]:
+    return topology("r1", *(link(i, f"eth{i}", f"r2:eth{i}", **fields) for i in MANY))
+
+
+@contextlib.contextmanager
+def small(directory: Path) -> Iterator[None]:
+    """Mount a file system of 16 pages at a directory."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+@contextlib.contextmanager
+def full_but_a_page(directory: Path) -> Iterator[None]:
+    """Fill a file system up, but for one page."""
+    filler = directory / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(b"\0" * PAGE) == PAGE:
+            pass
+    os.truncate(filler, filler.stat().st_size - PAGE)
+    yield
+    filler.unlink()
+
+
+def move(pod: PodBox, netns: int) -> None:
+    """Move a pod's eth1 to another network namespace."""
+    pod.run("ip", "link", "set", "eth1", "netns", f"/proc/{os.getpid()}/fd/{netns}")
+
+
+def test_a_full_run_directory_costs_no_pod_its_interfaces(node: DaemonNode) -> None:
+    run = node.directory / "run"
+    node.stop()
+    with small(run):
+        node.start()
+        node.apply(many(mtu=1500))
+        (r1,) = node.up("r1")
+        with full_but_a_page(run):
+            node.apply(many(mtu=1400))
+            assert eventually(lambda: {info.mtu for info in r1.links().values()} == {1400})
+        node.kill()
+        node.start()
+        assert len(r1.links()) == len(MANY)
+        assert eventually(lambda: node.state("r1")[1] == "PeerMissing")
+        node.close()
+
+
+def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room(node: DaemonNode) -> None:
+    run = node.directory / "run"
+    node.stop()
+    with small(run):
+        node.start()
+        node.apply(topology("r1"))
+        (r1,) = node.up("r1")
+        (checkpoint,) = (run / "sandboxes").glob("*.json")
+        with full_but_a_page(run):
+            node.apply(many())
+            assert eventually(lambda: len(r1.links()) == len(MANY))
+            assert checkpoint.stat().st_size < PAGE
+        assert eventually(lambda: checkpoint.stat().st_size > PAGE, within=ALIVE_S + 2)
+        assert os.listdir(run / "sandboxes") == [checkpoint.name]
+        node.close()
+
+
+def test_a_run_directory_that_somebody_removed_comes_again(node: DaemonNode) -> None:
+    run = node.directory / "run"
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+
+    shutil.rmtree(run)
+    assert eventually(lambda: node.socket.exists() and len(list(run.glob("sandboxes/*.json"))) == 2, within=ALIVE_S + 2)
+    assert node.ready()
+    assert node.add(node.pod("r3")).done
+    node.kill()
+    node.start()
+
+    assert len(node.ports()) == 2
+    assert r1.carrier()
+    assert eventually(lambda: node.state("r1") == ("Up", ""))
+
+
+def test_an_edit_does_not_reach_another_interface_than_the_links_own(node: DaemonNode) -> None:
+    links = [link(i, f"eth{i}", f"r2:eth{i}", mtu=1500) for i in (1, 2)]
+    node.apply(topology("r1", *links), topology("r2", *(link(i, f"eth{i}", f"r1:eth{i}") for i in (1, 2))))
+    r1, _ = node.up("r1", "r2")
+    inner = anonymous_netns()
+    try:
+        with entered(inner):
+            node.run("ip link add taken type bridge")  # so that eth1 comes to have there the index that eth2 has here
+        move(r1, inner)
+        index = r1.links()["eth2"].ifindex
+        with entered(inner):
+            assert f"{index}: eth1" in node.run("ip link")
+        node.apply(topology("r1", links[0] | {"mtu": 1400, "local_ip": "10.0.0.1/24"}, links[1]))
+
+        assert eventually(lambda: node.state("r1", "eth1")[1] == "RestartPod")
+        assert r1.links()["eth2"].mtu == 1500
+        assert r1.addresses("eth2") == []
+    finally:
+        os.close(inner)
+
+
+def test_an_end_without_a_namespace_number_ends_no_daemon(node: DaemonNode, node_ns: int) -> None:
+    """So is one of a namespace that is ending; here it is the node's own, in which the test is."""
+    node.stop()
+    node.start(MESHNET_PASS_SECONDS=A_PASS)
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r2.carrier)
+
+    move(r1, node_ns)
+    assert eventually(lambda: not r2.carrier())
+    time.sleep(1.0)
+    assert node.ready()
+    node.kill()
+    node.start()
+    time.sleep(1.0)
+    assert node.ready()
