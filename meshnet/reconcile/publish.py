@@ -73,9 +73,12 @@ class Publisher:
         return claimed
 
     def unclaimed(self, sandbox: Sandbox) -> bool:
-        """Tell whether the pod's Topology names no owner: it came after the pod."""
+        """Tell whether the pod's Topology names no owner, and had none since the sandbox: it came after the pod.
+
+        A sandbox that was taken over does not come back when its successor is gone: its own DEL is under way.
+        """
         topology = self._cache.topology(sandbox.pod_key)
-        return topology is not None and not topology.claim.node
+        return topology is not None and not topology.claim.node and topology.claim.epoch <= sandbox.epoch
 
     async def clear(self, sandbox: Sandbox) -> None:
         """Clear node and sandbox from the Topology, if they are still this sandbox's. Raises StoreUnavailable."""

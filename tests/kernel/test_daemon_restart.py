@@ -130,6 +130,24 @@ def three() -> list[dict[str, object]]:
     ]
 
 
+def test_who_was_taken_over_does_not_come_back_with_a_restart(node: DaemonNode) -> None:
+    node.apply(*pair())
+    old, r2 = node.up("r1", "r2")
+    newer = node.pod("r1", "c-newer")
+    assert node.add(newer).done
+    assert node.delete(newer).done
+
+    node.kill()
+    node.start(MESHNET_PASS_SECONDS="0.2")
+
+    time.sleep(1.0)
+    assert not node.status("r1").get("node")
+    assert node.status("r1")["epoch"] == 2
+    assert not old.carrier()
+    assert not r2.carrier()
+    assert node.state("r2")[0] == "Pending"
+
+
 def test_a_topology_deleted_meanwhile_unplugs(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")
