@@ -31,8 +31,9 @@ class End:
     """One entry of `spec.links`, and what its node's daemon wrote about it.
 
     Attributes:
-        observed: whether that status is of the spec as it is now.
+        observed: whether that is of the spec as it is now.
         entry: of `status.links`, or what stands in for it.
+        generation: of the Topology.
     """
 
     namespace: str
@@ -44,6 +45,7 @@ class End:
     node: str
     observed: bool
     entry: Mapping[str, Any]
+    generation: int = 0
 
     @property
     def external(self) -> bool:
@@ -90,6 +92,7 @@ def _end(topology: Resource, link: Mapping[str, Any]) -> End:
         node=node,
         observed=observed and told is not None,
         entry=told if told is not None and node else _untold(topology, node),
+        generation=topology.generation,
     )
 
 
@@ -113,8 +116,9 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         ends_: of all Topologies.
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
-    live = {(row["namespace"], row["pod"], row["interface"]): row for rows in answers.values() for row in rows}
-    ends_ = [_as_now(end, live.get((end.namespace, end.pod, end.interface), {})) for end in ends_]
+    every = [row for rows in answers.values() for row in rows]
+    live = {(row["namespace"], row["pod"], row["interface"]): row for row in every}
+    ends_ = as_now(ends_, every)
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)
@@ -127,6 +131,17 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
+def as_now(ends_: Iterable[End], rows: Iterable[Mapping[str, Any]]) -> list[End]:
+    """Return ends as their daemons see them now.
+
+    Args:
+        ends_: of Topologies.
+        rows: of all daemons that were reached, of their answers to the query ``states``.
+    """
+    live = {(row["namespace"], row["pod"], row["interface"]): row for row in rows}
+    return [_as_now(end, live.get((end.namespace, end.pod, end.interface), {})) for end in ends_]
+
+
 def _as_now(end: End, row: Mapping[str, Any]) -> End:
     """Return an end as its daemon sees it now: what that wrote about it may be some seconds old.
 
@@ -135,7 +150,7 @@ def _as_now(end: End, row: Mapping[str, Any]) -> End:
     if not end.node or "state" not in row or not _is_about(row, end.declared):
         return end
     entry = {field: row[field] for field in STATUS_FIELDS if row.get(field)}
-    return attrs.evolve(end, entry=entry)
+    return attrs.evolve(end, entry=entry, observed=int(row.get("generation") or 0) >= end.generation)
 
 
 def _truthful(ends_: Sequence[End]) -> Sequence[End]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import TYPE_CHECKING
 
-from meshnet.cli.links import End, ends
+from meshnet.cli.links import End, as_now, ends
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
-from meshnet.errors import MeshnetError, WatchExpired
+from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
-from meshnet.stores.base import Change
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from meshnet.cli.parser import Subparsers
-    from meshnet.model.resource import Resource
     from meshnet.model.topology import Endpoint
     from meshnet.stores.base import Store
 
+    Ask = Callable[[str], dict[str, dict[str, Any]]]
+
 DEFAULT_TIMEOUT_S = 60.0
+PAUSE_S = 0.1
 WANTED = {"up": "Up", "down": "Down"}
 
 
@@ -49,7 +52,9 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     places = [parse_place(text, args.namespace) for text in args.places]
-    waiting = Waiting(places, args.namespace, WANTED[args.wanted], progress=not args.quiet and sys.stderr.isatty())
+    target = find_target(args)
+    progress = not args.quiet and sys.stderr.isatty()
+    waiting = Waiting(places, args.namespace, WANTED[args.wanted], target.ask, progress=progress)
 
     async def within_time(store: Store) -> None:
         try:
@@ -58,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         except TimeoutError:
             raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told or 'no answer'}") from None
 
-    find_target(args).with_store(within_time)
+    target.with_store(within_time)
     return 0
 
 
@@ -69,28 +74,36 @@ class Waiting:
         places: an end of each link; none for every link of `namespace`.
         namespace: of the links when no place is given.
         wanted: a state of a link.
+        ask: asks the daemons; what they say goes before what they wrote into the store some seconds ago.
         progress: whether to tell what is missing at every change.
 
     Attributes:
         told: which links are not as wanted, and why.
     """
 
-    def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, *, progress: bool) -> None:
+    def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, ask: Ask, *, progress: bool) -> None:
         self._places = places
         self._namespace = namespace
         self._wanted = wanted
+        self._ask = ask
         self._progress = progress
         self.told = ""
 
     async def on(self, store: Store) -> None:
         """Return as soon as all links are as wanted. Raises NotFound when a place is no end of any link."""
-        async for topologies in _snapshots(store):
-            missing = "; ".join(self._missing(ends(topologies)))
+        while True:
+            began = time.monotonic()
+            topologies = (await store.list(Kind.TOPOLOGY)).items
+            answers = await asyncio.to_thread(self._ask, "states")
+            rows = [row for answer in answers.values() for row in answer["states"]]
+            missing = "; ".join(self._missing(as_now(ends(topologies), rows)))
             if missing != self.told and self._progress and missing:
                 print(f"waiting for: {missing}", file=sys.stderr)
             self.told = missing
             if not missing:
                 return
+            # A large lab is not kept busy by being asked.
+            await asyncio.sleep(max(PAUSE_S, 4 * (time.monotonic() - began)))
 
     def _missing(self, every: Sequence[End]) -> list[str]:
         if self._places:
@@ -118,22 +131,3 @@ def _why(end: End) -> str:
         return f"node {end.node} has not acted on the change of {end.pod} yet"
     reason = ", ".join(filter(None, (end.entry.get("reason"), end.entry.get("message"))))
     return f"{end.state}" + (f" ({reason})" if reason else "")
-
-
-async def _snapshots(store: Store) -> AsyncIterator[list[Resource]]:
-    """Yield all Topologies, now and after every change of one, for ever."""
-    while True:
-        listing = await store.list(Kind.TOPOLOGY)
-        topologies = {topology.key: topology for topology in listing.items}
-        yield list(topologies.values())
-        try:
-            async for event in store.watch(Kind.TOPOLOGY, listing.revision):
-                if event.resource is None:
-                    continue
-                if event.change is Change.DELETED:
-                    topologies.pop(event.resource.key, None)
-                else:
-                    topologies[event.resource.key] = event.resource
-                yield list(topologies.values())
-        except WatchExpired:
-            continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet import __version__
 from meshnet.cni.frame import encode_reply
 from meshnet.driver.listing import driver_rows
+from meshnet.errors import KernelError
 from meshnet.netlink import addresses
 from meshnet.reconcile.status import link_state, link_status
 
@@ -46,6 +48,7 @@ class Queries:
         self._cache = cache
         self._answers: dict[str, Callable[[], Any]] = {
             "links": self.links,
+            "states": self.states,
             "sandboxes": self.sandboxes,
             "summary": self.summary,
             "drivers": self.drivers,
@@ -64,6 +67,10 @@ class Queries:
         """Every end on this node as it is now."""
         known = self._addresses()
         return {"node": self._node, "links": [self._end(end, known) for end in self._table.ends()]}
+
+    def states(self) -> dict[str, Any]:
+        """The state of every end, from the table alone: for who asks often."""
+        return {"node": self._node, "states": [self._named(end) for end in self._table.ends()]}
 
     def sandboxes(self) -> dict[str, Any]:
         """Every sandbox on this node, those of pods without a Topology too."""
@@ -94,16 +101,23 @@ class Queries:
     def _end(self, end: End, known: dict[tuple[int, int], list[str]]) -> dict[str, Any]:
         port = end.port
         return {
-            "namespace": end.endpoint.namespace,
-            "pod": end.endpoint.pod,
-            "interface": end.endpoint.interface,
-            **link_status(end, self._peer(end)),
+            **self._named(end),
             "addresses": known.get((end.nsid, end.pod_ifindex), []),
             "port": port.name if port else None,
             "port_ifindex": port.ifindex if port else None,
             "spliced_to": port.redirect._asdict() if port and port.redirect else None,
             "offload": port.offload if port else None,
             **(self._inspector.live(end) or {}),
+        }
+
+    def _named(self, end: End) -> dict[str, Any]:
+        """Which end it is, how it is, and of which generation of its Topology."""
+        return {
+            "namespace": end.endpoint.namespace,
+            "pod": end.endpoint.pod,
+            "interface": end.endpoint.interface,
+            "generation": end.generation,
+            **link_status(end, self._peer(end)),
         }
 
     def _sandbox(self, sandbox: Sandbox) -> dict[str, Any]:
@@ -122,9 +136,11 @@ class Queries:
         """Addresses of every pod that has an end here, by (nsid, ifindex)."""
         found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         for number in {end.nsid for end in self._table.ends() if end.pod_ifindex and end.nsid >= 0}:
-            for payload in self._netlink.dump(addresses.dump_addresses(number)):
-                ifindex, cidr = addresses.parse_address(payload)
-                found[number, ifindex].append(cidr)
+            # A namespace that is ending has none.
+            with contextlib.suppress(KernelError):
+                for payload in self._netlink.dump(addresses.dump_addresses(number)):
+                    ifindex, cidr = addresses.parse_address(payload)
+                    found[number, ifindex].append(cidr)
         return found
 
     def _state(self, end: End) -> tuple[str, str, str]:

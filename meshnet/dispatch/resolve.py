@@ -115,7 +115,8 @@ def _provisional(place: Place, topology: Topology, link: Link, peer: Topology | 
 
 def _cannot(place: Place, plan: Plan, link: Link, error: LinkError) -> Plan:
     """Return the plan that says why; a driver that the link names still tells what the pod's interface is."""
-    driver = place.catalog.find(link.driver) if link.driver else None
+    suits = error.reason != "DriverUnsuitable"
+    driver = place.catalog.find(link.driver) if link.driver and suits else None
     return attrs.evolve(
         plan, driver=driver, reason=error.reason, message=str(error), waiting=error.reason in WAITING_FOR
     )

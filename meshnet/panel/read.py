@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,14 +36,22 @@ class Filters(NamedTuple):
 
 def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
     """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
-    ports = [
-        port for info in map(links.parse_link, netlink.dump(links.dump_links())) if (port := _port(info)) is not None
-    ]
-    for port in ports:
-        port.redirect, port.sealed = read_filters(netlink, port.ifindex)
-        port.offload = ethtool.tx_checksum(port.name)
+    infos = map(links.parse_link, netlink.dump(links.dump_links()))
+    ports = [port for info in infos if (port := _port(info)) is not None and _complete(port, netlink, ethtool)]
     _read_pod_ends(netlink, ports)
     return ports
+
+
+def _complete(port: PanelPort, netlink: Netlink, ethtool: Ethtool) -> bool:
+    """Read what a list of links does not tell; False when the port has gone with its pod meanwhile."""
+    try:
+        port.redirect, port.sealed = read_filters(netlink, port.ifindex)
+        port.offload = ethtool.tx_checksum(port.name)
+    except KernelError as error:
+        if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
+            return False
+        raise
+    return True
 
 
 def read_newborn(netlink: Netlink) -> list[int]:

@@ -101,7 +101,11 @@ class Sandboxes:
     async def add_again(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
         """Answer an ADD that was answered before: what is there stays, what is missing is made. Raises as `add`."""
         if sandbox.pod and not self._table.is_current(sandbox):
-            return  # a newer sandbox has the pod; this one's DEL will come
+            if self._table.current(sandbox.pod_key) is not None:
+                return  # a newer sandbox has the pod; this one's DEL will come
+            # The newer one is gone again: the pod is this one's.
+            self._table.add(sandbox)
+            sandbox.epoch = max(sandbox.epoch, topology.claim.epoch + 1 if topology else 0)
         sandbox.handed = inside
         try:
             self._aligner.make_missing(sandbox, topology, inside)
@@ -128,7 +132,11 @@ class Sandboxes:
         deletion = self._delete_ports(ends)
         await self._unpatch_all(ends)
         if deletion is not None:
-            await deletion
+            try:
+                await deletion
+            except KernelError:
+                self._table.sandboxes.setdefault(sandbox.key, sandbox)  # the next DEL, or GC, tries again
+                raise
         self._publisher.forget(sandbox)
         if sandbox.key not in self._table.sandboxes:  # its ID may be another's by now
             self._checkpoints.remove(sandbox.key)

@@ -85,11 +85,13 @@ class Settler:
             return True
         end.adopted = False
         before = (end.joint, end.why_not, end.plan)
+        entry = self._cache.entry(end.sandbox.pod_key)
         end.plan = self._plan_of(end)
         self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
         content = await self._try(end)
         if self._table.end(endpoint) is end:
             content = self._carry(end) and content
+            end.generation = entry.resource.generation if entry else 0
             if before != (end.joint, end.why_not, end.plan):
                 self._tell(end, before[0])
         return content

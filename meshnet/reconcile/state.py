@@ -155,6 +155,7 @@ class End:
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
         path_reason: what the driver says of its path, ``""`` while it is good.
         adopted: found in the kernel at the daemon's start, and not settled since.
+        generation: of its Topology, when it was last settled.
     """
 
     endpoint: Endpoint
@@ -172,6 +173,7 @@ class End:
     message: str = ""
     path_reason: str = ""
     adopted: bool = False
+    generation: int = 0
 
     @property
     def pod_ifindex(self) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from meshnet.cli.links import STATES, ends, join
+from meshnet.cli.links import STATES, as_now, ends, join
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
 
@@ -141,6 +141,17 @@ def test_status_of_an_older_generation_is_not_observed() -> None:
 
     assert end.state == "Up"
     assert not end.observed
+
+
+@pytest.mark.parametrize(("generation", "observed"), [(1, False), (2, True)])
+def test_what_a_daemon_answers_tells_of_which_generation_it_is(generation: int, observed: bool) -> None:
+    document = running("r1", link(1, "r2"))
+    document["metadata"]["generation"] = 2
+    now = row("r1", **told(link(1, "r2"), "Down"), generation=generation)
+
+    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), [now])
+
+    assert (end.state, end.observed) == ("Down", observed)
 
 
 def test_a_daemon_that_answers_knows_better_than_what_it_wrote_some_seconds_ago() -> None:

@@ -191,3 +191,9 @@ def test_the_nodes_own_mtu_is_that_of_links_that_give_none():
     small = attrs.evolve(PLACE, mtu=1450)
     assert plan(place=small).mtu == 1450
     assert plan({"mtu": 1500}, place=small).mtu == 1500
+
+
+def test_a_driver_that_cannot_make_the_link_says_nothing_of_the_pods_interface():
+    unsuitable = plan(mine={"driver": "nic"})
+
+    assert (unsuitable.reason, unsuitable.driver, unsuitable.direct) == ("DriverUnsuitable", None, False)

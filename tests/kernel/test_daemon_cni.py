@@ -129,6 +129,20 @@ def test_adds_and_dels_of_one_pod_at_once(node: DaemonNode) -> None:
     assert node.status("r1")["container_id"] == pods[-1].container
 
 
+def test_a_sandbox_whose_successor_is_gone_has_the_pod_again(node: DaemonNode) -> None:
+    node.apply(*pair())
+    (r2,) = node.up("r2")
+    first, second = node.pod("r1", "c-1"), node.pod("r1", "c-2")
+    assert node.add(first).done
+    assert node.add(second).done
+    assert node.delete(second).done
+
+    assert node.add(first).done
+    assert eventually(first.carrier)
+    assert eventually(r2.carrier)
+    assert node.status("r1")["container_id"] == first.container
+
+
 def test_a_hundred_adds_at_once(node: DaemonNode) -> None:
     hundred = range(100)
     node.apply(
