@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.daemon.node import Node
 from meshnet.daemon.notify import notify
+from meshnet.daemon.watchdog import Watchdog
 from meshnet.driver.registry import Registry
 from meshnet.stores.open import open_store
 
@@ -26,6 +27,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     node = Node(settings, open_store(settings.store), Registry.load(prefer=settings.prefer))
+    watchdog = asyncio.create_task(Watchdog().run(), name="watchdog")
     await node.start()
     notify("READY=1")
     try:
@@ -33,6 +35,7 @@ async def run(settings: Settings) -> None:
     finally:
         notify("STOPPING=1")
         await node.stop()
+        watchdog.cancel()
         log.info("stopped; links go on as they are")
 
 

@@ -1,0 +1,50 @@
+"""The watchdog tells who holds the event loop up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from meshnet.daemon.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    import pytest
+
+
+async def watched(seconds: float, *, blocking: bool) -> None:
+    watch = asyncio.create_task(Watchdog(limit_s=0.1).run())
+    await asyncio.sleep(0)
+    if blocking:
+        hold_up(seconds)
+    else:
+        await asyncio.sleep(seconds)
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
+
+
+def hold_up(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_a_loop_that_is_held_up_is_told_once_with_the_place(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+
+    asyncio.run(watched(0.6, blocking=True))
+
+    (record,) = caplog.records
+    assert "held up" in record.message
+    assert "test_watchdog.py" in record.message
+    assert record.message.endswith("hold_up")
+
+
+def test_a_loop_that_turns_is_not_told_and_no_thread_stays(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(watched(0.3, blocking=False))
+
+    assert not caplog.records
+    for thread in threading.enumerate():
+        if thread.name == "watchdog":
+            thread.join(5)
+            assert not thread.is_alive()
