@@ -152,15 +152,18 @@ class Netlink:
             for index, request in enumerate(requests)
         ]
 
-    def dump(self, request: Request) -> list[bytes]:
+    def dump(self, request: Request, *, steady: bool = True) -> list[bytes]:
         """Return the payload of every object that `request` asks for, as it was at one moment.
 
-        Raises KernelError; EINTR when the list changed under each of several tries.
+        Raises KernelError; EINTR when the list changed under each of several tries, unless not `steady`: then it is
+        returned as it is. What was there all the time is in it; what came or went may be missing, or there twice.
         """
         for _ in range(DUMP_TRIES):
-            payloads = self._dump_once(request)
-            if payloads is not None:
+            payloads, interrupted = self._dump_once(request)
+            if not interrupted:
                 return payloads
+        if not steady:
+            return payloads
         raise KernelError(errno.EINTR, request.what, f"what it lists changed during each of {DUMP_TRIES} tries")
 
     def _exchange(self, requests: Sequence[Request]) -> _Outcome:
@@ -222,8 +225,8 @@ class Netlink:
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, what, "sending it") from error
 
-    def _dump_once(self, request: Request) -> list[bytes] | None:
-        """Return the payloads, or None when the list changed meanwhile."""
+    def _dump_once(self, request: Request) -> tuple[list[bytes], bool]:
+        """Return the payloads, and whether the list changed meanwhile."""
         self._sequence = sequence = (self._sequence + 1) & SEQUENCE_MASK
         flags = request.flags | NLM_F_REQUEST | NLM_F_DUMP
         length = HEADER.size + len(request.body)
@@ -239,7 +242,7 @@ class Netlink:
                     error = failure(message, request.what)
                     if error is not None:
                         raise error
-                    return None if interrupted else payloads
+                    return payloads, interrupted
                 payloads.append(message.payload)
 
     def _receive(self, what: str) -> Iterator[Message]:

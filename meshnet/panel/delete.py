@@ -85,7 +85,9 @@ def delete_together(ifindexes: Sequence[int]) -> None:
 
 
 def _members(netlink: Netlink, group: int) -> list[LinkInfo]:
-    return [info for info in map(links.parse_link, netlink.dump(links.dump_links())) if info.group == group]
+    # Others may make links all the time; who is in this group does not change.
+    payloads = netlink.dump(links.dump_links(), steady=False)
+    return [info for info in map(links.parse_link, payloads) if info.group == group]
 
 
 def _ours(info: LinkInfo) -> bool:

@@ -36,7 +36,7 @@ class Filters(NamedTuple):
 
 def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
     """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
-    infos = map(links.parse_link, netlink.dump(links.dump_links()))
+    infos = map(links.parse_link, netlink.dump(links.dump_links(), steady=False))
     ports = [port for info in infos if (port := _port(info)) is not None and _complete(port, netlink, ethtool)]
     _read_pod_ends(netlink, ports)
     return ports
@@ -56,7 +56,11 @@ def _complete(port: PanelPort, netlink: Netlink, ethtool: Ethtool) -> bool:
 
 def read_newborn(netlink: Netlink) -> list[int]:
     """Return the indexes of ports that a daemon died over before it marked them. Raises KernelError."""
-    return [info.ifindex for info in map(links.parse_link, netlink.dump(links.dump_links())) if is_newborn(info)]
+    return [
+        info.ifindex
+        for info in map(links.parse_link, netlink.dump(links.dump_links(), steady=False))
+        if is_newborn(info)
+    ]
 
 
 def is_newborn(info: LinkInfo) -> bool:

@@ -149,3 +149,26 @@ def test_an_end_without_a_namespace_number_ends_no_daemon(node: DaemonNode, node
     node.start()
     time.sleep(1.0)
     assert node.ready()
+
+
+def test_who_makes_links_all_the_time_holds_nothing_up(node: DaemonNode, tmp_path: Path) -> None:
+    """A list of a node's links then never is as it was at one moment."""
+    node.apply(
+        topology("r1", *(link(i, f"eth{i}", f"r2:eth{i}") for i in range(1, 400))),
+        topology("r3", link(1, "eth1", "r4:eth1")),
+    )
+    r1, r3 = node.up("r1", "r3")
+    batch = tmp_path / "batch"
+    batch.write_text("".join(f"link add v{i} type veth peer name w{i}\n" for i in range(10_000)))
+    with subprocess.Popen(["ip", "-batch", str(batch)]) as others:
+        try:
+            for _ in range(3):
+                assert node.delete(r3).done
+                assert node.add(r3).done
+            node.kill()
+            node.start()
+            assert others.poll() is None
+        finally:
+            others.kill()
+    assert eventually(lambda: node.state("r1", "eth399")[1] == "PeerMissing")
+    assert len(r1.links()) == 399
