@@ -108,7 +108,7 @@ class Node:
             splicer=self._splicer,
             deleter=self._deleter,
             table=self._table,
-            saved=self._checkpoints.save_or_owe,
+            saved=self._checkpoints.save_soon,
         )
         self._settler = Settler(
             place=Place(settings.node, catalog),
@@ -227,6 +227,7 @@ class Node:
             async with asyncio.timeout(STOP_LIMIT_S):
                 await self._publisher.flush()
         self._publisher.close()
+        self._checkpoints.write_owed()
         await self._registry.stop_all(limit_s=STOP_LIMIT_S)
         await self._deleter.close()
         await self._store.close()

@@ -74,7 +74,7 @@ class Aligner:
         before = sandbox.epoch
         await self._publisher.claim(sandbox)
         if sandbox.epoch != before and self._table.is_current(sandbox):
-            self._checkpoints.save_or_owe(sandbox)
+            self._checkpoints.save_soon(sandbox)
             self.kick_toward(sandbox)
             self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
 
@@ -118,7 +118,7 @@ class Aligner:
                     self._workers.kick_all(self.make_missing(sandbox, topology, inside))
         finally:
             # Also for a pod that cannot be entered any more: its Topology says so.
-            self._checkpoints.save_or_owe(sandbox)
+            self._checkpoints.save_soon(sandbox)
             if self._publisher.unclaimed(sandbox):
                 await self.claim(sandbox)
             self._publisher.changed(sandbox)

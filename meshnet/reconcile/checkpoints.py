@@ -6,6 +6,7 @@ the spec was last applied to its interfaces.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import hashlib
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
+SOON_S = 0.05
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -34,7 +36,8 @@ class Checkpoints:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._owed: set[SandboxKey] = set()
+        self._owed: dict[SandboxKey, Sandbox] = {}
+        self._timer: asyncio.TimerHandle | None = None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, sandbox: Sandbox) -> None:
@@ -50,29 +53,39 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise KernelError(error.errno or errno.EIO, f"write the checkpoint {path}") from error
-        self._owed.discard(sandbox.key)
+        self._owed.pop(sandbox.key, None)
 
-    def save_or_owe(self, sandbox: Sandbox) -> None:
-        """Write a checkpoint; one that cannot be written, `catch_up` writes later."""
-        try:
-            self.save(sandbox)
-        except KernelError as error:
-            log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
-            self._owed.add(sandbox.key)
+    def save_soon(self, sandbox: Sandbox) -> None:
+        """Write a checkpoint in a moment, once for all that changes until then; again later if it cannot be written."""
+        self._owed[sandbox.key] = sandbox
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SOON_S, self.write_owed)
+
+    def write_owed(self) -> None:
+        """Write what is due. What cannot be written is logged, and stays due until the next time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for sandbox in list(self._owed.values()):
+            try:
+                self.save(sandbox)
+            except KernelError as error:
+                log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
 
     def catch_up(self, sandboxes: Iterable[Sandbox]) -> None:
-        """Write what is owed, and what somebody removed: a daemon that starts deletes the ports it knows nothing of.
+        """Write what is due, and what somebody removed: a daemon that starts deletes the ports it knows nothing of.
 
         Raises OSError when the directory cannot be used.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = set(os.listdir(self._directory))
         for sandbox in sandboxes:
-            if sandbox.handed is None and (sandbox.key in self._owed or self._path(sandbox.key).name not in there):
-                self.save_or_owe(sandbox)
+            if sandbox.handed is None and self._path(sandbox.key).name not in there:
+                self._owed[sandbox.key] = sandbox
+        self.write_owed()
 
     def remove(self, key: SandboxKey) -> None:
-        self._owed.discard(key)
+        self._owed.pop(key, None)
         self._path(key).unlink(missing_ok=True)
 
     def load(self) -> list[Sandbox]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.errors import KernelError
 from meshnet.netlink.netns import anonymous_netns, entered
 from meshnet.reconcile.passes import ALIVE_S
 from tests.kernel.daemons import link, pair, topology
@@ -172,3 +173,28 @@ def test_who_makes_links_all_the_time_holds_nothing_up(node: DaemonNode, tmp_pat
             others.kill()
     assert eventually(lambda: node.state("r1", "eth399")[1] == "PeerMissing")
     assert len(r1.links()) == 399
+
+
+def test_many_links_of_a_running_pod_are_edited_in_a_moment(node: DaemonNode) -> None:
+    def both(step: int, mtu: int) -> list[dict[str, object]]:
+        numbers = range(1, 301, step)
+        return [
+            topology(here, *(link(i, f"eth{i}", f"{there}:eth{i}", mtu=mtu) for i in numbers))
+            for here, there in (("r1", "r2"), ("r2", "r1"))
+        ]
+
+    node.apply(*both(1, 1500))
+    pods = node.up("r1", "r2")
+    for step, mtu in ((1, 1400), (3, 1400), (1, 1400)):
+        node.apply(*both(step, mtu))
+        wanted = len(range(1, 301, step)) * [(True, mtu)]
+        for pod in pods:
+            # one after the other, each at 20 ms or with a file to write, they would take many times that
+            assert eventually(lambda pod=pod, wanted=wanted: interfaces(pod) == wanted, within=3.0)
+
+
+def interfaces(pod: PodBox) -> list[tuple[bool, int]]:
+    """Carrier and MTU of each; none while they change so fast that they cannot be listed."""
+    with contextlib.suppress(KernelError):
+        return [(info.carrier, info.mtu) for info in pod.links().values()]
+    return []
