@@ -65,8 +65,12 @@ class Macvlan(NamedTuple):
 
 
 class NewMacvlan(NamedTuple):
-    """A macvlan to be made: admin down, in the namespace of `netns_fd`; `parent` is an ifindex of the socket's own."""
+    """A macvlan to be made: admin down, in the namespace of `netns_fd`; `parent` is an ifindex of the socket's own.
 
+    `ifindex` is that of the new interface, free in its namespace (EEXIST otherwise); 0 lets the kernel choose.
+    """
+
+    ifindex: int
     name: str
     parent: int
     netns_fd: int
@@ -78,7 +82,7 @@ class NewMacvlan(NamedTuple):
 def new_macvlan(wanted: NewMacvlan) -> Request:
     """Make a macvlan. In mode passthru the kernel gives it the parent's MAC, whatever is wanted."""
     body = (
-        IFINFO.pack(0, 0, 0, 0, 0)
+        IFINFO.pack(0, 0, wanted.ifindex, 0, 0)
         + u32(IFLA_LINK, wanted.parent)
         + string(IFLA_IFNAME, wanted.name)
         + u32(IFLA_MTU, wanted.mtu)

@@ -46,6 +46,14 @@ def test_the_interface_is_what_the_link_says(bench):
     assert (made.info.alias, made.mode, made.protodown) == (link.alias, Mode.BRIDGE, False)
 
 
+def test_it_stops_sending_at_once_since_its_index_is_never_its_parents(bench):
+    cable = bench.cable()
+
+    cable.patch()
+
+    assert macvlan(cable).info.ifindex >= 1 << 20 > bench.node.link(NIC).ifindex
+
+
 def test_a_parent_that_is_missing_is_told_with_what_is_there(bench):
     bench.node.make_stranger("lan7")
     before = bench.network()
@@ -108,7 +116,7 @@ def test_passthru_has_the_parents_mac_and_carries_frames(bench):
 
 def test_a_macvlan_on_a_macvlan_is_adopted(bench):
     """The kernel hangs it on the lowest parent; the driver must not take that for another one."""
-    wanted = NewMacvlan("mac0", bench.node.link(NIC).ifindex, bench.node.fd, Mode.BRIDGE, 1500, "02:00:5e:00:56:01")
+    wanted = NewMacvlan(0, "mac0", bench.node.link(NIC).ifindex, bench.node.fd, Mode.BRIDGE, 1500, "02:00:5e:00:56:01")
     bench.node.netlink.run([new_macvlan(wanted)])
     cable = bench.cable()
     link = attrs.evolve(cable.link_end(cable.ends[0]), parent="mac0")
@@ -164,7 +172,7 @@ def test_what_a_killed_daemon_left_half_made_is_finished(bench):
     cable = bench.cable()
     link = cable.link_end(cable.ends[0])
     half = NewMacvlan(
-        birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
+        0, birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
     )
     bench.node.netlink.run([new_macvlan(half)])
     half_made = cable.near.namespace.link(half.name).ifindex
@@ -178,7 +186,7 @@ def test_unpatch_removes_what_is_half_made(bench):
     link = cable.link_end(cable.ends[0])
     before = bench.network()
     half = NewMacvlan(
-        birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
+        0, birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
     )
     bench.node.netlink.run([new_macvlan(half)])
 
