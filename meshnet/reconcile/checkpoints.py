@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
-SOON_S = 0.05
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -37,7 +36,7 @@ class Checkpoints:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._owed: dict[SandboxKey, Sandbox] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, sandbox: Sandbox) -> None:
@@ -56,16 +55,19 @@ class Checkpoints:
         self._owed.pop(sandbox.key, None)
 
     def save_soon(self, sandbox: Sandbox) -> None:
-        """Write a checkpoint in a moment, once for all that changes until then; again later if it cannot be written."""
+        """Write a checkpoint once for all that this turn of the loop changes; later if it cannot be written.
+
+        No later than that: of what was changed and not kept, a killed daemon's successor would not undo anything.
+        """
         self._owed[sandbox.key] = sandbox
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SOON_S, self.write_owed)
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self.write_owed)
 
     def write_owed(self) -> None:
         """Write what is due. What cannot be written is logged, and stays due until the next time."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         for sandbox in list(self._owed.values()):
             try:
                 self.save(sandbox)

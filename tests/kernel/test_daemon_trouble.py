@@ -198,3 +198,18 @@ def interfaces(pod: PodBox) -> list[tuple[bool, int]]:
     with contextlib.suppress(KernelError):
         return [(info.carrier, info.mtu) for info in pod.links().values()]
     return []
+
+
+def test_what_was_edited_a_moment_before_the_daemon_was_killed_is_known_to_the_next(node: DaemonNode) -> None:
+    def at(address: str) -> dict[str, object]:
+        return topology("r1", link(1, "eth1", "r2:eth1", local_ip=address))
+
+    node.apply(at("10.0.0.1/24"))
+    (r1,) = node.up("r1")
+    node.apply(at("10.0.0.2/24"))
+    assert eventually(lambda: r1.addresses() == ["10.0.0.2/24"])
+    node.kill()
+    node.apply(at("10.0.0.3/24"))
+    node.start()
+
+    assert eventually(lambda: r1.addresses() == ["10.0.0.3/24"])
