@@ -32,13 +32,18 @@ lint: install
 unit: install
 	$(PYTEST) -m "not kernel and not lab" --junitxml=$(REPORTS)/unit.xml
 
+# What failed in a tier that works with the kernel is tried once more, visibly, by itself: time is scarce on a busy
+# machine. What fails twice has failed.
+AGAIN := --last-failed --last-failed-no-failures none
+
 # In namespaces of their own: nothing on this machine is touched.
 kernel: install
-	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" --junitxml=$(REPORTS)/kernel.xml
+	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" --junitxml=$(REPORTS)/kernel.xml || \
+	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" $(AGAIN)
 
 # On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
 lab: install
-	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml
+	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
 
 bench: install
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
