@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,11 @@ class Sandboxes:
         if topology is not None:
             # Known before the first peer is patched to it; the claim may find that it must be higher still.
             sandbox.epoch = topology.claim.epoch + 1
+        before: Sandbox | None = None
         try:
             ends = self._furnisher.make(sandbox, self._settler.plans(topology), inside)
-            self._supersede(self._table.add(sandbox))
+            before = self._table.add(sandbox)
+            self._supersede(before)
             for end in ends:
                 self._table.enter(end)
             await self._settle_now(end.endpoint for end in ends)
@@ -88,7 +91,7 @@ class Sandboxes:
             if topology is not None:
                 await self._aligner.claim(sandbox)
         except BaseException:
-            await asyncio.shield(self._undo(sandbox))
+            await asyncio.shield(self._undo(sandbox, before))
             raise
         finally:
             sandbox.handed = None
@@ -204,11 +207,25 @@ class Sandboxes:
         """A newer sandbox's end uses what the driver made for the endpoint, unless it is the pod's own interface."""
         return not end.interface and self._table.end(end.endpoint) is not None
 
-    async def _undo(self, sandbox: Sandbox) -> None:
+    async def _undo(self, sandbox: Sandbox, before: Sandbox | None) -> None:
+        """Remove a sandbox whose ADD failed; the pod is again that one's which had it before, if it is still there."""
         try:
             await self.remove(sandbox, why="its ADD failed")
         except (KernelError, StoreError) as error:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+        if before is None or self._table.current(before.pod_key) is not None:
+            return
+        if self._table.sandboxes.get(before.key) is before:
+            self._reinstate(before)
+
+    def _reinstate(self, sandbox: Sandbox) -> None:
+        for end in sandbox.ends.values():
+            if end.port is not None:
+                with contextlib.suppress(KernelError):  # gone: a pass finds out
+                    self._inspector.refresh(end.port)  # nobody has listened to it meanwhile
+        self._table.add(sandbox)
+        self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
+        self._aligner.kick_toward(sandbox)
 
 
 def _short(sandbox: Sandbox) -> str:

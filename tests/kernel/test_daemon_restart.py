@@ -400,6 +400,22 @@ def test_a_claim_that_cannot_be_written_undoes_the_add(node: DaemonNode) -> None
     assert node.add(r1).done
 
 
+def test_an_add_that_fails_leaves_the_pod_to_who_had_it(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: r1.carrier() and r2.carrier())
+    connection = sqlite3.connect(node.directory / "store.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+
+    assert not node.add(node.pod("r1", "c-newer")).done
+
+    connection.execute("ROLLBACK")
+    connection.close()
+    assert eventually(lambda: r1.carrier() and r2.carrier())
+    assert eventually(settled(node, "r1", "r2"))
+    assert node.status("r1")["container_id"] == "c-r1"
+
+
 def test_links_of_others_stay(node: DaemonNode) -> None:
     """Nothing is meshnet's but what has its mark."""
     for command in (
