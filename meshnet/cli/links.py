@@ -116,9 +116,8 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         ends_: of all Topologies.
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
-    every = [row for rows in answers.values() for row in rows]
-    live = {(row["namespace"], row["pod"], row["interface"]): row for row in every}
-    ends_ = as_now(ends_, every)
+    live = by_place(row for rows in answers.values() for row in rows)
+    ends_ = as_now(ends_, live)
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)
@@ -131,14 +130,18 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def as_now(ends_: Iterable[End], rows: Iterable[Mapping[str, Any]]) -> list[End]:
+def by_place(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    """Return the rows of daemons' answers by (namespace, pod, interface)."""
+    return {(row["namespace"], row["pod"], row["interface"]): row for row in rows}
+
+
+def as_now(ends_: Iterable[End], live: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[End]:
     """Return ends as their daemons see them now.
 
     Args:
         ends_: of Topologies.
-        rows: of all daemons that were reached, of their answers to the query ``states``.
+        live: what all daemons that were reached answered to the query ``links`` or ``states``, `by_place`.
     """
-    live = {(row["namespace"], row["pod"], row["interface"]): row for row in rows}
     return [_as_now(end, live.get((end.namespace, end.pod, end.interface), {})) for end in ends_]
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from meshnet.cli.links import End, as_now, ends
+from meshnet.cli.links import End, as_now, by_place, ends
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
@@ -95,8 +95,8 @@ class Waiting:
             began = time.monotonic()
             topologies = (await store.list(Kind.TOPOLOGY)).items
             answers = await asyncio.to_thread(self._ask, "states")
-            rows = [row for answer in answers.values() for row in answer["states"]]
-            missing = "; ".join(self._missing(as_now(ends(topologies), rows)))
+            live = by_place(row for answer in answers.values() for row in answer["states"])
+            missing = "; ".join(self._missing(as_now(ends(topologies), live)))
             if missing != self.told and self._progress and missing:
                 print(f"waiting for: {missing}", file=sys.stderr)
             self.told = missing

@@ -117,7 +117,7 @@ class Queries:
             "pod": end.endpoint.pod,
             "interface": end.endpoint.interface,
             "generation": end.generation,
-            **link_status(end, self._peer(end)),
+            **link_status(end, self._table.peer(end)),
         }
 
     def _sandbox(self, sandbox: Sandbox) -> dict[str, Any]:
@@ -144,7 +144,4 @@ class Queries:
         return found
 
     def _state(self, end: End) -> tuple[str, str, str]:
-        return link_state(end, self._peer(end))
-
-    def _peer(self, end: End) -> End | None:
-        return self._table.end(end.plan.peer) if end.plan else None
+        return link_state(end, self._table.peer(end))

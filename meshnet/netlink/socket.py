@@ -134,6 +134,18 @@ class Netlink:
             raise BatchError(failures, echoes)
         return echoes
 
+    def run_tolerating(self, requests: Sequence[Request], harmless: int) -> None:
+        """Carry out all requests, each of which may meet one errno that means it is so already.
+
+        Raises KernelError, the first of any other.
+        """
+        try:
+            self.run(requests)
+        except BatchError as error:
+            for _, failure in error.failures:
+                if failure.errno != harmless:
+                    raise failure from None
+
     def ask(self, request: Request) -> bytes:
         """Return the payload of the one answer to `request`. Raises KernelError."""
         answers, failures = self._exchange((request,))

@@ -12,15 +12,14 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from meshnet.errors import KernelError
 from meshnet.model import names
-from meshnet.netlink import BatchError, Netlink, links
+from meshnet.netlink import Netlink, links
 from meshnet.panel.read import is_newborn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from meshnet.netlink import LinkInfo, Request
+    from meshnet.netlink import LinkInfo
 
 
 class Deleter:
@@ -77,11 +76,12 @@ def delete_together(ifindexes: Sequence[int]) -> None:
     """Delete devices of ours by one group made for it. Blocks for the kernel. Raises KernelError."""
     group = secrets.randbits(30) | 1 << 30
     with Netlink.open() as netlink:
-        _quietly(netlink, [links.set_link(ifindex, group=group) for ifindex in ifindexes])
+        # Some may find their device gone.
+        netlink.run_tolerating([links.set_link(ifindex, group=group) for ifindex in ifindexes], errno.ENODEV)
         strangers = [info.ifindex for info in _members(netlink, group) if not _ours(info)]
         # A group is everybody's: who is not ours leaves it before it goes.
-        _quietly(netlink, [links.set_link(ifindex, group=0) for ifindex in strangers])
-        _quietly(netlink, [links.delete_group(group)])
+        netlink.run_tolerating([links.set_link(ifindex, group=0) for ifindex in strangers], errno.ENODEV)
+        netlink.run_tolerating([links.delete_group(group)], errno.ENODEV)
 
 
 def _members(netlink: Netlink, group: int) -> list[LinkInfo]:
@@ -92,18 +92,3 @@ def _members(netlink: Netlink, group: int) -> list[LinkInfo]:
 
 def _ours(info: LinkInfo) -> bool:
     return names.parse_mark(info.alias) is not None or is_newborn(info)
-
-
-def _quietly(netlink: Netlink, requests: Sequence[Request]) -> None:
-    """Run requests of which some may find their device gone."""
-    if not requests:
-        return
-    try:
-        netlink.run(requests)
-    except BatchError as error:
-        real = [failure for _, failure in error.failures if failure.errno != errno.ENODEV]
-        if real:
-            raise real[0] from None
-    except KernelError as error:
-        if error.errno != errno.ENODEV:
-            raise

@@ -34,6 +34,19 @@ class Filters(NamedTuple):
     sealed: bool
 
 
+def read_link(netlink: Netlink, ifindex: int, nsid: int | None = None) -> LinkInfo | None:
+    """Return a link of the node, or of the namespace with that number; None when it is not there.
+
+    Raises KernelError when that cannot be told.
+    """
+    try:
+        return links.parse_link(netlink.ask(links.get_link(ifindex, nsid=nsid)))
+    except KernelError as error:
+        if error.errno in (errno.ENODEV, errno.EINVAL):
+            return None
+        raise
+
+
 def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
     """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
     infos = map(links.parse_link, netlink.dump(links.dump_links(), steady=False))

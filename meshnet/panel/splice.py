@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from meshnet.driver.api import Device, Port
 from meshnet.errors import KernelError
-from meshnet.netlink import BatchError, Redirect, bpf, links, tc
+from meshnet.netlink import Redirect, bpf, links, tc
 from meshnet.panel.make import alias_of, seal
+from meshnet.panel.read import read_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,21 +77,11 @@ class Splicer:
 
     def exists(self, ifindex: int) -> bool:
         """Tell whether the node has a device of that index. Raises KernelError when that cannot be told."""
-        try:
-            self._netlink.ask(links.get_link(ifindex))
-        except KernelError as error:
-            if error.errno in (errno.ENODEV, errno.EINVAL):
-                return False
-            raise
-        return True
+        return read_link(self._netlink, ifindex) is not None
 
     def _seal(self, port: PanelPort) -> None:
         """Put back what somebody took away of the drops."""
-        try:
-            self._netlink.run(seal(port))
-        except BatchError as error:
-            if any(failure.errno != errno.EEXIST for _, failure in error.failures):
-                raise
+        self._netlink.run_tolerating(seal(port), errno.EEXIST)
         port.sealed = True
 
     def _wanted(self, splice: Splice | None, *, offload: bool) -> Redirect | None:

@@ -13,7 +13,7 @@ import attrs
 
 from meshnet.errors import KernelError, LinkError, RestartPod
 from meshnet.model import names
-from meshnet.netlink import BatchError, addresses, links
+from meshnet.netlink import addresses, links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.port import PortWish
 from meshnet.reconcile.state import Applied, End
@@ -100,7 +100,7 @@ class Furnisher:
         if end.applied.driver != name:
             with sandbox.enter() as inside:
                 requests = [addresses.add_address(end.interface, cidr) for cidr in plan.addresses]
-                run_tolerating(inside.netlink, [*requests, links.set_link(end.interface, up=True)], errno.EEXIST)
+                inside.netlink.run_tolerating([*requests, links.set_link(end.interface, up=True)], errno.EEXIST)
             end.interface_up = True
             end.applied = attrs.evolve(_applied(plan), driver=name)
             self._save(sandbox)
@@ -159,8 +159,8 @@ class Furnisher:
             if changes:
                 inside.netlink.run(changes)
             # The pod may have taken an address away itself, or have it already.
-            run_tolerating(inside.netlink, gone, errno.EADDRNOTAVAIL)
-            run_tolerating(inside.netlink, new, errno.EEXIST)
+            inside.netlink.run_tolerating(gone, errno.EADDRNOTAVAIL)
+            inside.netlink.run_tolerating(new, errno.EEXIST)
 
 
 def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:
@@ -170,16 +170,6 @@ def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]
     if wanted.mac != before.mac:
         changes.append(links.set_link(index, mac=wanted.mac))
     return changes
-
-
-def run_tolerating(netlink: Netlink, requests: Sequence[Request], harmless: int) -> None:
-    """Run requests, each of which may meet one errno that means it is so already. Raises KernelError."""
-    try:
-        netlink.run(requests)
-    except BatchError as error:
-        for _, failure in error.failures:
-            if failure.errno != harmless:
-                raise failure from None
 
 
 def refusal(error: KernelError, end: End) -> LinkError:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.netlink import links
-from meshnet.panel.read import read_filters
+from meshnet.panel.read import read_filters, read_link
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
@@ -45,9 +44,9 @@ class Inspector:
             return False
         ports = [end.port for end in sandbox.ends.values() if end.port is not None]
         try:
-            if any(self._read(port.ifindex, None) for port in ports):
+            if any(read_link(self._netlink, port.ifindex) for port in ports):
                 return False
-            return seen is False or (sandbox.nsid >= 0 and self._read(LOOPBACK, sandbox.nsid) is None)
+            return seen is False or (sandbox.nsid >= 0 and read_link(self._netlink, LOOPBACK, sandbox.nsid) is None)
         except KernelError:
             return False
 
@@ -74,11 +73,11 @@ class Inspector:
         port.up = info.up
         port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
         port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
-        pod_end = self._read(port.pod_ifindex, port.nsid)
+        pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)
         port.pod_up = pod_end is not None and pod_end.up
 
     def _port_problem(self, end: End, port: PanelPort) -> str:
-        port_info = self._read(port.ifindex, None)
+        port_info = read_link(self._netlink, port.ifindex)
         if port_info is None:
             return f"{end.endpoint}: its port {port.name} is gone"
         if self._pod_end(end) is None:
@@ -93,15 +92,7 @@ class Inspector:
         return ""
 
     def _pod_end(self, end: End) -> LinkInfo | None:
-        return self._read(end.pod_ifindex, end.nsid)
-
-    def _read(self, ifindex: int, nsid: int | None) -> LinkInfo | None:
-        try:
-            return links.parse_link(self._netlink.ask(links.get_link(ifindex, nsid=nsid)))
-        except KernelError as error:
-            if error.errno in (errno.ENODEV, errno.EINVAL):
-                return None
-            raise
+        return read_link(self._netlink, end.pod_ifindex, end.nsid)
 
 
 def _word(up: bool) -> str:

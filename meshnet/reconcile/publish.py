@@ -96,8 +96,8 @@ class Publisher:
         """Clear every status that says its pod runs here while it does not. Raises StoreError."""
         for entry in self._cache.entries():
             if entry.resource.status.get("node") == self._node and self._table.current(entry.resource.key) is None:
-                with contextlib.suppress(Conflict, NotFound):
-                    await self._patch(entry, cleared(entry.resource.status))
+                with contextlib.suppress(Conflict):
+                    await self._clear(entry)
 
     def changed(self, sandbox: Sandbox) -> None:
         """Note that a sandbox's links are not as they were last written. One that has lost its pod writes nothing."""
@@ -223,10 +223,7 @@ class Publisher:
         return status.get("node") == self._node and status.get("container_id") == sandbox.key.container_id
 
     def _all_up(self, sandbox: Sandbox) -> bool:
-        return all(
-            link_state(end, self._table.end(end.plan.peer) if end.plan else None)[0] in (UP, DOWN)
-            for end in sandbox.ends.values()
-        )
+        return all(link_state(end, self._table.peer(end))[0] in (UP, DOWN) for end in sandbox.ends.values())
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

@@ -110,7 +110,7 @@ def compose(
                 undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
             )
         else:
-            entries.append(link_status(end, table.end(end.plan.peer) if end.plan else None))
+            entries.append(link_status(end, table.peer(end)))
     return {
         "src_ip": node_ip,
         "net_ns": sandbox.netns,

@@ -83,6 +83,10 @@ class Table:
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None
 
+    def peer(self, end: End) -> End | None:
+        """Return the end that an end's plan leads to, if it is on this node."""
+        return self.end(end.plan.peer) if end.plan else None
+
     def ends(self) -> list[End]:
         return list(self._ends.values())
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from meshnet.cli.links import STATES, as_now, ends, join
+from meshnet.cli.links import STATES, as_now, by_place, ends, join
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
 
@@ -149,7 +149,7 @@ def test_what_a_daemon_answers_tells_of_which_generation_it_is(generation: int, 
     document["metadata"]["generation"] = 2
     now = row("r1", **told(link(1, "r2"), "Down"), generation=generation)
 
-    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), [now])
+    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), by_place([now]))
 
     assert (end.state, end.observed) == ("Down", observed)
 
