@@ -12,6 +12,7 @@
     ├── KernelError          the kernel refused a request: which request, which errno
     ├── LinkError            a link cannot be made as asked; `reason` goes into its status
     │   └── RestartPod       true only after the pod has been restarted
+    ├── StreamEnded          a stream between two nodes is over
     ├── DaemonUnreachable    the node's daemon did not answer
     └── UsageError           the command was called wrongly
 
@@ -136,6 +137,10 @@ class RestartPod(LinkError):
 
     def __init__(self, message: str) -> None:
         super().__init__("RestartPod", message, retry=False)
+
+
+class StreamEnded(MeshnetError):
+    """A stream to a driver on another node is over: nothing more can be read or written."""
 
 
 class DaemonUnreachable(MeshnetError):

@@ -10,6 +10,7 @@ from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import Column
 from meshnet.cli.throwaway import in_throwaway
+from meshnet.daemon.underlay import find_underlay
 from meshnet.driver import DriverContext
 from meshnet.driver.listing import driver_rows
 from meshnet.driver.registry import Registry
@@ -91,6 +92,7 @@ async def _start_and_stop(registry: Registry) -> None:
                 allocate=lambda _pool, _endpoint: 1,
                 changed=lambda _endpoint, _reason: None,
                 pod=lambda _endpoint: None,
+                underlay=find_underlay(netlink, address="", interface="", mtu=0),
             )
         )
         await registry.stop_all()

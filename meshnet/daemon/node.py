@@ -14,6 +14,7 @@ from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import NodeRecord
 from meshnet.daemon.rundir import RunDirectory
 from meshnet.daemon.server import LocalServer
+from meshnet.daemon.underlay import find_underlay
 from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
 from meshnet.driver.catalog import NodeCatalog
@@ -84,6 +85,12 @@ class Node:
         self._monitor = LinkMonitor()
         self._netlink = Netlink.open()
         number_own(self._netlink)
+        self._underlay = find_underlay(
+            self._netlink,
+            address=settings.node_ip,
+            interface=settings.underlay_interface,
+            mtu=settings.underlay_mtu,
+        )
         self._ethtool = Ethtool()
         self._indices = Indices(settings.run_dir / "ifindex")
         self._identifiers = Identifiers(settings.state_dir / "identifiers.json")
@@ -98,7 +105,7 @@ class Node:
         self._table = Table()
         self._checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self._inspector = Inspector(self._netlink)
-        self._cache = TopologyCache(store, self._topology_changed)
+        self._cache = TopologyCache(store, lambda key: self._sandboxes.topology_changed(key))  # noqa: PLW0108 - made later
         self._carrier = CarrierKeeper(self._table, self._splicer)
         self._publisher = Publisher(store, self._cache, self._table, node=settings.node, node_ip=settings.node_ip)
         catalog = NodeCatalog(self._registry)
@@ -261,9 +268,6 @@ class Node:
     def _kick(self, endpoint: Endpoint) -> None:
         self._workers.kick(endpoint)
 
-    def _topology_changed(self, key: tuple[str, str]) -> None:
-        self._sandboxes.topology_changed(key)
-
     async def _answer(self, call: Call) -> bytes:
         env = call.frame.env
         if "MESHNET_QUERY" in env:
@@ -280,6 +284,8 @@ class Node:
             allocate=self._identifiers.allocate,
             changed=self._path_changed,
             pod=self._pod,
+            underlay=self._underlay,
+            settings=self._settings.of_driver(name),
         )
 
     def _path_changed(self, endpoint: Endpoint, reason: str) -> None:

@@ -12,6 +12,7 @@ import attrs
 
 from meshnet.driver.api import Scope
 from meshnet.errors import InvalidObject, Problem
+from meshnet.model.node_record import PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,15 @@ class Settings:
         state_dir: MESHNET_STATE_DIR: what survives a reboot.
         socket: MESHNET_SOCKET: where the CNI plugin and commands find the daemon.
         store: MESHNET_STORE: ``sqlite:PATH``, ``memory:``.
-        prefer: MESHNET_PREFER_SAME_NODE, _BETWEEN_NODES, _EXTERNAL: the driver for links that name none.
+        prefer: MESHNET_PREFER_SAME_NODE, _BETWEEN_NODES, _EXTERNAL: the driver for links that name none; between nodes
+            also INTER_NODE_LINK_TYPE.
+        port: MESHNET_PORT: where the daemons of other nodes reach this one, TCP.
+        underlay_interface: MESHNET_UNDERLAY_INTERFACE: by which to reach them; by default the one that has `node_ip`.
+        underlay_mtu: MESHNET_UNDERLAY_MTU: of the path to them, where it is smaller than the interface's; 0: that.
+        peer_timeout_s: MESHNET_PEER_TIMEOUT_SECONDS: a node that does not answer for so long is dead.
+        peer_grace_s: MESHNET_PEER_GRACE_SECONDS: so long may the daemon of a node that answers be away before links
+            that need it to forward lose their carrier.
+        drivers: MESHNET_DRIVER_NAME, for any driver: what is set for it, by the variable's name.
         pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
         log_level: MESHNET_LOG_LEVEL: debug, info, warning, error.
         log_format: MESHNET_LOG_FORMAT: text, json.
@@ -43,6 +52,12 @@ class Settings:
     socket: Path
     store: str
     prefer: Mapping[Scope, str]
+    port: int
+    underlay_interface: str
+    underlay_mtu: int
+    peer_timeout_s: float
+    peer_grace_s: float
+    drivers: Mapping[str, str]
     pass_s: float
     log_level: str
     log_format: str
@@ -61,12 +76,25 @@ class Settings:
             socket=reader.path("MESHNET_SOCKET", str(run_dir / "meshnetd.sock")),
             store=reader.text("MESHNET_STORE", f"sqlite:{state_dir / 'store.db'}"),
             prefer=reader.prefer(),
+            port=reader.number("MESHNET_PORT", PORT, 1, 65535),
+            underlay_interface=reader.text("MESHNET_UNDERLAY_INTERFACE", ""),
+            underlay_mtu=reader.number("MESHNET_UNDERLAY_MTU", 0, 1280, 65535),
+            peer_timeout_s=reader.seconds("MESHNET_PEER_TIMEOUT_SECONDS", 3.0),
+            peer_grace_s=reader.seconds("MESHNET_PEER_GRACE_SECONDS", 10.0),
+            drivers={name: value for name, value in env.items() if value and name.startswith("MESHNET_")},
             pass_s=reader.seconds("MESHNET_PASS_SECONDS", 60.0),
             log_level=reader.choice("MESHNET_LOG_LEVEL", ("info", "debug", "warning", "error")),
             log_format=reader.choice("MESHNET_LOG_FORMAT", ("text", "json")),
         )
         reader.done()
         return settings
+
+    def of_driver(self, name: str) -> dict[str, str]:
+        """Return what is set for a driver: of ``MESHNET_WIRE_PORT=1`` for driver ``wire`` ``{"port": "1"}``."""
+        prefix = f"MESHNET_{name.upper().replace('-', '_')}_"
+        return {
+            key.removeprefix(prefix).lower(): value for key, value in self.drivers.items() if key.startswith(prefix)
+        }
 
 
 class _Reader:
@@ -110,6 +138,15 @@ class _Reader:
             return default
         return number
 
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name, "")
+        if not value:
+            return default
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            self._wrong(name, value, f"a whole number, {least} to {most}")
+            return default
+        return int(value)
+
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, allowed[0]).lower()
         if value not in allowed:
@@ -118,6 +155,7 @@ class _Reader:
 
     def prefer(self) -> dict[Scope, str]:
         names = {scope: self.text(f"MESHNET_PREFER_{scope.name}", "") for scope in Scope}
+        names[Scope.BETWEEN_NODES] = names[Scope.BETWEEN_NODES] or self.text("INTER_NODE_LINK_TYPE", "")
         return {scope: name for scope, name in names.items() if name}
 
     def done(self) -> None:

@@ -2,6 +2,7 @@
 
 from meshnet.driver.api import (
     API,
+    AcceptsStreams,
     Attachment,
     Carries,
     Counts,
@@ -21,13 +22,15 @@ from meshnet.driver.api import (
     SetsCarrier,
     Socket,
     Splice,
+    Stream,
     Underlay,
 )
 from meshnet.driver.hookspecs import hookimpl
-from meshnet.errors import LinkError, RestartPod
+from meshnet.errors import LinkError, RestartPod, StreamEnded
 
 __all__ = [
     "API",
+    "AcceptsStreams",
     "Attachment",
     "Carries",
     "Counts",
@@ -49,6 +52,8 @@ __all__ = [
     "SetsCarrier",
     "Socket",
     "Splice",
+    "Stream",
+    "StreamEnded",
     "Underlay",
     "hookimpl",
 ]

@@ -28,13 +28,51 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import attrs
 
+from meshnet.driver.context import DriverContext, Stream
+from meshnet.driver.link import (
+    Device,
+    Inside,
+    Interface,
+    LinkEnd,
+    Owned,
+    Peer,
+    Pod,
+    Port,
+    Socket,
+    Splice,
+    Underlay,
+)
+
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping, Sequence
 
     from meshnet.model.topology import Endpoint
-    from meshnet.netlink import Netlink
+
+__all__ = [
+    "API",
+    "AcceptsStreams",
+    "Attachment",
+    "Carries",
+    "Counts",
+    "Device",
+    "DriverContext",
+    "Inside",
+    "Interface",
+    "LinkDriver",
+    "LinkEnd",
+    "NoOptions",
+    "Owned",
+    "Peer",
+    "Pod",
+    "Port",
+    "Rebuild",
+    "Scope",
+    "SetsCarrier",
+    "Socket",
+    "Splice",
+    "Stream",
+    "Underlay",
+]
 
 API = 1
 """The contract's version. Core accepts this one and the one before."""
@@ -69,155 +107,8 @@ class NoOptions:
     """The options of a driver that has none."""
 
 
-@attrs.frozen
-class Port:
-    """The node side of a pod's interface. As a splice: forward to this port."""
-
-    endpoint: Endpoint
-    ifindex: int
-    name: str
-
-
-@attrs.frozen
-class Device:
-    """A splice: forward to a device of the node that the driver made or found."""
-
-    ifindex: int
-
-
-@attrs.frozen
-class Socket:
-    """A splice: core drops every frame at the port; the driver reads and writes the port by AF_PACKET."""
-
-
-@attrs.frozen
-class Interface:
-    """A splice of a direct driver: the interface it made in the pod, by its index there."""
-
-    ifindex: int
-
-
-Splice = Port | Device | Socket | Interface
-
-
-class Pod(Protocol):
-    """The inside of a running pod, for a direct driver."""
-
-    @property
-    def nsid(self) -> int:
-        """The pod's namespace id in the node's namespace, for `IFLA_TARGET_NETNSID`."""
-
-    def enter(self) -> AbstractContextManager[Inside]:
-        """Give access to the pod's namespace for the length of a ``with``.
-
-        Raises RestartPod when the namespace cannot be entered any more.
-        """
-
-
-@attrs.frozen
-class Inside:
-    """An open pod. Valid inside its ``with`` only: held longer, it would keep a dead pod alive.
-
-    Attributes:
-        netns_fd: the network namespace, for `IFLA_NET_NS_FD`.
-        netlink: a netlink socket inside it.
-    """
-
-    netns_fd: int
-    netlink: Netlink
-
-
-@attrs.frozen
-class LinkEnd:
-    """A link as seen from one of its ends, with everything both ends agreed on.
-
-    Attributes:
-        local: the end that is being patched.
-        peer: the other end; None when the link is external.
-        parent: for an external link the node's interface; else None.
-        uid: the link's uid in its namespace.
-        mtu: of the pod's interface, bytes.
-        mac: the pod interface's MAC, lower case with colons.
-        options: an instance of the driver's options class.
-        down: the user unplugged the cable.
-        alias: ownership mark for whatever is made for this end; at most 255 bytes.
-        port: the node side of the pod's interface; None for a direct driver.
-        pod: the pod itself.
-    """
-
-    local: Endpoint
-    peer: Endpoint | None
-    parent: str | None
-    uid: int
-    mtu: int
-    mac: str
-    options: Any
-    down: bool
-    alias: str
-    port: Port | None
-    pod: Pod
-
-
-@attrs.frozen
-class Peer:
-    """The other side, as far as this node knows it.
-
-    Attributes:
-        node: the node it runs on.
-        port: its port, when that is on this node; else None.
-        epoch: of the peer's sandbox.
-        offer: what the driver there offered for that endpoint.
-        node_offer: what the driver there offered for its node.
-    """
-
-    node: str
-    port: Port | None
-    epoch: int
-    offer: Mapping[str, Any] = attrs.field(factory=dict)
-    node_offer: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen
-class Underlay:
-    """What carries traffic between nodes: its MTU in bytes and address family (4 or 6)."""
-
-    mtu: int
-    family: int
-
-
-@attrs.frozen
-class Owned:
-    """Something that a driver holds on this node: for whom (None: for nobody that it knows) and what."""
-
-    endpoint: Endpoint | None
-    splice: Splice
-    what: str
-
-
 class Rebuild(Exception):  # noqa: N818 - an answer, not a failure
     """Raised by `patch`: this change cannot be made in place; patch anew, then unpatch the old."""
-
-
-@attrs.frozen
-class DriverContext:
-    """What core gives a driver for its lifetime.
-
-    Attributes:
-        node: this node's name.
-        netlink: a netlink socket in the node's namespace.
-        log: the driver's logger.
-        allocate: (pool, endpoint) → an identifier of 24 bits, the same for the same endpoint, unique on this node in
-            that pool, kept over restarts and reboots.
-        changed: (endpoint, reason) tells core that the path of an endpoint failed (a CamelCase reason) or is back ("").
-        pod: an endpoint's pod while it runs on this node, else None.
-    """
-
-    node: str
-    netlink: Netlink
-    log: logging.Logger
-    allocate: Callable[[str, Endpoint], int]
-    changed: Callable[[Endpoint, str], None]
-    pod: Callable[[Endpoint], Pod | None]
 
 
 class LinkDriver:
@@ -297,3 +188,15 @@ class Counts(Protocol):
 
     async def counters(self, local: Endpoint) -> Mapping[str, int]:
         """Return counters by name: frames, bytes, drops by reason."""
+
+
+@runtime_checkable
+class AcceptsStreams(Protocol):
+    """A driver whose instance on the peer's node opens streams to this one (`DriverContext.stream`)."""
+
+    async def accept_stream(self, local: Endpoint, peer: Endpoint, stream: Stream) -> None:
+        """Serve a stream that the peer's node opened for the link of `local` and `peer`; the stream ends with the call.
+
+        Core has checked that the node at the other end is the one that runs `peer`, and that `local` is patched to it
+        by this driver. Not limited in time.
+        """

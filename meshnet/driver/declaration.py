@@ -29,6 +29,7 @@ _ASYNC = {
     "unpatch": ("link",),
     "inspect": (),
     "discard": ("owned",),
+    "accept_stream": ("local", "peer", "stream"),
     "set_carrier": ("link", "up"),
     "counters": ("local",),
 }

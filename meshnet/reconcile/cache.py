@@ -1,18 +1,17 @@
-"""Every Topology, as the store last told: list, then watch, from the start again when the watch loses its place."""
+"""Every Topology, as the store last told."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.errors import InvalidObject, NotFound, StoreError, WatchExpired
+from meshnet.errors import InvalidObject, NotFound
 from meshnet.model.codec import decode_claim, decode_topology
 from meshnet.model.resource import Kind
-from meshnet.stores.base import Change
+from meshnet.reconcile.follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PodKey = tuple[str, str]
-FIRST_DELAY_S = 0.5
-LONGEST_DELAY_S = 30.0
 
 
 @attrs.frozen
@@ -110,40 +107,15 @@ class TopologyCache:
 
     async def run(self) -> None:
         """Follow the store for ever."""
-        loop = asyncio.get_running_loop()
-        delay = FIRST_DELAY_S
-        while True:
-            began = loop.time()
-            try:
-                await self._follow()
-            except WatchExpired as error:
-                log.info("listing Topologies again: %s", error)
-                delay = FIRST_DELAY_S
-                continue
-            except StoreError as error:
-                if loop.time() - began > LONGEST_DELAY_S:
-                    delay = FIRST_DELAY_S
-                log.warning("store: %s; trying again in %.1f s", error, delay)
-            # Jitter, so that a fleet of daemons does not come back as one.
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
-            delay = min(LONGEST_DELAY_S, delay * 2)
+        await follow(self._store, Kind.TOPOLOGY, self)
 
-    async def _follow(self) -> None:
-        listing = await self._store.list(Kind.TOPOLOGY)
-        for resource in listing.items:
-            self.take(resource)
-        for key in self._entries.keys() - {resource.key for resource in listing.items}:
-            self._drop(key)
+    def keys(self) -> set[PodKey]:
+        return set(self._entries)
+
+    def listed(self) -> None:
         self.synced.set()
-        async for event in self._store.watch(Kind.TOPOLOGY, listing.revision):
-            if event.resource is None:
-                continue
-            if event.change is Change.DELETED:
-                self._drop(event.resource.key)
-            else:
-                self.take(event.resource)
 
-    def _drop(self, key: PodKey) -> None:
+    def drop(self, key: PodKey) -> None:
         if self._entries.pop(key, None) is not None:
             self._changed(key)
 

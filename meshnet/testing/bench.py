@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from meshnet.driver import DriverContext, LinkDriver, Scope
+from meshnet.driver import DriverContext, LinkDriver, Scope, Underlay
 from meshnet.driver.calls import call
 from meshnet.netlink import Ethtool, Netlink
 from meshnet.panel.indices import Indices
@@ -17,6 +17,7 @@ from meshnet.panel.splice import Splicer
 from meshnet.testing import snapshot
 from meshnet.testing.cable import Cable
 from meshnet.testing.loop import LoopThread
+from meshnet.testing.node import NIC_MTU
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +114,7 @@ class Bench:
             allocate=self._allocate,
             changed=lambda endpoint, reason: self.changes.append((endpoint, reason)),
             pod=self._pod,
+            underlay=Underlay(NIC_MTU, 4),
         )
 
     def inspect(self) -> Sequence[Owned]:

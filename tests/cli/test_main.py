@@ -106,7 +106,12 @@ class Interrupted(io.BytesIO):
 
 def test_ctrl_c_is_130(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Interrupted()))
-    ran = machine.run("apply", "-f", "-")
+    # who starts this in the background may have it ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ran = machine.run("apply", "-f", "-")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (ran.code, ran.out, ran.err) == (exitcodes.INTERRUPTED, "", "")
 
 

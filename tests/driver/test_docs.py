@@ -9,7 +9,17 @@ import attrs
 import pytest
 
 import meshnet.driver
-from meshnet.driver import Counts, DriverContext, LinkDriver, LinkEnd, Peer, SetsCarrier, declaration, hookspecs
+from meshnet.driver import (
+    AcceptsStreams,
+    Counts,
+    DriverContext,
+    LinkDriver,
+    LinkEnd,
+    Peer,
+    SetsCarrier,
+    declaration,
+    hookspecs,
+)
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject
 from meshnet.testing.drivers import DriverTests
@@ -35,7 +45,7 @@ def block(after, language):
 
 @pytest.mark.parametrize(
     ("name", "function"),
-    [item for cls in (LinkDriver, SetsCarrier, Counts) for item in public(cls).items()],
+    [item for cls in (LinkDriver, SetsCarrier, AcceptsStreams, Counts) for item in public(cls).items()],
 )
 def test_every_method_has_a_heading_with_its_signature(name, function):
     arguments = ", ".join(inspect.signature(function).parameters)
@@ -46,7 +56,7 @@ def test_every_method_has_a_heading_with_its_signature(name, function):
 
 def test_every_method_that_is_judged_is_documented():
     assert {*declaration._ASYNC, *declaration._PLAIN} == {
-        name for cls in (LinkDriver, SetsCarrier, Counts) for name in public(cls)
+        name for cls in (LinkDriver, SetsCarrier, AcceptsStreams, Counts) for name in public(cls)
     }
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from meshnet.errors import StoreUnavailable, WatchExpired
 from meshnet.model.resource import Kind
-from meshnet.reconcile.cache import LONGEST_DELAY_S, TopologyCache
+from meshnet.reconcile.cache import TopologyCache
+from meshnet.reconcile.follow import LONGEST_DELAY_S
 from meshnet.stores.memory import MemoryStore
 from tests.reconcile.made import link, topology
 from tests.virtual_time import run

@@ -1,0 +1,51 @@
+"""What daemons tell each other of the ends of their links, and how a node is reached: the words of a peer session."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshnet.model.topology import Endpoint
+
+
+class Contact(enum.Enum):
+    """How this daemon stands with another node's."""
+
+    SEEKING = "seeking"
+    """Not known yet, since this daemon began."""
+    LIVE = "live"
+    """A session is there."""
+    AWAY = "away"
+    """The daemon there does not answer, its node does: the kernel's patches go on forwarding."""
+    LAPSED = "lapsed"
+    """Away for longer than the grace: what needs the daemon to forward does not."""
+    DEAD = "dead"
+    """Nothing answers there."""
+
+
+@attrs.frozen
+class EndState:
+    """One end of a link, as the daemon of its node tells it.
+
+    Attributes:
+        epoch: of its sandbox.
+        driver: that it is patched by, ``""`` while there is no patch.
+        patched: the endpoint that it is patched to, or None.
+        patched_epoch: of the sandbox of that.
+        up: its interface is administratively up.
+        reason: why it is not as it should be, ``""`` when it is.
+        offer: what its driver needs the peer to know.
+    """
+
+    epoch: int
+    driver: str = ""
+    patched: Endpoint | None = None
+    patched_epoch: int = 0
+    up: bool = False
+    reason: str = ""
+    offer: Mapping[str, Any] = attrs.field(factory=dict)
