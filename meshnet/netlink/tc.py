@@ -120,6 +120,17 @@ def add_egress_own_drop(ifindex: int, mac: str) -> Request:
     return Request(RTM_NEWTFILTER, _REPLACE, body, f"add the egress drop of {mac} to link {ifindex}")
 
 
+def add_egress_drop(ifindex: int) -> Request:
+    """Drop every frame that would leave by the link. Adding it again changes nothing."""
+    body = _head(ifindex, EGRESS, DROP_PRIORITY, _BPF_HANDLE) + _classic_bpf(_DROP_ALL)
+    return Request(RTM_NEWTFILTER, _REPLACE, body, f"add the egress drop to link {ifindex}")
+
+
+def remove_drop(ifindex: int, parent: int) -> Request:
+    """Remove the drop on INGRESS or on EGRESS. ENOENT when there is none."""
+    return Request(RTM_DELTFILTER, 0, _head(ifindex, parent, DROP_PRIORITY, 0), f"remove a drop of link {ifindex}")
+
+
 def redirect(ifindex: int, to: int) -> Request:
     """Send every frame that comes in at `ifindex` out at `to` (mirred); in place of where it went before."""
     parameters = attribute(TCA_MIRRED_PARMS, _MIRRED.pack(0, 0, TC_ACT_STOLEN, 0, 0, TCA_EGRESS_REDIR, to))

@@ -289,6 +289,20 @@ def test_drops_again_change_nothing_and_clsact_again_is_refused(netlink: Netlink
     assert caught.value.errno == errno.EEXIST
 
 
+def test_removed_drops_are_gone_and_cannot_be_removed_again(netlink: Netlink, new_ns: Callable[[], int]) -> None:
+    port = make_pod(netlink, new_ns(), 1).port
+    netlink.run([tc.add_egress_drop(port.ifindex)])
+    for parent in (tc.INGRESS, tc.EGRESS):
+        assert netlink.dump(tc.dump_filters(port.ifindex, parent))
+
+        netlink.run([tc.remove_drop(port.ifindex, parent)])
+
+        assert netlink.dump(tc.dump_filters(port.ifindex, parent)) == []
+        with pytest.raises(KernelError) as caught:
+            netlink.run([tc.remove_drop(port.ifindex, parent)])
+        assert caught.value.errno == errno.ENOENT
+
+
 def test_filters_come_in_order(redirects_to_peers: None, netlink: Netlink, new_ns: Callable[[], int]) -> None:
     one, other = make_pods(netlink, new_ns, 2)
     plug_by_peer(netlink, one, other)

@@ -14,6 +14,7 @@ from meshnet.netlink import Redirect, Request, tc
         (tc.redirect_peer(7, 9, 3), 2, Redirect("redirect_peer", 9)),
         (tc.add_ingress_drop(7), 0xC000, None),
         (tc.add_egress_own_drop(7, "02:00:00:00:00:01"), 0xC000, None),
+        (tc.add_egress_drop(7), 0xC000, None),
     ],
 )
 def test_filter_is_read_as_it_was_written(request_: Request, priority: int, redirect: Redirect | None) -> None:
