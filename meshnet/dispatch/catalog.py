@@ -25,8 +25,11 @@ class Catalog(Protocol):
     def find(self, name: str) -> LinkDriver | None:
         """Return the usable driver of that name or alias."""
 
-    def why_not(self, name: str) -> str:
-        """Tell in a sentence, with its name, why a driver cannot be used: not installed, broken, unusable here."""
+    def refusal(self, name: str) -> LinkError:
+        """Return why a driver that `find` does not find cannot be used, with its name.
+
+        ``DriverMissing``: not installed, or broken; ``DriverUnusable``: it does not work on this node.
+        """
 
     def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
         """Return the usable drivers that claim a kind of link, the one to choose first.
@@ -41,7 +44,7 @@ def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriv
         return _claimed(catalog, scope)
     driver = catalog.find(wanted)
     if driver is None:
-        raise LinkError("DriverMissing", catalog.why_not(wanted))
+        raise catalog.refusal(wanted)
     if scope not in driver.scopes:
         raise LinkError("DriverUnsuitable", f"driver {driver.name!r} cannot make this link: {KIND_OF_LINK[scope]}")
     return driver, f"the link names {driver.name}"

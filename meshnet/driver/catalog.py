@@ -24,13 +24,16 @@ class NodeCatalog:
         entry = self._registry.find(name)
         return None if entry is None or entry.unusable else entry.driver
 
-    def why_not(self, name: str) -> str:
-        """Tell why a driver cannot be used here: not installed, broken, unusable; ``""`` when it can."""
+    def refusal(self, name: str) -> LinkError:
+        """Return why a driver that `find` does not find cannot be used here.
+
+        ``DriverMissing``: not installed, or broken; ``DriverUnusable``: it does not work on this node.
+        """
         try:
             entry = self._registry.get(name)
         except LinkError as error:
-            return str(error)
-        return f"driver {entry.name!r} does not work on this node: {entry.unusable}" if entry.unusable else ""
+            return error
+        return LinkError("DriverUnusable", f"driver {entry.name!r} does not work on this node: {entry.unusable}")
 
     def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
         """Return the usable drivers that claim a kind of link, the one to choose first.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from meshnet.dispatch.catalog import choose
@@ -73,6 +75,19 @@ def test_equals_without_configuration_are_an_error_that_names_both():
     assert "wire" in message
     assert "equal" in message
     assert "MESHNET_PREFER_SAME_NODE" in message
+
+
+def test_a_named_driver_that_does_not_work_here_is_not_said_to_be_missing():
+    class Stuck(Wire):
+        async def start(self, ctx):
+            raise LinkError("No", "no such device")
+
+    registry = Registry.of(Stuck)
+    asyncio.run(registry.start_all(lambda name: None))
+
+    reason, message = refused(NodeCatalog(registry), Scope.SAME_NODE, "cable")
+    assert reason == "DriverUnusable"
+    assert "no such device" in message
 
 
 @pytest.mark.parametrize(

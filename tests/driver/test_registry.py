@@ -209,9 +209,11 @@ def test_a_catalog_gives_links_only_what_works_here():
 
     assert catalog.find("high") is None
     assert catalog.find("LOW").name == "low"
-    assert catalog.why_not("high") == "driver 'high' does not work on this node: no such device"
-    assert "not installed" in catalog.why_not("gone")
-    assert catalog.why_not("low") == ""
+    unusable, missing = catalog.refusal("high"), catalog.refusal("gone")
+    assert unusable.reason == "DriverUnusable"
+    assert str(unusable) == "driver 'high' does not work on this node: no such device"
+    assert missing.reason == "DriverMissing"
+    assert "not installed" in str(missing)
     with pytest.raises(LinkError, match="high claims this kind of link but does not work on this node: no such device"):
         catalog.claimants(Scope.SAME_NODE)
 
