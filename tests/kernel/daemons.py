@@ -18,8 +18,9 @@ from meshnet.cni.client import ask
 from meshnet.cni.plugin import plugin_command
 from meshnet.errors import DaemonUnreachable, NotFound
 from meshnet.model.resource import API_VERSION, Kind
-from meshnet.netlink import LinkInfo, Netlink, links
+from meshnet.netlink import LinkInfo, Netlink, addresses, links
 from meshnet.netlink.netns import entered
+from meshnet.reconcile.inspect import LOOPBACK
 from meshnet.stores.open import open_store
 from tests.kernel.pods import eventually
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from meshnet.stores.base import Store
 
 NETWORK = "mesh"
+NODE_IP = "198.51.100.1"
+"""On the node's loopback."""
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -140,6 +143,8 @@ class DaemonNode:
         self._new_ns = new_ns
         self._uri = f"sqlite:{directory / 'store.db'}"
         self._settings: dict[str, str] = {}
+        with Netlink.open() as netlink:
+            netlink.run([addresses.add_address(LOOPBACK, f"{NODE_IP}/32"), links.set_link(LOOPBACK, up=True)])
 
     # ---- the daemon
 
@@ -154,7 +159,7 @@ class DaemonNode:
         env = {
             "PATH": os.environ["PATH"],
             "NODE_NAME": "n1",
-            "HOST_IP": "192.0.2.1",
+            "HOST_IP": NODE_IP,
             "MESHNET_RUN_DIR": str(self.directory / "run"),
             "MESHNET_STATE_DIR": str(self.directory / "state"),
             "MESHNET_STORE": self._uri,

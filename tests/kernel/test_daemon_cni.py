@@ -11,7 +11,7 @@ import pytest
 
 from meshnet.cni.frame import MAX_TOTAL
 from meshnet.cni.versions import SUPPORTED
-from tests.kernel.daemons import link, pair, topology
+from tests.kernel.daemons import NODE_IP, link, pair, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_two_pods_are_wired(node: DaemonNode) -> None:
     assert node.state("r1") == ("Up", "")
     assert node.status("r1")["node"] == "n1"
     assert node.status("r1")["container_id"] == r1.container
-    assert node.status("r1")["src_ip"] == "192.0.2.1"
+    assert node.status("r1")["src_ip"] == NODE_IP
 
 
 def test_the_interface_is_there_without_the_peer_and_has_no_carrier(node: DaemonNode) -> None:
