@@ -8,6 +8,8 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
+from meshnet.daemon.limits import raise_descriptor_limit
+from meshnet.daemon.lock import alone
 from meshnet.daemon.node import Node
 from meshnet.daemon.notify import notify
 from meshnet.daemon.watchdog import Watchdog
@@ -22,6 +24,12 @@ log = logging.getLogger(__name__)
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
+    raise_descriptor_limit()
+    async with alone(settings.run_dir):
+        await _serve(settings)
+
+
+async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

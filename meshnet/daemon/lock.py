@@ -1,0 +1,62 @@
+"""The run directory belongs to one daemon: a lock on a file in it, which the kernel takes back when the daemon ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from meshnet.errors import InvalidObject, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+PATIENCE_S = 2.0
+"""A predecessor that is on its way out may still have it for a moment."""
+PAUSE_S = 0.05
+
+
+@contextlib.asynccontextmanager
+async def alone(directory: Path, *, patience_s: float = PATIENCE_S) -> AsyncIterator[None]:
+    """Be the only daemon of a run directory for the length of an ``async with``.
+
+    Two would answer at one socket, write each other's checkpoints, and delete each other's ports.
+
+    Args:
+        directory: is made when it is not there.
+        patience_s: seconds to wait for another that has it.
+
+    Raises InvalidObject, naming the process that has it; OSError when the directory cannot be used.
+    """
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await _lock(fd, directory, patience_s)
+        with contextlib.suppress(OSError):  # a full disk is no reason to stay away
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+async def _lock(fd: int, directory: Path, patience_s: float) -> None:
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if asyncio.get_running_loop().time() >= deadline:
+                right = f"a directory that no other daemon uses; process {_holder(fd)} uses this one"
+                raise InvalidObject("settings", [Problem("MESHNET_RUN_DIR", str(directory), right)]) from None
+        else:
+            return
+        await asyncio.sleep(PAUSE_S)
+
+
+def _holder(fd: int) -> str:
+    """Return the process ID that the holder has written, as it sees itself."""
+    return os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"

@@ -1,0 +1,47 @@
+"""The daemon as a process: alone in its run directory, with as many descriptors as it may have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kernel.daemons import pair
+from tests.kernel.pods import eventually
+
+if TYPE_CHECKING:
+    from tests.kernel.daemons import DaemonNode
+
+pytestmark = pytest.mark.kernel
+
+
+def test_a_second_one_in_the_same_run_directory_says_who_is_there_and_goes(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    assert node.process is not None
+    env = {
+        "PATH": os.environ["PATH"],
+        "MESHNET_RUN_DIR": str(node.directory / "run"),
+        "MESHNET_STATE_DIR": str(node.directory / "state"),
+        "MESHNET_STORE": "memory:",
+    }
+
+    second = subprocess.run(
+        [sys.executable, "-m", "meshnet", "daemon"], env=env, capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert second.returncode == 1, second.stderr
+    assert f"process {node.process.pid} uses this one" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert r1.carrier()
+    assert node.answers()
+
+
+def test_it_may_open_as_many_descriptors_as_its_hard_limit_says(node: DaemonNode) -> None:
+    (line,) = (line for line in node.proc("limits").splitlines() if line.startswith("Max open files"))
+    soft, hard = line.split()[3:5]
+    assert soft == hard
