@@ -46,6 +46,7 @@ lab: install
 	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
 
 bench: install
+	@scripts/system-packages bench
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 
 install: $(VENV)/.installed
