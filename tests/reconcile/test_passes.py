@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from meshnet.reconcile.passes import ALIVE_S, Passes
 from meshnet.reconcile.table import Table
+from tests.reconcile.made import sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from meshnet.reconcile.state import Sandbox
 
 
 class Pulse:
@@ -30,6 +33,15 @@ class Others:
     def __init__(self, takes_s: float = 0.0) -> None:
         self.takes_s = takes_s
         self.passes: list[float] = []
+        self.dead: set[Sandbox] = set()
+        self.removed: list[tuple[float, Sandbox]] = []
+
+    def ended(self, box: Sandbox) -> bool:
+        return box in self.dead
+
+    async def remove(self, box: Sandbox, *, why: str) -> None:
+        assert why
+        self.removed.append((asyncio.get_running_loop().time(), box))
 
     def look_at_all(self) -> None:
         self.passes.append(asyncio.get_running_loop().time())
@@ -42,10 +54,10 @@ class Others:
 
 
 @contextlib.asynccontextmanager
-async def running(pulse: Pulse, others: Others) -> AsyncIterator[Passes]:
+async def running(pulse: Pulse, others: Others, table: Table | None = None) -> AsyncIterator[Passes]:
     anything = cast("Any", others)
     passes = Passes(
-        table=Table(),
+        table=table or Table(),
         sandboxes=anything,
         aligner=anything,
         workers=anything,
@@ -85,3 +97,22 @@ def test_a_pass_comes_each_interval_and_when_it_is_wanted() -> None:
 
     run(main())
     assert [moment - 1000.0 for moment in others.passes] == [60.0, 90.0, 150.0]
+
+
+def test_the_heartbeat_finds_a_namespace_that_ended_without_an_event() -> None:
+    """Nobody hears events here, and the first pass is a minute away."""
+    others, table = Others(), Table()
+    r1, r2, arriving = sandbox("r1"), sandbox("r2"), sandbox("r3")
+    arriving.handed = cast("Any", "its ADD is under way")
+    for box in (r1, r2, arriving):
+        table.add(box)
+
+    async def main() -> None:
+        async with running(Pulse(), others, table):
+            await asyncio.sleep(ALIVE_S + 1.0)
+            assert others.removed == []
+            others.dead |= {r1, arriving}
+            await asyncio.sleep(ALIVE_S)
+
+    run(main())
+    assert others.removed == [(1000.0 + 2 * ALIVE_S, r1)]
