@@ -7,7 +7,9 @@ its port. The namespace itself is entered only for addresses and for interfaces 
 from __future__ import annotations
 
 import errno
+import logging
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -16,6 +18,7 @@ from meshnet.model import names
 from meshnet.netlink import addresses, links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.port import PortWish
+from meshnet.reconcile.inside import NO_IPV6, give_addresses
 from meshnet.reconcile.state import Applied, End
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from meshnet.panel.splice import Splicer
     from meshnet.reconcile.state import Sandbox
     from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
 
 
 class Furnisher:
@@ -54,6 +59,7 @@ class Furnisher:
         self._deleter = deleter
         self._table = table
         self._saved = saved
+        self._refused: WeakKeyDictionary[End, Sequence[str]] = WeakKeyDictionary()
 
     def make(self, sandbox: Sandbox, plans: Sequence[Plan], inside: Inside) -> list[End]:
         """Make the ends of a sandbox, with a port for each that needs one; what fails is in the end's reason."""
@@ -78,11 +84,21 @@ class Furnisher:
             return  # a direct interface whose driver went: it stays as it is
         if wanted == before:
             return
-        self._change_pod_end(end, before, wanted)
+        try:
+            refused = self._change_pod_end(end, before, wanted)
+        except RestartPod:
+            known = self._refused_before(end)
+            if _without(wanted, known) != before:
+                raise
+            self._refused[end] = known  # nothing new: the pod did not take them when it could be entered
+            return
         if end.port is not None:
             self._change_port(end.port, before, wanted)
-        end.applied = wanted
-        self._save(end.sandbox)
+        self._refused[end] = refused
+        wanted = _without(wanted, refused)
+        if wanted != before:
+            end.applied = wanted
+            self._save(end.sandbox)
 
     def observe(self, end: End) -> None:
         """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
@@ -99,10 +115,10 @@ class Furnisher:
         name = plan.driver.name if plan.driver else ""
         if end.applied.driver != name:
             with sandbox.enter() as inside:
-                requests = [addresses.add_address(end.interface, cidr) for cidr in plan.addresses]
-                inside.netlink.run_tolerating([*requests, links.set_link(end.interface, up=True)], errno.EEXIST)
+                refused = give_addresses(inside.netlink, end.interface, plan.addresses)
+                inside.netlink.run([links.set_link(end.interface, up=True)])
             end.interface_up = True
-            end.applied = attrs.evolve(_applied(plan), driver=name)
+            end.applied = _without(attrs.evolve(_applied(plan), driver=name), refused)
             self._save(sandbox)
 
     async def remove(self, end: End) -> None:
@@ -128,8 +144,14 @@ class Furnisher:
                 _take(end, made)
                 self._table.enter(end)
                 self._save(end.sandbox)
-            if made.error is not None:
+            if made.error is not None and not _lacks_ipv6(made):
                 raise refusal(made.error, end)
+
+    def _refused_before(self, end: End) -> Sequence[str]:
+        """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""
+        if end in self._refused or end.generation or end.plan is None:
+            return self._refused.get(end, ())
+        return [cidr for cidr in end.plan.addresses if ":" in cidr and cidr not in end.applied.addresses]
 
     def _save(self, sandbox: Sandbox) -> None:
         if self._table.sandboxes.get(sandbox.key) is sandbox:  # else it was removed meanwhile, with its checkpoint
@@ -144,23 +166,26 @@ class Furnisher:
         if wanted.uid != before.uid:
             self._splicer.relabel(port, wanted.uid)
 
-    def _change_pod_end(self, end: End, before: Applied, wanted: Applied) -> None:
-        """Change the pod's end in its namespace; a driver's own interface has its MTU and MAC from the driver."""
+    def _change_pod_end(self, end: End, before: Applied, wanted: Applied) -> Sequence[str]:
+        """Change the pod's end in its namespace; a driver's own interface has its MTU and MAC from the driver.
+
+        Return the addresses that the pod does not take.
+        """
         index = end.pod_ifindex
         changes = [] if end.port is None else _link_changes(index, before, wanted)
         gone = [addresses.delete_address(index, cidr) for cidr in before.addresses if cidr not in wanted.addresses]
-        new = [addresses.add_address(index, cidr) for cidr in wanted.addresses if cidr not in before.addresses]
+        new = [cidr for cidr in wanted.addresses if cidr not in before.addresses]
         if not index or not (changes or gone or new):
-            return
+            return ()
         with end.sandbox.enter() as inside:
             # An index means another interface, or none, in a namespace that the pod moved its end to.
             if nsid(self._netlink, inside.netns_fd) != end.nsid:
                 raise RestartPod(f"{end.endpoint}: the pod has moved its interface to another network namespace")
             if changes:
                 inside.netlink.run(changes)
-            # The pod may have taken an address away itself, or have it already.
+            # The pod may have taken an address away itself.
             inside.netlink.run_tolerating(gone, errno.EADDRNOTAVAIL)
-            inside.netlink.run_tolerating(new, errno.EEXIST)
+            return give_addresses(inside.netlink, index, new)
 
 
 def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:
@@ -182,16 +207,31 @@ def refusal(error: KernelError, end: End) -> LinkError:
 def _take(end: End, made: Made) -> None:
     end.port = made.port
     if made.error is not None:
-        error = refusal(made.error, end)
-        end.fail(error.reason, str(error))
         if made.port is not None:
             # Which of its addresses the pod has refused is not told: all count as missing, and are given again.
             end.applied = attrs.evolve(end.applied, addresses=())
+        if _lacks_ipv6(made):
+            log.warning("%s: %s", end.endpoint, made.error)
+        else:
+            error = refusal(made.error, end)
+            end.fail(error.reason, str(error))
+
+
+def _lacks_ipv6(made: Made) -> bool:
+    """Tell whether all that is wrong with a port, as far as is told, is that its pod takes no IPv6 address."""
+    return made.port is not None and made.error is not None and made.error.errno in NO_IPV6
 
 
 def _applied(plan: Plan) -> Applied:
     mac = plan.mac or names.pod_mac(plan.local.namespace, plan.local.pod, plan.local.interface)
     return Applied(plan.uid, mac, plan.mtu, plan.addresses)
+
+
+def _without(applied: Applied, refused: Sequence[str]) -> Applied:
+    """What counts as applied when the pod did not take some addresses: they are given again at the next look."""
+    if not refused:
+        return applied
+    return attrs.evolve(applied, addresses=tuple(cidr for cidr in applied.addresses if cidr not in refused))
 
 
 def _wish(end: End) -> PortWish:

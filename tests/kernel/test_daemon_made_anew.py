@@ -64,20 +64,3 @@ def test_a_direct_interface_that_becomes_a_port(node: DaemonNode, r1: PodBox) ->
     assert eventually(lambda: r1.links()["net1"].kind == "veth" and r2.carrier())
     assert r1.addresses("net1") == ["10.0.0.1/24"]
     assert "Traceback" not in node.log()
-
-
-def test_an_address_that_the_pod_refuses_is_told_and_given_later(node: DaemonNode) -> None:
-    node.apply(
-        topology("r1", link(1, "eth1", "r2:eth1", local_ip="10.0.0.1/24", local_ips=["fd00::1/64"])),
-        topology("r2", link(1, "eth1", "r1:eth1", local_ip="10.0.0.2/24")),
-    )
-    r1 = node.pod("r1")
-    r1.run("sysctl", "-w", "net.ipv6.conf.default.disable_ipv6=1")
-    assert node.add(r1).done
-    node.up("r2")
-
-    assert eventually(lambda: node.state("r1") == ("Failed", "KernelRefused"))
-    r1.run("sysctl", "-w", "net.ipv6.conf.eth1.disable_ipv6=0")
-
-    assert eventually(lambda: node.state("r1") == ("Up", ""), within=30)
-    assert sorted(r1.addresses()) == ["10.0.0.1/24", "fd00::1/64"]
