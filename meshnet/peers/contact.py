@@ -1,0 +1,69 @@
+"""How a daemon stands with another, told by time and by what answers alone."""
+
+from __future__ import annotations
+
+import attrs
+
+from meshnet.model.session import Contact
+
+
+@attrs.define
+class Liveness:
+    """The contact with one node; a pure machine: who uses it tells it of time, of messages and of answers.
+
+    A node that is dead stays so until its daemon is heard: it may have come back without its patches.
+
+    Attributes:
+        timeout_s: silence after which a node is dead, seconds.
+        grace_s: how long a daemon may be away before what needs it has lapsed, seconds.
+        contact: as of now.
+    """
+
+    timeout_s: float
+    grace_s: float
+    contact: Contact = Contact.SEEKING
+    _silent_s: float = attrs.field(default=0.0, init=False)
+    _away_s: float = attrs.field(default=0.0, init=False)
+
+    def heard(self) -> None:
+        """The daemon itself said something, in a session that stands."""
+        self._silent_s = 0.0
+        self.contact = Contact.LIVE
+
+    def answered(self) -> None:
+        """The node answered, its daemon did not."""
+        self._silent_s = 0.0
+        if self.contact in (Contact.SEEKING, Contact.LIVE):
+            self._away_s = 0.0
+            self.contact = Contact.AWAY
+
+    def reached(self) -> None:
+        """The node took a connection; whether its daemon is there is not known yet."""
+        self._silent_s = 0.0
+
+    def passes(self, seconds: float) -> None:
+        """Time passed in which nothing else was told."""
+        self._silent_s += seconds
+        if self.contact is Contact.AWAY:
+            self._away_s += seconds
+            if self._away_s >= self.grace_s:
+                self.contact = Contact.LAPSED
+        if self._silent_s >= self.timeout_s:
+            self.contact = Contact.DEAD
+
+
+@attrs.define
+class ObservedClock:
+    """Seconds that this daemon was awake to see: a busy loop of ours is not the silence of a peer.
+
+    Attributes:
+        most_s: what one look may add, seconds.
+    """
+
+    most_s: float
+    _last: float
+
+    def look(self, now: float) -> float:
+        """Return how much time passed since the last look, as far as it was observed, seconds."""
+        passed, self._last = now - self._last, now
+        return min(max(passed, 0.0), self.most_s)

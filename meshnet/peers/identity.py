@@ -1,0 +1,236 @@
+"""Who this node is: a key and a certificate that it signs itself, made at first start and renewed in time.
+
+A renewal has three steps, a delay apart, so that every peer has seen a certificate before it is used and none that is
+in use goes: the next one is made and published; it is used, and the old one stays published; the old one goes.
+
+A file holds the key and its certificate together, so that they cannot differ, under a head of two lines. It is written
+aside, synced, and renamed: what is broken was not broken by a crash, and is never replaced unasked, since peers would
+refuse the new one. An empty file, which is what some file systems leave after a crash, counts as absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import logging
+import os
+import re
+import ssl
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+ROTATE_DAYS = 90.0
+PUBLISHED_S = 600.0
+"""How long a certificate is published before it is used, and after."""
+
+_VALID = datetime.timedelta(days=3650)
+_SKEW = datetime.timedelta(days=1)
+_LONGEST_CN = 64
+
+_HEAD = re.compile(r"\ANode: (?P<node>\S+)\nMade: (?P<made>\d+)\n")
+_BLOCK = re.compile(r"-----BEGIN (?P<kind>[A-Z ]+)-----\n.*?\n-----END (?P=kind)-----\n", re.DOTALL)
+
+
+@attrs.frozen
+class KeyPair:
+    """A key and its certificate.
+
+    Attributes:
+        key: PEM.
+        certificate: PEM.
+        made: seconds since 1970; of the previous pair: when it was put down.
+    """
+
+    key: str = attrs.field(repr=False)
+    certificate: str
+    made: float
+
+
+class Identity:
+    """The key and the certificates of this node, kept in `directory` (``current.pem``, ``next.pem``, ``previous.pem``).
+
+    Args:
+        directory: made if it is missing; only its owner may look into it.
+        node: this node's name, which the certificate carries.
+        rotate_days: age at which a new one is made, days; 0: never.
+        published_s: between the steps of a renewal, seconds.
+        now: seconds since 1970.
+
+    Raises MeshnetError when a file there is broken or belongs to another node, OSError.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        node: str,
+        *,
+        rotate_days: float = ROTATE_DAYS,
+        published_s: float = PUBLISHED_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.node = node
+        self._directory = directory
+        self._rotate_s = rotate_days * 86400
+        self._published_s = published_s
+        self._now = now
+        self._listeners: list[Callable[[], None]] = []
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._current = self._load("current") or self._make("current")
+        self._next = self._load("next")
+        self._previous = self._load("previous")
+        if self._next == self._current:  # a crash came between the steps of taking it into use
+            self._drop_next()
+
+    @property
+    def current(self) -> KeyPair:
+        """What this node shows its peers."""
+        return self._current
+
+    def certificates(self) -> tuple[str, ...]:
+        """Return what the node record shall say, PEM: the one in use, then the one that comes next or was before."""
+        pairs = (self._current, self._next, self._previous)
+        return tuple(dict.fromkeys(pair.certificate for pair in pairs if pair is not None))
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called whenever `certificates` or `current` has changed."""
+        self._listeners.append(changed)
+
+    def rotate(self) -> None:
+        """Begin a renewal now, unless one is under way. Raises OSError."""
+        if self._next is None:
+            self._next = self._make("next")
+            self._tell()
+
+    def advance(self) -> None:
+        """Take the step of a renewal that is due, if one is; to be called now and then. Raises OSError."""
+        now = self._now()
+        if self._previous is not None and now - self._previous.made >= self._published_s:
+            self._path("previous").unlink(missing_ok=True)
+            self._previous = None
+            self._tell()
+        elif self._next is not None and self._previous is None and now - self._next.made >= self._published_s:
+            self._use(self._next)
+            self._tell()
+        elif self._rotate_s and now - self._current.made >= self._rotate_s:
+            self.rotate()
+
+    def _use(self, pair: KeyPair) -> None:
+        put_down = attrs.evolve(self._current, made=self._now())
+        self._write("previous", put_down)
+        self._write("current", pair)
+        self._previous, self._current = put_down, pair
+        self._drop_next()
+
+    def _drop_next(self) -> None:
+        self._path("next").unlink(missing_ok=True)
+        self._next = None
+
+    def _tell(self) -> None:
+        for changed in self._listeners:
+            changed()
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{name}.pem"
+
+    def _load(self, name: str) -> KeyPair | None:
+        path = self._path(name)
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            raise _broken(path, "it is no text") from None
+        if not text:
+            log.warning("%s is empty and counts as absent", path)
+            return None
+        return self._parse(path, text)
+
+    def _parse(self, path: Path, text: str) -> KeyPair:
+        head = _HEAD.match(text)
+        blocks = {match["kind"]: match[0] for match in _BLOCK.finditer(text)}
+        if head is None or blocks.keys() != {"PRIVATE KEY", "CERTIFICATE"}:
+            raise _broken(path, "it is not a head, a key and a certificate")
+        if head["node"] != self.node:
+            raise _broken(path, f"it is the identity of node {head['node']}, and this is {self.node}")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+        except ssl.SSLError as error:
+            raise _broken(path, f"its key and certificate do not fit: {error}") from None
+        if path.stat().st_mode & 0o077:
+            log.warning("%s could be read by others; its mode is 0600 again", path)
+            path.chmod(0o600)
+        return KeyPair(blocks["PRIVATE KEY"], blocks["CERTIFICATE"], float(head["made"]))
+
+    def _make(self, name: str) -> KeyPair:
+        made = int(self._now())
+        pair = KeyPair(*make_certificate(self.node, made), made)
+        self._write(name, pair)
+        return pair
+
+    def _write(self, name: str, pair: KeyPair) -> None:
+        text = f"Node: {self.node}\nMade: {int(pair.made)}\n{pair.key}{pair.certificate}"
+        path = self._path(name)
+        fresh = path.with_suffix(".new")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def make_certificate(node: str, made: float) -> tuple[str, str]:
+    """Return a new P-256 key and a certificate of its own for a node, both PEM; valid from a day before `made` on."""
+    # Only who makes one pays for the import.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node[:_LONGEST_CN])])
+    names: list[x509.GeneralName] = [x509.DNSName(node)]
+    with contextlib.suppress(ValueError):  # a node may be named after its address
+        names.append(x509.IPAddress(ipaddress.ip_address(node)))
+    begin = datetime.datetime.fromtimestamp(made, datetime.UTC) - _SKEW
+    marked = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begin, begin + _VALID)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)  # it vouches for nobody else
+        .add_extension(usage, critical=False)
+        # The two certificates of a renewal have one name: they are told apart by these.
+        .add_extension(marked, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(marked), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return secret.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _broken(path: Path, why: str) -> MeshnetError:
+    return MeshnetError(
+        f"{path}: {why}; put the right file back, or remove it: then this node gets a new identity,"
+        " which its peers accept once its record tells them"
+    )

@@ -1,0 +1,191 @@
+"""The messages of a peer session: JSON, of which unknown fields are ignored, and to which fields are only added.
+
+==========================================================  ========================================================
+``{"hello": {"node": …, "protocol": [min, max], …}}``       first message of either side
+``{"ends": [[namespace, pod, interface, {…} or null], …]}`` the state of ends; null: there is no such end any more
+``… "whole": true``                                         these are all ends; what is not told is not there
+``… "more": true``                                          the next message goes on with the same
+``{}``                                                      a sign of life
+==========================================================  ========================================================
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.model.session import EndState
+from meshnet.model.topology import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROTOCOL = (1, 1)
+"""The oldest and the newest version that this release speaks."""
+
+MAX_MESSAGE = 1 << 20
+"""Bytes of one message."""
+
+SIGN_OF_LIFE = b"{}"
+_ENDS_A_MESSAGE = 500
+_MOST_OF_ONE = MAX_MESSAGE // 2
+
+
+@attrs.frozen
+class Hello:
+    """Who speaks.
+
+    Attributes:
+        node: its name.
+        protocol: the oldest and the newest version that it speaks.
+        release: of its daemon.
+    """
+
+    node: str
+    protocol: tuple[int, int] = PROTOCOL
+    release: str = ""
+
+
+@attrs.frozen
+class Told:
+    """What one message tells of ends.
+
+    Attributes:
+        states: by end; None for one that is not there any more.
+        whole: these are all that there are, together with the messages of which this is the last.
+        more: the next message goes on with the same.
+    """
+
+    states: Mapping[Endpoint, EndState | None] = attrs.field(factory=dict)
+    whole: bool = False
+    more: bool = False
+
+
+def encode_hello(hello: Hello) -> bytes:
+    return _pack({"hello": {"node": hello.node, "protocol": list(hello.protocol), "release": hello.release}})
+
+
+def decode_hello(raw: bytes) -> Hello:
+    """Return a hello. Raises ValueError when it is none."""
+    hello: Any = _unpack(raw).get("hello")
+    match hello:
+        case {"node": str(node), "protocol": [int(oldest), int(newest), *_]}:
+            release = hello.get("release")
+            return Hello(node, (oldest, newest), release if isinstance(release, str) else "")
+    raise ValueError("no hello")
+
+
+def agree(ours: tuple[int, int], theirs: tuple[int, int]) -> int | None:
+    """Return the newest version that both speak, if there is one."""
+    newest = min(ours[1], theirs[1])
+    return newest if newest >= max(ours[0], theirs[0]) else None
+
+
+def encode_ends(states: Mapping[Endpoint, EndState | None], *, whole: bool) -> Iterator[bytes]:
+    """Yield the messages that tell of ends, each small enough; at least one for a whole."""
+    rows = iter(states.items())
+    chunk = dict(islice(rows, _ENDS_A_MESSAGE))
+    while chunk or whole:
+        following = dict(islice(rows, _ENDS_A_MESSAGE))
+        yield from _encode(chunk, whole=whole, more=bool(following))
+        chunk = following
+        if not chunk:
+            return
+
+
+def _encode(chunk: dict[Endpoint, EndState | None], *, whole: bool, more: bool) -> Iterator[bytes]:
+    flags = {key: True for key, on in (("whole", whole), ("more", more)) if on}
+    message = _pack({"ends": [_row(endpoint, state) for endpoint, state in chunk.items()], **flags})
+    if len(message) <= _MOST_OF_ONE or len(chunk) == 1:
+        yield message
+        return
+    # offers may be large
+    rows = list(chunk.items())
+    half = len(rows) // 2
+    yield from _encode(dict(rows[:half]), whole=whole, more=True)
+    yield from _encode(dict(rows[half:]), whole=whole, more=more)
+
+
+def decode_told(raw: bytes) -> Told:
+    """Return what a message tells of ends; a sign of life tells nothing. Raises ValueError when it is no message."""
+    message = _unpack(raw)
+    rows = message.get("ends", [])
+    if not isinstance(rows, list):
+        raise ValueError(f"ends: {type(rows).__name__}")
+    return Told(dict(map(_end, rows)), message.get("whole") is True, message.get("more") is True)
+
+
+def _row(endpoint: Endpoint, state: EndState | None) -> list[Any]:
+    return [*_place(endpoint), None if state is None else _state(state)]
+
+
+def _place(endpoint: Endpoint) -> list[str]:
+    return [endpoint.namespace, endpoint.pod, endpoint.interface]
+
+
+def _state(state: EndState) -> dict[str, Any]:
+    return {
+        "epoch": state.epoch,
+        "driver": state.driver,
+        "patched": None if state.patched is None else _place(state.patched),
+        "patched_epoch": state.patched_epoch,
+        "up": state.up,
+        "reason": state.reason,
+        "offer": dict(state.offer),
+    }
+
+
+def _end(row: Any) -> tuple[Endpoint, EndState | None]:
+    match row:
+        case [str(namespace), str(pod), str(interface), None, *_]:
+            return Endpoint(namespace, pod, interface), None
+        case [str(namespace), str(pod), str(interface), dict(state), *_]:
+            return Endpoint(namespace, pod, interface), _read_state(state)
+    raise ValueError("ends: neither a state nor null")
+
+
+def _read_state(state: dict[str, Any]) -> EndState:
+    if "epoch" not in state:
+        raise ValueError("an end without its epoch")
+    return EndState(
+        epoch=_typed(state, "epoch", 0),
+        driver=_typed(state, "driver", ""),
+        patched=_patched(state.get("patched")),
+        patched_epoch=_typed(state, "patched_epoch", 0),
+        up=_typed(state, "up", False),
+        reason=_typed(state, "reason", ""),
+        offer=_typed(state, "offer", {}),
+    )
+
+
+def _patched(place: Any) -> Endpoint | None:
+    match place:
+        case None:
+            return None
+        case [str(namespace), str(pod), str(interface)]:
+            return Endpoint(namespace, pod, interface)
+    raise ValueError("patched: no endpoint")
+
+
+def _typed(state: dict[str, Any], field: str, default: Any) -> Any:
+    value = state.get(field, default)
+    if type(value) is not type(default):
+        raise ValueError(f"{field}: {type(value).__name__}")
+    return value
+
+
+def _pack(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _unpack(raw: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(raw)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(message, dict):
+        raise ValueError("no object")
+    return message

@@ -1,0 +1,194 @@
+"""`Peers`: sessions with the daemons of other nodes, and streams between drivers, as one object of the daemon.
+
+gRPC is loaded by `start`: a daemon that is alone never pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from meshnet import __version__
+from meshnet.errors import MeshnetError
+from meshnet.peers.contact import Liveness, ObservedClock
+from meshnet.peers.messages import Hello
+from meshnet.peers.pins import Pins
+from meshnet.peers.refusals import Refusals
+from meshnet.peers.subscribers import Subscribers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshnet.model.node_record import NodeRecord
+    from meshnet.model.session import Contact, EndState
+    from meshnet.model.topology import Endpoint
+    from meshnet.peers.book import Book
+    from meshnet.peers.door import Door
+    from meshnet.peers.identity import Identity
+    from meshnet.peers.server import PeerServer
+    from meshnet.peers.subscription import Subscription
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 3.0
+GRACE_S = 10.0
+_LOOK_S = 0.1
+_RENEW_S = 60.0
+
+
+class Peers:
+    """The daemons of other nodes.
+
+    Args:
+        node: this node's name.
+        identity: its key and certificates.
+        listen: address (``""``: all) and TCP port (0: any) where peers call.
+        book: of the ends here and there.
+        timeout_s: silence after which a node is dead, seconds.
+        grace_s: how long a daemon may be away before what needs it lapses, seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        identity: Identity,
+        listen: tuple[str, int],
+        book: Book,
+        timeout_s: float = TIMEOUT_S,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self.port = listen[1]
+        self._hello = Hello(node, release=__version__)
+        self._identity = identity
+        self._listen = listen
+        self._book = book
+        self._timeout_s = timeout_s
+        self._grace_s = grace_s
+        self._pins = Pins()
+        self._refusals = Refusals()
+        self._records: dict[str, NodeRecord] = {}
+        self._wanted: frozenset[str] = frozenset()
+        self._subscribers = Subscribers()
+        self._subscriptions: dict[str, Subscription] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._door: Door | None = None
+        self._server: PeerServer | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and hold the sessions that are wanted. May be tried again.
+
+        Raises MeshnetError that names address and port when they cannot be listened on.
+        """
+        # What gRPC's core says to stderr is said here, in context.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        from meshnet.peers import wiring  # noqa: PLC0415 - loads gRPC
+        from meshnet.peers.door import Door  # noqa: PLC0415
+        from meshnet.peers.server import PeerServer, SessionCalls  # noqa: PLC0415
+
+        door = Door(self._pins, self._refusals)
+        sessions = SessionCalls(door, self._hello, self._book, self._subscribers)
+        credentials = wiring.server_credentials(lambda: self._identity.current, self._pins.all)
+        server = PeerServer(credentials, Session=sessions.handle)
+        self.port = await server.start(*self._listen)
+        self._door, self._server = door, server
+        self._identity.listen(self._renew)
+        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="peers")
+        self._hold()
+
+    async def stop(self) -> None:
+        """End every session and stop listening; peers see a daemon that is away."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait({self._ticker})
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for subscription in subscriptions.values():
+            self._end(subscription)
+        if self._ending:
+            await asyncio.wait(self._ending)
+        if self._door is not None and self._server is not None:
+            await self._door.stop()
+            await self._server.stop()
+
+    def record(self, name: str, record: NodeRecord | None) -> None:
+        """Take a node's record, or that it has gone: from now on its certificates, its address and its port hold."""
+        if record is None:
+            self._records.pop(name, None)
+        else:
+            self._records[name] = record
+        broken = self._pins.set(name, record.certificates if record is not None else ())
+        if broken:
+            log.warning("the record of node %s holds %d that are no certificates", name, broken)
+        if self._door is not None:
+            self._door.check()
+        subscription = self._subscriptions.get(name)
+        if subscription is not None:
+            subscription.set_record(record)
+
+    def want(self, nodes: frozenset[str]) -> None:
+        """Hold sessions with exactly these nodes: those that a link leads to."""
+        self._wanted = nodes - {self._hello.node}
+        if self._server is not None:
+            self._hold()
+
+    def announce(self, node: str, endpoint: Endpoint, state: EndState | None) -> None:
+        """Tell a node of an end here, at once if it listens; else it is told with everything when it does."""
+        self._subscribers.announce(node, endpoint, state)
+
+    def contacts(self) -> Mapping[str, tuple[Contact, str]]:
+        """Return how this daemon stands with each node that it holds a session with, and why, if there is trouble."""
+        return {node: (held.contact, held.why) for node, held in self._subscriptions.items()}
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was refused, by reason."""
+        return self._refusals.counts()
+
+    def _hold(self) -> None:
+        from meshnet.peers.subscription import Subscription  # noqa: PLC0415 - loads gRPC
+
+        for node in self._subscriptions.keys() - self._wanted:
+            self._end(self._subscriptions.pop(node))
+        for node in self._wanted - self._subscriptions.keys():
+            liveness = Liveness(self._timeout_s, self._grace_s)
+            held = Subscription(
+                node,
+                hello=self._hello,
+                own=lambda: self._identity.current,
+                pins=self._pins,
+                book=self._book,
+                liveness=liveness,
+            )
+            held.set_record(self._records.get(node))
+            self._subscriptions[node] = held
+
+    def _end(self, subscription: Subscription) -> None:
+        task = asyncio.get_running_loop().create_task(subscription.stop())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _renew(self) -> None:
+        for subscription in self._subscriptions.values():
+            subscription.renew()
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        clock = ObservedClock(2 * _LOOK_S, loop.time())
+        since_renewal = _RENEW_S
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            passed = clock.look(loop.time())
+            for subscription in tuple(self._subscriptions.values()):
+                subscription.passes(passed)
+            since_renewal += passed
+            if since_renewal >= _RENEW_S:
+                since_renewal = 0.0
+                self._advance()
+
+    def _advance(self) -> None:
+        try:
+            self._identity.advance()
+        except (OSError, MeshnetError) as error:
+            log.error("this node's certificate cannot be renewed: %s", error)

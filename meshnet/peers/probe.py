@@ -1,0 +1,80 @@
+"""Does a node answer? A plain TCP connection tells: taken, refused, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import errno
+import ipaddress
+import select
+import socket
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ATTEMPT_S = 0.5
+"""One attempt; another follows soon, so that nothing ever waits for the kernel's own next SYN."""
+
+_FROM_THE_NODE = {errno.ECONNREFUSED, errno.ECONNRESET}
+
+
+class Answer(enum.Enum):
+    """What came back."""
+
+    TAKEN = "takes connections"
+    REFUSED = "refuses connections"
+    NOTHING = "does not answer"
+
+
+@attrs.frozen
+class Probed:
+    """What a node answered, and at which of its addresses."""
+
+    answer: Answer
+    address: str = ""
+
+
+async def probe(addresses: Sequence[str], port: int) -> Probed:
+    """Connect to all addresses of a node at once; return the first that takes, in their order, else the best answer."""
+    tasks = [asyncio.create_task(_probe(address, port)) for address in addresses]
+    best = Probed(Answer.NOTHING, addresses[0] if addresses else "")
+    try:
+        for address, task in zip(addresses, tasks, strict=True):
+            answer = await task
+            if answer is Answer.TAKEN:
+                return Probed(answer, address)
+            if answer is Answer.REFUSED and best.answer is Answer.NOTHING:
+                best = Probed(answer, address)
+        return best
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _probe(address: str, port: int) -> Answer:
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+    except ValueError:
+        return Answer.NOTHING
+    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) as sock:
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), ATTEMPT_S)
+        except TimeoutError:
+            # Our loop may have been late to look.
+            if not select.select([], [sock], [], 0)[1]:
+                return Answer.NOTHING
+            return _answer(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        except OSError as error:
+            return _answer(error.errno)
+    return Answer.TAKEN
+
+
+def _answer(number: int | None) -> Answer:
+    if not number:
+        return Answer.TAKEN
+    return Answer.REFUSED if number in _FROM_THE_NODE else Answer.NOTHING

@@ -1,0 +1,232 @@
+"""The session that this daemon holds with another: dialled for ever, told of that node's ends, and of its life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import TYPE_CHECKING
+
+import grpc
+
+from meshnet.errors import MeshnetError
+from meshnet.model.session import Contact
+from meshnet.peers import wiring
+from meshnet.peers.messages import agree, decode_hello, decode_told, encode_hello
+from meshnet.peers.probe import Answer, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.model.node_record import NodeRecord
+    from meshnet.model.session import EndState
+    from meshnet.model.topology import Endpoint
+    from meshnet.peers.book import Book
+    from meshnet.peers.contact import Liveness
+    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.messages import Hello
+    from meshnet.peers.pins import Pins
+
+    Call = grpc.aio.StreamStreamCall[bytes, bytes]
+
+log = logging.getLogger(__name__)
+
+SILENT_S = 1.0
+"""A session that says nothing for as long is over."""
+DIAL_S = 1.0
+"""From a connection to the peer's hello."""
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.7
+_AFTER_NOTHING_S = 0.2
+_MOST_ENDS = 1 << 20
+
+
+class _NoSession(MeshnetError):  # noqa: N818 - what happened, not necessarily an error
+    """A dial led to no session, or the session ended; its text says why."""
+
+
+class Subscription:
+    """Keeps a session with one node while it exists.
+
+    Args:
+        node: its name.
+        hello: what this daemon says first.
+        own: this node's key and certificate as of now.
+        pins: what certificates that node may show.
+        book: is told of ends and of the contact.
+        liveness: of that node.
+    """
+
+    def __init__(
+        self, node: str, *, hello: Hello, own: Callable[[], KeyPair], pins: Pins, book: Book, liveness: Liveness
+    ) -> None:
+        self.node = node
+        self.why = ""
+        self._hello = hello
+        self._own = own
+        self._pins = pins
+        self._book = book
+        self._liveness = liveness
+        self._record: NodeRecord | None = None
+        self._known = False
+        self._call: Call | None = None
+        self._quiet_s = 0.0
+        self._lived = False
+        self._told: tuple[Contact, str] | None = None
+        self._poke = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session with {node}")
+
+    @property
+    def contact(self) -> Contact:
+        return self._liveness.contact
+
+    def set_record(self, record: NodeRecord | None) -> None:
+        """Take the node's record as it is now; a session that does not fit it any more is held anew."""
+        before, self._record = self._record, record
+        self._known = self._known or record is not None
+        if record is None or before is None or not _goes_on(before, record):
+            self.renew()
+
+    def renew(self) -> None:
+        """Begin the session anew, at once; nothing is taken for lost meanwhile."""
+        if self._call is not None:
+            self._call.cancel()
+        self._poke.set()
+
+    def passes(self, seconds: float) -> None:
+        """Time passed, as far as this daemon was awake to see it."""
+        if not self._known:
+            return  # there is no record yet: nothing was tried
+        self._quiet_s += seconds
+        self._liveness.passes(seconds)
+        if self._call is not None and self._quiet_s >= SILENT_S:
+            self._call.cancel()
+        self._tell()
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._poke.clear()
+            began, self._lived = asyncio.get_running_loop().time(), False
+            try:
+                most = await self._attempt()
+            except Exception:
+                log.exception("session with node %s failed", self.node)
+                most = _LONGEST_PAUSE_S
+            if self._lived and asyncio.get_running_loop().time() - began >= SILENT_S:
+                pause = _FIRST_PAUSE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(most, pause) * random.uniform(0.5, 1.0)):  # noqa: S311
+                    await self._poke.wait()
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _attempt(self) -> float:
+        """Dial once, and hold the session if one comes of it; return the longest pause before the next, seconds."""
+        record = self._record
+        if record is None or not record.addresses:
+            self._say(f"there is no record of node {self.node} with an address")
+            return _LONGEST_PAUSE_S
+        probed = await probe(record.addresses, record.port)
+        where = f"node {self.node} {probed.answer.value} at {probed.address}, TCP port {record.port}"
+        if probed.answer is Answer.NOTHING:
+            self._say(where)
+            return _AFTER_NOTHING_S
+        if probed.answer is Answer.REFUSED:
+            self._liveness.answered()
+            self._say(where)
+            return _LONGEST_PAUSE_S
+        self._liveness.reached()
+        try:
+            await self._talk(wiring.target(probed.address, record.port))
+        except _NoSession as error:
+            if not self._lived:
+                self._liveness.answered()
+                self._say(f"{where}, but there is no session: {error}" if str(error) else where)
+        return _LONGEST_PAUSE_S
+
+    async def _talk(self, target: str) -> None:
+        """Hold a session until it ends. Raises _NoSession."""
+        trusted = self._pins.of(self.node).values()
+        if not trusted:
+            raise _NoSession("its record has no certificate")
+        channel = wiring.session_channel(target, self._own(), self.node, trusted)
+        call: Call = channel.stream_stream(f"/{wiring.SERVICE}/Session")()
+        self._call, self._quiet_s = call, 0.0
+        try:
+            await self._greet(call)
+            await self._listen(call)
+        except grpc.aio.AioRpcError as error:
+            raise _NoSession((error.details() or error.code().name)[:200]) from error
+        except TimeoutError:
+            raise _NoSession(f"its daemon says nothing for {DIAL_S:g} s") from None
+        except ValueError as error:
+            raise _NoSession(f"it sends what is no message: {error}") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _NoSession("it went silent") from None  # the call was cancelled, not this task
+        finally:
+            self._call = None
+            call.cancel()
+            await channel.close()
+
+    async def _greet(self, call: Call) -> None:
+        async with asyncio.timeout(DIAL_S):
+            await call.write(encode_hello(self._hello))
+            hello = decode_hello(await _read(call))
+        if agree(self._hello.protocol, hello.protocol) is None:
+            ours, theirs = self._hello.protocol, hello.protocol
+            raise _NoSession(f"PeerVersion: it speaks protocol {theirs[0]} to {theirs[1]}, this {ours[0]} to {ours[1]}")
+
+    async def _listen(self, call: Call) -> None:
+        whole: dict[Endpoint, EndState | None] | None = {}
+        while True:
+            told = decode_told(await _read(call))
+            self._quiet_s = 0.0
+            self._liveness.reached()
+            if whole is not None:
+                whole.update(told.states)
+                if len(whole) > _MOST_ENDS:
+                    raise ValueError(f"more than {_MOST_ENDS} ends")
+                if told.more or not told.whole:
+                    continue
+                self._book.heard(self.node, whole, whole=True)
+                whole = None
+            elif told.states:
+                self._book.heard(self.node, told.states, whole=False)
+            self._lived = True
+            self._liveness.heard()
+            self._say("")
+
+    def _say(self, why: str) -> None:
+        self.why = why
+        self._tell()
+
+    def _tell(self) -> None:
+        contact = self._liveness.contact
+        now = (contact, "" if contact is Contact.LIVE else self.why)
+        if now != self._told:
+            self._told = now
+            self._book.contact(self.node, *now)
+
+
+async def _read(call: Call) -> bytes:
+    message = await call.read()
+    if isinstance(message, bytes):
+        return message
+    raise _NoSession("it ended the session")
+
+
+def _goes_on(before: NodeRecord, now: NodeRecord) -> bool:
+    """Tell whether a session under one record is a session under the other."""
+    if (before.addresses, before.port) != (now.addresses, now.port):
+        return False
+    # A first certificate that is new is one that is now in use: the one before will go.
+    return before.certificates[:1] == now.certificates[:1] and set(before.certificates) <= set(now.certificates)

@@ -1,0 +1,102 @@
+"""Two daemons' ends of a session, on the loopback, without daemons."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from meshnet.model.node_record import NodeRecord
+from meshnet.model.session import Contact, EndState
+from meshnet.model.topology import Endpoint
+from meshnet.peers.identity import Identity
+from meshnet.peers.peers import Peers
+
+
+def end(name: str) -> Endpoint:
+    return Endpoint("default", name, "eth1")
+
+
+async def until(holds: Any, within: float = 20.0) -> None:
+    """Wait until something is true."""
+    limit = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > limit:
+            raise TimeoutError
+        await asyncio.sleep(0.005)
+
+
+class Book:
+    """What core would keep."""
+
+    def __init__(self) -> None:
+        self.states: dict[Endpoint, EndState] = {}
+        self.told: dict[str, dict[Endpoint, EndState]] = {}
+        self.wholes = 0
+        self.contacts: list[tuple[str, Contact, str]] = []
+        self.refuse = ""
+        self.streams: list[Any] = []
+        self.server: Any = None
+
+    def states_for(self, node: str) -> dict[Endpoint, EndState]:
+        return dict(self.states)
+
+    def heard(self, node: str, states: Any, *, whole: bool) -> None:
+        if whole:
+            self.told[node] = {}
+            self.wholes += 1
+        for endpoint, state in states.items():
+            if state is None:
+                self.told[node].pop(endpoint, None)
+            else:
+                self.told[node][endpoint] = state
+
+    def contact(self, node: str, contact: Contact, why: str) -> None:
+        self.contacts.append((node, contact, why))
+
+    def admit(self, node: str, driver: str, local: Endpoint, peer: Endpoint) -> str:
+        return self.refuse
+
+    async def serve(self, driver: str, local: Endpoint, peer: Endpoint, stream: Any) -> None:
+        self.streams.append((driver, local, peer, stream))
+        if self.server is not None:
+            await self.server(stream)
+
+    def last(self, node: str) -> Contact | None:
+        return next((contact for name, contact, _ in reversed(self.contacts) if name == node), None)
+
+    def why(self, node: str) -> str:
+        return next((why for name, _, why in reversed(self.contacts) if name == node), "")
+
+
+class Daemon:
+    """The part of a daemon that talks to others."""
+
+    def __init__(self, path: Any, name: str, port: int = 0, **times: float) -> None:
+        self.name = name
+        self.identity = Identity(path / name, name, published_s=0)
+        self.book = Book()
+        self.peers = Peers(node=name, identity=self.identity, listen=("127.0.0.1", port), book=self.book, **times)
+
+    def record(self, **changes: Any) -> NodeRecord:
+        told = {"addresses": ("127.0.0.1",), "port": self.peers.port, "certificates": self.identity.certificates()}
+        return NodeRecord(self.name, **{**told, **changes})
+
+    def knows(self, *others: Daemon) -> None:
+        for other in others:
+            self.peers.record(other.name, other.record())
+        self.peers.want(frozenset(other.name for other in others))
+
+    def is_live(self, other: Daemon) -> bool:
+        return self.book.last(other.name) is Contact.LIVE
+
+
+async def pair(path: Any, **times: float) -> tuple[Daemon, Daemon]:
+    """Two daemons that hold sessions with each other."""
+    one, two = Daemon(path, "a", **times), Daemon(path, "b", **times)
+    await one.peers.start()
+    await two.peers.start()
+    one.knows(two)
+    two.knows(one)
+    await until(lambda: one.is_live(two) and two.is_live(one))
+    return one, two

@@ -1,0 +1,205 @@
+"""A node's key and certificate: made once, kept, renewed; what is broken is said."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from cryptography import x509
+
+from meshnet.errors import MeshnetError
+from meshnet.peers import identity as module
+from meshnet.peers.identity import Identity
+from meshnet.peers.pins import Pins, fingerprint
+
+DAY = 86400.0
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def make(tmp_path, clock):
+    def make(node="node-1", **settings):
+        return Identity(tmp_path / "identity", node, now=clock, **settings)
+
+    return make
+
+
+def read(pem):
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
+def test_it_is_made_once(make, tmp_path):
+    first = make()
+    assert make().current == first.current
+    assert make().certificates() == (first.current.certificate,)
+    path = tmp_path / "identity/current.pem"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in path.parent.iterdir()] == ["current.pem"]
+
+
+def test_it_is_not_made_to_be_loaded(make, monkeypatch):
+    first = make()
+    monkeypatch.setattr(module, "make_certificate", None)
+    assert make().current == first.current
+
+
+def test_the_key_is_in_no_text_of_it(make):
+    assert "PRIVATE" not in repr(make().current)
+
+
+@pytest.mark.parametrize("node", ["node-1", "10.1.2.3", "fe80--1.example", "n" * 63 + ".example.org"])
+def test_the_certificate_is_of_the_node(make, node):
+    certificate = read(make(node).current.certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [node]
+    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def test_a_clock_that_is_a_day_behind_takes_it(make, clock):
+    certificate = read(make().current.certificate)
+    assert certificate.not_valid_before_utc.timestamp() == clock.now - DAY
+    assert certificate.not_valid_after_utc.timestamp() > clock.now + 3000 * DAY
+
+
+def test_it_is_renewed_in_steps(make, clock, tmp_path):
+    told = []
+    identity = make(rotate_days=90, published_s=600)
+    identity.listen(lambda: told.append(identity.certificates()))
+    old = identity.current
+    clock.now += 89 * DAY
+    identity.advance()
+    assert told == []
+
+    clock.now += 2 * DAY
+    identity.advance()
+    assert identity.current == old
+    ((current, following),) = told
+    assert current == old.certificate
+    clock.now += 599
+    identity.advance()
+    assert len(told) == 1
+
+    clock.now += 2
+    identity.advance()
+    assert identity.current.certificate == following
+    assert told[1:] == [(following, old.certificate)]
+    clock.now += 599
+    identity.advance()
+    assert len(told) == 2
+
+    clock.now += 2
+    identity.advance()
+    assert told[2:] == [(following,)]
+    assert [file.name for file in (tmp_path / "identity").iterdir()] == ["current.pem"]
+    clock.now += 80 * DAY
+    identity.advance()
+    assert len(told) == 3
+
+
+def test_a_renewal_goes_on_after_a_restart(make, clock):
+    identity = make(published_s=600)
+    identity.rotate()
+    identity.rotate()
+    old, following = identity.certificates()
+    assert make(published_s=600).certificates() == (old, following)
+    clock.now += 601
+    identity = make(published_s=600)
+    identity.advance()
+    assert identity.certificates() == (following, old)
+    identity = make(published_s=600)
+    assert identity.certificates() == (following, old)
+    clock.now += 601
+    identity.advance()
+    assert identity.certificates() == make().certificates() == (following,)
+
+
+def test_a_crash_between_the_steps_is_made_good(make, clock, tmp_path):
+    identity = make(published_s=600)
+    identity.rotate()
+    directory = tmp_path / "identity"
+    old, following = identity.certificates()
+    crashed = (directory / "next.pem").read_bytes()
+    clock.now += 601
+    identity.advance()
+    (directory / "next.pem").write_bytes(crashed)
+    (directory / "next.pem").chmod(0o600)
+    assert make(published_s=600).certificates() == (following, old)
+    assert not (directory / "next.pem").exists()
+
+
+def test_it_is_renewed_never_if_so_set(make, clock):
+    identity = make(rotate_days=0)
+    clock.now += 3000 * DAY
+    identity.advance()
+    assert len(identity.certificates()) == 1
+
+
+@pytest.mark.parametrize("broken", [b"nonsense", b"\xff\x00\xfe", b"Node: node-1\nMade: 7\n"])
+def test_a_broken_file_is_named_and_left_alone(make, tmp_path, broken):
+    make()
+    path = tmp_path / "identity/current.pem"
+    path.write_bytes(broken)
+    with pytest.raises(MeshnetError, match=f"{path}: .*remove it"):
+        make()
+    assert path.read_bytes() == broken
+
+
+def test_a_truncated_file_is_named(make, tmp_path):
+    make()
+    path = tmp_path / "identity/current.pem"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(MeshnetError, match=r"current\.pem: "):
+        make()
+
+
+def test_the_key_of_another_certificate_is_named(make, tmp_path):
+    first = make()
+    path = tmp_path / "identity/current.pem"
+    other = Identity(tmp_path / "other", "node-1")
+    path.write_text(path.read_text().replace(first.current.certificate, other.current.certificate))
+    with pytest.raises(MeshnetError, match=r"current.pem: its key and certificate do not fit"):
+        make()
+
+
+def test_the_identity_of_another_node_is_named(make):
+    make("node-1")
+    with pytest.raises(MeshnetError, match="identity of node node-1, and this is node-2"):
+        make("node-2")
+
+
+def test_an_empty_file_is_made_anew(make, tmp_path):
+    first = make()
+    (tmp_path / "identity/current.pem").write_bytes(b"")
+    assert make().current != first.current
+
+
+def test_a_key_that_others_can_read_is_theirs_no_longer(make, tmp_path):
+    make()
+    path = tmp_path / "identity/current.pem"
+    path.chmod(0o644)
+    make()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_pins_know_certificates_however_they_are_laid_out(make):
+    pem = make().current.certificate
+    pins = Pins()
+    assert pins.set("node-1", [f"\n{pem}\n\n", pem, "nonsense", ""]) == 2
+    assert list(pins.of("node-1")) == [fingerprint(pem)]
+    assert [ssl.PEM_cert_to_DER_cert(held) for held in pins.all()] == [ssl.PEM_cert_to_DER_cert(pem)]
+    pins.set("node-1", ())
+    assert pins.of("node-1") == {}
+    assert pins.all() == []
