@@ -1,0 +1,124 @@
+"""The driver: gives every link end a wire, and each wire the streams that it lives on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
+from meshnet.errors import KernelError
+from meshnet_grpcwire.counters import Counters
+from meshnet_grpcwire.libc import keep_heap
+from meshnet_grpcwire.opener import keep_open, opens
+from meshnet_grpcwire.path import Path
+from meshnet_grpcwire.pumps import Pumps
+from meshnet_grpcwire.settings import Settings
+from meshnet_grpcwire.wire import Route, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from meshnet.driver import DriverContext, LinkEnd, Peer, Stream, Underlay
+    from meshnet.model.topology import Endpoint
+
+LARGEST_MTU = 9500
+GRACE_S = 10.0
+"""A wire that has no stream for so long is broken; a daemon that restarts is back before."""
+
+
+class GrpcwireDriver(LinkDriver):
+    """Carries frames between the ports of two nodes by the daemons' own streams, in user space."""
+
+    api = 1
+    name = "grpcwire"
+    aliases = ("GRPC", "grpc")
+    scopes = Scope.BETWEEN_NODES
+    claims = Scope.BETWEEN_NODES
+
+    _ctx: DriverContext
+    _settings: Settings
+    _pumps: Pumps
+
+    def __init__(self) -> None:
+        self._wires: dict[Endpoint, Wire] = {}
+        self._openers: dict[Endpoint, asyncio.Task[None]] = {}
+
+    async def start(self, ctx: DriverContext) -> None:
+        if sys.byteorder != "little":
+            raise LinkError("ByteOrder", "offload headers are sent as little-endian processors have them", retry=False)
+        self._settings = Settings.read(ctx.settings)
+        self._ctx = ctx
+        self._pumps = Pumps()
+        keep_heap()
+
+    async def stop(self) -> None:
+        for endpoint in list(self._wires):
+            await self._remove(endpoint)
+
+    async def patch(self, link: LinkEnd, peer: Peer | None) -> Socket:
+        if peer is None or not peer.receive_id or link.port is None:
+            raise LinkError("PeerUnknown", f"{link.local}: the peer's node has not told of its end of the link yet")
+        route = Route.of(link, peer)
+        wire = self._wires.get(link.local)
+        if wire is not None and wire.route == route:
+            wire.link = link
+            return Socket()
+        counters = Counters() if wire is None else wire.counters
+        await self._remove(link.local)
+        self._make(link, route, counters)
+        return Socket()
+
+    async def unpatch(self, link: LinkEnd) -> None:
+        wire = self._wires.get(link.local)
+        # That of another sandbox of the pod, which came since, is not this end's.
+        if wire is not None and wire.route.alias == link.alias:
+            await self._remove(link.local)
+
+    async def inspect(self) -> Sequence[Owned]:
+        """Return the wires of this process: nothing of one stays in the kernel when it ends."""
+        return [
+            Owned(endpoint, Socket(), f"socket on port {wire.route.ifindex} to node {wire.route.node}")
+            for endpoint, wire in self._wires.items()
+        ]
+
+    async def discard(self, owned: Owned) -> None:
+        if owned.endpoint is not None:
+            await self._remove(owned.endpoint)
+
+    async def accept_stream(self, local: Endpoint, peer: Endpoint, stream: Stream) -> None:
+        wire = self._wires.get(local)
+        if wire is None or wire.route.peer != peer:
+            stream.close()
+            return
+        await wire.serve(stream)
+
+    async def counters(self, local: Endpoint) -> Mapping[str, int]:
+        wire = self._wires.get(local)
+        return Counters().as_dict() if wire is None else wire.count().as_dict()
+
+    def mtu_limit(self, underlay: Underlay) -> int:  # noqa: ARG002 - frames are cut and joined by TCP
+        return LARGEST_MTU
+
+    def _make(self, link: LinkEnd, route: Route, counters: Counters) -> None:
+        path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S)
+        buffer, log = self._settings.receive_buffer, self._ctx.log
+        try:
+            wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer)
+        except KernelError as error:
+            path.close()
+            raise LinkError("KernelRefused", f"{link.local}: {error}") from error
+        self._wires[link.local] = wire
+        if opens(wire):
+            name = f"grpcwire {link.local}"
+            self._openers[link.local] = asyncio.create_task(keep_open(wire, self._ctx, path), name=name)
+
+    async def _remove(self, endpoint: Endpoint) -> None:
+        opener = self._openers.pop(endpoint, None)
+        if opener is not None:
+            opener.cancel()
+        wire = self._wires.pop(endpoint, None)
+        if wire is not None:
+            await wire.close()
+        if opener is not None:
+            await asyncio.wait({opener}, timeout=1.0)

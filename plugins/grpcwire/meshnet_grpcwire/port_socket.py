@@ -1,0 +1,110 @@
+"""The AF_PACKET socket on a port: what the pod sends is read from it, what the peer sends is written to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+
+from meshnet.errors import KernelError
+from meshnet.netlink.opening import SO_RCVBUFFORCE, SO_SNDBUFFORCE, enlarge
+from meshnet_grpcwire.libc import bind_packet
+
+SOL_PACKET = 263
+PACKET_ADD_MEMBERSHIP = 1
+PACKET_STATISTICS = 6
+PACKET_AUXDATA = 8
+PACKET_VNET_HDR = 15
+PACKET_IGNORE_OUTGOING = 23
+PACKET_MR_PROMISC = 1
+
+PARKED_BUFFER = 256 << 10
+SEND_BUFFER = 8 << 20
+_MEMBERSHIP = struct.Struct("=iHH8s")
+_STATISTICS = struct.Struct("=II")
+
+
+class PortSocket:
+    """A socket on the port of that index, in the calling thread's namespace.
+
+    It begins parked: nobody reads it, and the kernel keeps no more for it than a network card would.
+
+    Raises KernelError when there is no such port, or what it needs is not allowed.
+    """
+
+    def __init__(self, ifindex: int, *, buffer: int) -> None:
+        self._buffer = buffer
+        self._dropped = 0
+        try:
+            self._socket = _packet_socket(ifindex)
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, f"open a packet socket on port {ifindex}") from error
+        self.park()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """End it; what is queued is lost. Nobody waits in `readable` any more."""
+        self.dropped()
+        self._socket.close()
+
+    def park(self) -> None:
+        """Keep little until it is read again."""
+        enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, min(PARKED_BUFFER, self._buffer))
+
+    def resume(self, *, fresh: bool) -> None:
+        """Keep much from now on; with `fresh` forget what is queued."""
+        enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, self._buffer)
+        if fresh:
+            self._forget()
+
+    def dropped(self) -> int:
+        """Return how many frames the kernel has dropped since the socket was full."""
+        if self._socket.fileno() >= 0:
+            # Reading sets the kernel's count to zero.
+            raw = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size)
+            self._dropped += _STATISTICS.unpack(raw)[1]
+        return self._dropped
+
+    async def readable(self) -> None:
+        """Wait until there is something to read, or an error to hear of. For one task at a time."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._socket, _resolve, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._socket)
+
+    def _forget(self) -> None:
+        """Drop what is queued; bounded by what a parked socket holds, and by a second as much that comes meanwhile."""
+        for _ in range(2 * PARKED_BUFFER // 256):
+            try:
+                self._socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # a port that was down tells so once
+
+
+def _packet_socket(ifindex: int) -> socket.socket:
+    with contextlib.ExitStack() as undo:
+        # With protocol 0 it hears nothing before it is bound.
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
+        undo.callback(sock.close)
+        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, SEND_BUFFER)
+        bind_packet(sock, ifindex)
+        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, _MEMBERSHIP.pack(ifindex, PACKET_MR_PROMISC, 0, b""))
+        undo.pop_all()
+    return sock
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

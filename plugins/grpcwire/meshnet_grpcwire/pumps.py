@@ -1,0 +1,85 @@
+"""Carrying frames: from a port's socket into a stream, and from a stream to the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet_grpcwire.batch import MessageError, parse
+from meshnet_grpcwire.reader import BatchReader
+from meshnet_grpcwire.writer import FrameWriter, Sending
+
+if TYPE_CHECKING:
+    from meshnet.driver import Stream
+    from meshnet_grpcwire.counters import Counters
+    from meshnet_grpcwire.port_socket import PortSocket
+
+END_S = 2.0
+"""A stream that does not let go of a call when it is cancelled is not waited for longer."""
+
+
+@attrs.frozen
+class Pumps:
+    """What moves the frames of every wire of a process; one batch a turn of the event loop, so that none starves."""
+
+    reader: BatchReader = attrs.field(factory=BatchReader)
+    writer: FrameWriter = attrs.field(factory=FrameWriter)
+
+    async def carry(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+        """Carry frames both ways until the stream ends, and end it. Raises MessageError, OSError."""
+        tasks = [
+            asyncio.ensure_future(self._outward(port, stream, counters)),
+            asyncio.ensure_future(self._inward(port, stream, counters)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stream.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=END_S)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _outward(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+        """From port to stream. While the stream does not take a batch, frames wait in the socket, or are dropped."""
+        while True:
+            try:
+                batch = self.reader.read(port.fileno())
+            except OSError as error:
+                self._unread(error, counters)
+                continue
+            counters.sent_dropped_too_long += batch.too_long
+            if batch.message:
+                # A small batch goes at once: to wait for more would only add to its way.
+                await stream.write(batch.message)
+                counters.sent_frames += batch.frames
+                counters.sent_bytes += batch.size
+            if batch.drained:
+                await port.readable()
+            else:
+                await asyncio.sleep(0)
+
+    async def _inward(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+        """From stream to port. The next message is not asked for before this one is written."""
+        while True:
+            message = await stream.read()
+            try:
+                sending = Sending(parse(message))
+            except MessageError:
+                counters.bad_messages += 1
+                raise
+            while not sending.done:
+                self.writer.write(port.fileno(), message, sending, counters)
+                await asyncio.sleep(0)
+
+    def _unread(self, error: OSError, counters: Counters) -> None:
+        """Go on after an error that concerns the past or one frame. Raises what ends the wire."""
+        if error.errno == errno.EINVAL:  # the kernel cannot put what is left to do into a header
+            counters.sent_dropped_unknown += 1
+        elif error.errno != errno.ENETDOWN:  # that is told once, when core takes the port down
+            raise error

@@ -1,0 +1,137 @@
+"""Reads what a port's socket has into one message, many frames a system call.
+
+One reader serves all wires of a process, since it keeps nothing from one batch to the next: its memory is the same for
+one wire and for thousands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshnet_grpcwire.batch import HEAD_BYTES, LARGEST_BATCH, LENGTH_BYTES, pack
+from meshnet_grpcwire.libc import IoVec, MMsgHdr, receive_many
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, TAG_BYTES, behind_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SLOT = -(-(LONGEST_FRAME + HEADER.size + 1) // 64) * 64
+"""Room for one frame; what fills it whole was cut."""
+SLOTS = LARGEST_BATCH // (SLOT + TAG_BYTES + LENGTH_BYTES)
+MOST_FRAMES = 256
+_WORTH_A_CALL = 4
+
+TP_STATUS_VLAN_VALID = 0x10
+TP_STATUS_VLAN_TPID_VALID = 0x40
+_TAG_802_1Q = 0x8100
+_ADDRESSES = 12
+# cmsghdr (length, level, type), then struct tpacket_auxdata (see man 7 packet): status first, VLAN tag at byte 16.
+_CMSG_DATA = 16
+_CONTROL = 40
+_TAG = struct.Struct("=HH")
+_TAG_OFFSET = _CMSG_DATA + 16
+
+
+class Batch(NamedTuple):
+    """What was read.
+
+    Attributes:
+        message: to send; empty when there was nothing, or nothing that can be sent.
+        frames, size: in it, without offload headers; size in bytes.
+        too_long: frames that were longer than any may be.
+        drained: there was nothing more.
+    """
+
+    message: bytes
+    frames: int
+    size: int
+    too_long: int
+    drained: bool
+
+
+class BatchReader:
+    """Reads batches of up to 1 MiB. Not for two threads."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(mmap.mmap(-1, SLOT * SLOTS))
+        self._slots = [self._memory[slot * SLOT : (slot + 1) * SLOT] for slot in range(SLOTS)]
+        self._controls = bytearray(_CONTROL * SLOTS)
+        self._vectors = (IoVec * SLOTS)()
+        # Its own memory, so that one field of all of them can be read at once.
+        memory_of_headers = bytearray(ctypes.sizeof(MMsgHdr) * SLOTS)
+        self._headers = (MMsgHdr * SLOTS).from_buffer(memory_of_headers)
+        memory = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        controls = ctypes.addressof(ctypes.c_char.from_buffer(self._controls))
+        for slot, (vector, entry) in enumerate(zip(self._vectors, self._headers, strict=True)):
+            vector.base, vector.length = memory + slot * SLOT, SLOT
+            entry.header.iov, entry.header.iovlen = ctypes.addressof(vector), 1
+            entry.header.control, entry.header.controllen = controls + slot * _CONTROL, _CONTROL
+        self._address = ctypes.addressof(self._headers)
+        self._lengths = memoryview(memory_of_headers).cast("I")[
+            MMsgHdr.length.offset // 4 :: ctypes.sizeof(MMsgHdr) // 4
+        ]
+        self._statuses = memoryview(self._controls).cast("I")[_CMSG_DATA // 4 :: _CONTROL // 4]
+
+    def read(self, fd: int) -> Batch:
+        """Read what is there, up to a batch. Raises OSError: ENETDOWN once after the port went down."""
+        lengths: list[int] = []
+        parts: list[bytes | memoryview] = []
+        too_long, size, room, drained = 0, 0, SLOTS, False
+        while room >= _WORTH_A_CALL and len(lengths) < MOST_FRAMES and not drained:
+            try:
+                count = receive_many(fd, self._address, room)
+            except BlockingIOError:
+                count = 0
+            except OSError:
+                if not lengths:
+                    raise
+                count = 0  # an error that was pending is gone now, and means nothing for what was read before
+            drained = count < room
+            got, pieces = self._taken(count)
+            too_long += count - len(got)
+            size += sum(got)
+            room = min(SLOTS, (LARGEST_BATCH - HEAD_BYTES - size) // (SLOT + TAG_BYTES + LENGTH_BYTES))
+            lengths += got
+            if room >= _WORTH_A_CALL and not drained:
+                parts.append(b"".join(pieces))  # the slots are used again
+            else:
+                parts += pieces
+        message = pack(lengths, parts) if lengths else b""
+        return Batch(message, len(lengths), size - HEADER.size * len(lengths), too_long, drained)
+
+    def _taken(self, count: int) -> tuple[list[int], list[bytes | memoryview]]:
+        """Return the lengths of the frames in the first slots, and their bytes in order."""
+        lengths: list[int] = self._lengths[:count].tolist()
+        pieces: list[bytes | memoryview] = [slot[:length] for slot, length in zip(self._slots, lengths, strict=False)]
+        statuses: Sequence[int] = self._statuses[:count].tolist()
+        if any(status & TP_STATUS_VLAN_VALID for status in statuses) or SLOT in lengths:
+            return self._one_by_one(lengths, statuses)
+        return lengths, pieces
+
+    def _one_by_one(
+        self, lengths: Sequence[int], statuses: Sequence[int]
+    ) -> tuple[list[int], list[bytes | memoryview]]:
+        """As `_taken`, with the VLAN tags that the kernel took out put back, and without frames that were cut."""
+        kept: list[int] = []
+        pieces: list[bytes | memoryview] = []
+        for number, (length, status) in enumerate(zip(lengths, statuses, strict=True)):
+            slot = self._slots[number]
+            if length == SLOT:
+                continue
+            if not status & TP_STATUS_VLAN_VALID:
+                kept.append(length)
+                pieces.append(slot[:length])
+                continue
+            tag, protocol = _TAG.unpack_from(self._controls, number * _CONTROL + _TAG_OFFSET)
+            if not status & TP_STATUS_VLAN_TPID_VALID:
+                protocol = _TAG_802_1Q
+            addresses = HEADER.size + _ADDRESSES
+            kept.append(length + TAG_BYTES)
+            pieces.append(behind_tag(bytes(slot[: HEADER.size])))
+            pieces.append(slot[HEADER.size : addresses])
+            pieces.append(struct.pack("!HH", protocol, tag))
+            pieces.append(slot[addresses:length])
+        return kept, pieces

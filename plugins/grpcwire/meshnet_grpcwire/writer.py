@@ -1,0 +1,94 @@
+"""Writes the frames of a peer's message to a port's socket, many a system call and without a copy of them.
+
+One writer serves all wires of a process: it keeps nothing from one call to the next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet_grpcwire.libc import IoVec, MMsgHdr, send_many
+from meshnet_grpcwire.virtio import HEADER, HeaderRules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshnet_grpcwire.batch import Frames
+    from meshnet_grpcwire.counters import Counters
+
+MOST_FRAMES = 256
+MOST_BYTES = 256 << 10
+"""So much is written in one go: for a port that keeps frames honest the kernel cuts and sums up each of them."""
+
+
+@attrs.define
+class Sending:
+    """A message on its way to a port: frames from `next` on are still to be written."""
+
+    frames: Frames
+    next: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.next >= len(self.frames.lengths)
+
+
+class FrameWriter:
+    """Writes frames, those of a go at most. Not for two threads."""
+
+    def __init__(self) -> None:
+        self._rules = HeaderRules()
+        self._headers = (MMsgHdr * MOST_FRAMES)()
+        self._vectors = bytearray(ctypes.sizeof(IoVec) * MOST_FRAMES)
+        first = ctypes.addressof(ctypes.c_char.from_buffer(self._vectors))
+        for number, entry in enumerate(self._headers):
+            entry.header.iov, entry.header.iovlen = first + number * ctypes.sizeof(IoVec), 1
+        self._address = ctypes.addressof(self._headers)
+
+    def write(self, fd: int, message: bytes, sending: Sending, counters: Counters) -> None:
+        """Write the next frames of `message`, as many as one go may have; what cannot be written is counted."""
+        chosen = self._choose(message, sending, counters)
+        base = ctypes.cast(ctypes.c_char_p(message), ctypes.c_void_p).value or 0
+        vectors = [number for offset, length in chosen for number in (base + offset, length)]
+        struct.pack_into(f"@{2 * len(chosen)}N", self._vectors, 0, *vectors)
+        at, again = 0, True
+        while at < len(chosen):
+            try:
+                sent = send_many(fd, self._address + at * ctypes.sizeof(MMsgHdr), len(chosen) - at)
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:
+                    counters.refused(error.errno)
+                    at += 1
+                elif again:  # a socket tells it once, maybe of a time that is over
+                    again = False
+                else:
+                    counters.received_dropped_port_down += len(chosen) - at
+                    return
+                continue
+            counters.received_frames += sent
+            counters.received_bytes += sum(length for _, length in chosen[at : at + sent]) - HEADER.size * sent
+            at += sent
+
+    def _choose(self, message: bytes, sending: Sending, counters: Counters) -> list[tuple[int, int]]:
+        """Return offset and length of the next frames whose headers are right, and count the others."""
+        chosen: list[tuple[int, int]] = []
+        size = 0
+        for offset, length in self._rest(sending):
+            sending.next += 1
+            if not self._rules.fits(message[offset : offset + HEADER.size], length - HEADER.size):
+                counters.received_dropped_header += 1
+                continue
+            chosen.append((offset, length))
+            size += length
+            if len(chosen) >= MOST_FRAMES or size >= MOST_BYTES:
+                break
+        return chosen
+
+    def _rest(self, sending: Sending) -> Iterator[tuple[int, int]]:
+        frames = sending.frames
+        return zip(frames.offsets[sending.next :], frames.lengths[sending.next :], strict=True)
