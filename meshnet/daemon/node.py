@@ -1,4 +1,4 @@
-"""The node: everything that a daemon is composed of, and its start and end. The only place that builds parts."""
+"""The node: everything that a daemon is composed of, and its start and end."""
 
 from __future__ import annotations
 
@@ -9,40 +9,15 @@ from typing import TYPE_CHECKING
 
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import encode_reply
+from meshnet.daemon.between import Between
 from meshnet.daemon.cni_calls import CniCalls
+from meshnet.daemon.core import Core
+from meshnet.daemon.kernel import Kernel
 from meshnet.daemon.queries import Queries
-from meshnet.daemon.record import NodeRecord
-from meshnet.daemon.rundir import RunDirectory
+from meshnet.daemon.record import OwnRecord
 from meshnet.daemon.server import LocalServer
-from meshnet.daemon.underlay import find_underlay
-from meshnet.dispatch.resolve import Place
 from meshnet.driver.api import DriverContext
-from meshnet.driver.catalog import NodeCatalog
-from meshnet.netlink import Netlink, bpf
-from meshnet.netlink.ethtool import Ethtool
-from meshnet.netlink.events import LinkMonitor
-from meshnet.netlink.netns import number_own
-from meshnet.panel.delete import Deleter
-from meshnet.panel.indices import Indices
-from meshnet.panel.make import PortMaker
-from meshnet.panel.read import read_newborn, read_ports
-from meshnet.panel.splice import Splicer
 from meshnet.reconcile.adopt import adopt, rejoin
-from meshnet.reconcile.align import Aligner
-from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.carrier import CarrierKeeper
-from meshnet.reconcile.checkpoints import Checkpoints
-from meshnet.reconcile.furnish import Furnisher
-from meshnet.reconcile.hear import Ear
-from meshnet.reconcile.identifiers import Identifiers
-from meshnet.reconcile.inspect import Inspector
-from meshnet.reconcile.keyed import KeyedWorkers
-from meshnet.reconcile.leftovers import Leftovers
-from meshnet.reconcile.passes import Passes
-from meshnet.reconcile.publish import Publisher
-from meshnet.reconcile.sandboxes import Sandboxes
-from meshnet.reconcile.settle import Settler
-from meshnet.reconcile.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -59,14 +34,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 3.0
-ENDLESS = ("Topologies", "heartbeat", "passes")
+SETTLE_LIMIT_S = 5.0
+"""How long peers wait to hear of a daemon that has started, for the sake of ends that are not settled yet."""
+ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes")
 """Tasks whose end is the daemon's."""
 
 
 class Node:
     """A node's daemon. Must be made in a running event loop, in the node's network namespace.
 
-    Raises KernelError when the kernel refuses what it cannot do without, OSError when its directories cannot be used.
+    Raises KernelError when the kernel refuses what it cannot do without, OSError when its directories cannot be used,
+    InvalidObject when a setting does not fit the node.
     """
 
     def __init__(self, settings: Settings, store: Store, registry: Registry) -> None:
@@ -76,141 +54,53 @@ class Node:
         self._store = store
         self._registry = registry
         self._tasks: list[asyncio.Task[None]] = []
-        self._build_panel(settings)
-        self._build_reconcile(settings, store)
-        self._build_local(settings)
-
-    def _build_panel(self, settings: Settings) -> None:
-        # First of all: what happens while the kernel is read must be heard.
-        self._monitor = LinkMonitor()
-        self._netlink = Netlink.open()
-        number_own(self._netlink)
-        self._underlay = find_underlay(
-            self._netlink,
-            address=settings.node_ip,
-            interface=settings.underlay_interface,
-            mtu=settings.underlay_mtu,
+        self._kernel = Kernel(settings)
+        self._core = Core(
+            settings,
+            store,
+            registry,
+            self._kernel,
+            put_back=self._put_back,
+            node_changed=self._node_changed,
         )
-        self._ethtool = Ethtool()
-        self._indices = Indices(settings.run_dir / "ifindex")
-        self._identifiers = Identifiers(settings.state_dir / "identifiers.json")
-        why_no_bpf = bpf.why_unusable()
-        if why_no_bpf:
-            log.info("links with offload use mirred here: %s", why_no_bpf)
-        self._splicer = Splicer(self._netlink, self._ethtool, redirect_peer=why_no_bpf is None)
-        self._deleter = Deleter()
-        self._maker = PortMaker(self._netlink, self._ethtool, self._indices)
-
-    def _build_reconcile(self, settings: Settings, store: Store) -> None:
-        self._table = Table()
-        self._checkpoints = Checkpoints(settings.run_dir / "sandboxes")
-        self._inspector = Inspector(self._netlink)
-        self._cache = TopologyCache(store, lambda key: self._sandboxes.topology_changed(key))  # noqa: PLW0108 - made later
-        self._carrier = CarrierKeeper(self._table, self._splicer)
-        self._publisher = Publisher(store, self._cache, self._table, node=settings.node, node_ip=settings.node_ip)
-        catalog = NodeCatalog(self._registry)
-        furnisher = Furnisher(
-            netlink=self._netlink,
-            maker=self._maker,
-            splicer=self._splicer,
-            deleter=self._deleter,
-            table=self._table,
-            saved=self._checkpoints.save_soon,
-        )
-        self._settler = Settler(
-            place=Place(settings.node, catalog),
-            table=self._table,
-            cache=self._cache,
-            splicer=self._splicer,
-            carrier=self._carrier,
-            furnisher=furnisher,
-            changed=lambda end: self._publisher.changed(end.sandbox),
-            kick=self._kick,
-        )
-        self._workers = KeyedWorkers(self._settler.settle)
-        self._build_sandboxes(catalog, furnisher)
-        self._build_watches(settings)
-
-    def _build_sandboxes(self, catalog: NodeCatalog, furnisher: Furnisher) -> None:
-        self._aligner = Aligner(
-            table=self._table,
-            cache=self._cache,
-            settler=self._settler,
-            furnisher=furnisher,
-            workers=self._workers,
-            publisher=self._publisher,
-            checkpoints=self._checkpoints,
-        )
-        self._sandboxes = Sandboxes(
-            table=self._table,
-            settler=self._settler,
-            furnisher=furnisher,
-            workers=self._workers,
-            publisher=self._publisher,
-            checkpoints=self._checkpoints,
-            deleter=self._deleter,
-            catalog=catalog,
-            inspector=self._inspector,
-            aligner=self._aligner,
-        )
-
-    def _build_watches(self, settings: Settings) -> None:
-        self._leftovers = Leftovers(self._registry, self._table, self._workers)
-        self._passes = Passes(
-            table=self._table,
-            sandboxes=self._sandboxes,
-            aligner=self._aligner,
-            workers=self._workers,
-            inspector=self._inspector,
-            publisher=self._publisher,
-            leftovers=self._leftovers,
-            alive=RunDirectory(settings.run_dir, self._put_back),
-            pass_s=settings.pass_s,
-        )
-        self._ear = Ear(
-            self._monitor,
-            self._netlink,
-            self._table,
-            self._carrier,
-            ended=self._inspector.ended,
-            kick=self._workers.kick,
-            vanished=self._passes.vanished,
-            lost=self._passes.full_pass_soon,
-        )
-
-    def _build_local(self, settings: Settings) -> None:
-        self._cni = CniCalls(self._sandboxes, self._cache)
+        self._between = Between(settings, self._core, self._certified)
+        self._record = OwnRecord(settings, store, registry, self._core.place, self._between.certificates)
+        self._cni = CniCalls(self._core.sandboxes, self._core.cache)
         self._queries = Queries(
             settings.node,
-            table=self._table,
-            inspector=self._inspector,
-            netlink=self._netlink,
-            registry=self._registry,
-            cache=self._cache,
+            table=self._core.table,
+            inspector=self._core.inspector,
+            netlink=self._kernel.netlink,
+            registry=registry,
+            cache=self._core.cache,
+            carrier=self._core.carrier,
         )
         self._server = LocalServer(settings.socket, self._answer)
 
     async def start(self) -> None:
         """Adopt what is there and begin to serve. Raises KernelError, OSError."""
+        core, kernel = self._core, self._kernel
         adopted = self._adopt()
-        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._ear.listen)
+        asyncio.get_running_loop().add_reader(kernel.monitor.fileno(), core.ear.listen)
         await self._registry.start_all(self._context)
-        await self._leftovers.sort_out()
+        await core.leftovers.sort_out()
         if adopted.orphans:
             # Before anybody calls: a repeated ADD makes ports of the same names.
             log.info("%d ports of no known sandbox are deleted", len(adopted.orphans))
-            await self._deleter.delete(adopted.orphans)
+            await kernel.deleter.delete(adopted.orphans)
         self._server.start()
-        self._begin("Topologies", self._cache.run())
-        self._begin("heartbeat", self._passes.beat())
-        self._begin("passes", self._passes.run())
-        self._begin("record", NodeRecord(self._settings, self._store, self._registry).publish())
+        self._begin("nodes", core.nodes.run())
+        self._begin("Topologies", core.follow_store())
+        self._begin("heartbeat", core.passes.beat())
+        self._begin("passes", core.passes.run())
+        self._begin("record", self._record.run())
         self._begin("adoption", self._settle_adopted(adopted))
+        self._begin("peers", self._guarded(self._between.run()))
         log.info(
             "node %s: %d sandboxes and %d ends adopted, %d drivers usable",
             self._settings.node,
-            len(self._table.sandboxes),
-            len(self._table.ends()),
+            len(core.table.sandboxes),
+            len(core.table.ends()),
             len(self._registry.usable()),
         )
 
@@ -223,50 +113,68 @@ class Node:
 
     async def stop(self) -> None:
         """Stop serving; the kernel goes on forwarding as it is."""
+        core, kernel = self._core, self._kernel
+        # First, so that peers do not hear of an end that is only ours.
+        await self._between.stop()
         await self._server.stop(grace_s=STOP_LIMIT_S)
-        asyncio.get_running_loop().remove_reader(self._monitor.fileno())
+        asyncio.get_running_loop().remove_reader(kernel.monitor.fileno())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._aligner.close()
-        await self._workers.close()
+        await core.aligner.close()
+        await core.workers.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT_S):
-                await self._publisher.flush()
-        self._publisher.close()
-        self._checkpoints.write_owed()
+                await core.publisher.flush()
+        core.publisher.close()
+        core.checkpoints.write_owed()
         await self._registry.stop_all(limit_s=STOP_LIMIT_S)
-        await self._deleter.close()
+        await kernel.deleter.close()
         await self._store.close()
-        for resource in (self._monitor, self._netlink, self._ethtool):
-            resource.close()
+        core.identifiers.close()
+        kernel.close()
 
     def _adopt(self) -> Adopted:
-        ports, newborn = read_ports(self._netlink, self._ethtool), read_newborn(self._netlink)
-        for ifindex in (*newborn, *(port.ifindex for port in ports)):
-            self._indices.seen(ifindex)
-        adopted = adopt(self._table, self._checkpoints.load(), ports, self._inspector.ended)
-        rejoin(self._table, self._splicer)
-        for end in self._table.ends():
+        core = self._core
+        ports, newborn = self._kernel.read_ports()
+        adopted = adopt(core.table, core.checkpoints.load(), ports, core.inspector.ended)
+        rejoin(core.table, self._kernel.splicer)
+        for end in core.table.ends():
             # What went down meanwhile is lost at once; what shall have carrier the store tells, if it is there.
-            self._carrier.update(end)
+            core.carrier.update(end)
         return adopted._replace(orphans=[*adopted.orphans, *newborn])
 
     async def _settle_adopted(self, adopted: Adopted) -> None:
+        core = self._core
         for sandbox in adopted.vanished:
-            self._passes.vanished(sandbox)
-        await self._cache.synced.wait()
-        self._passes.full_pass_soon()
+            core.passes.vanished(sandbox)
+        await core.cache.synced.wait()
+        core.identifiers.keep_only(end.endpoint for end in core.table.ends())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_LIMIT_S):
+                await core.sandboxes.settle_all()
+        self._between.settled()
+        core.passes.full_pass_soon()
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Do what the links of this node can do without: its failure is told and ends nothing else."""
+        try:
+            await work
+        except Exception:
+            log.exception("this node is not in touch with the others")
+
+    def _node_changed(self, node: str) -> None:
+        self._between.node_changed(node)
+
+    def _certified(self) -> None:
+        self._record.out_of_date()
 
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
 
     def _put_back(self) -> None:
         self._server.renew()
-        self._checkpoints.catch_up(list(self._table.sandboxes.values()))
-
-    def _kick(self, endpoint: Endpoint) -> None:
-        self._workers.kick(endpoint)
+        self._core.checkpoints.catch_up(list(self._core.table.sandboxes.values()))
 
     async def _answer(self, call: Call) -> bytes:
         env = call.frame.env
@@ -279,20 +187,16 @@ class Node:
     def _context(self, name: str) -> DriverContext:
         return DriverContext(
             node=self._settings.node,
-            netlink=self._netlink,
+            netlink=self._kernel.netlink,
             log=logging.getLogger(f"meshnet.driver.{name}"),
-            allocate=self._identifiers.allocate,
-            changed=self._path_changed,
+            allocate=self._core.identifiers.allocate,
+            changed=self._core.path_changed,
             pod=self._pod,
-            underlay=self._underlay,
+            underlay=self._kernel.underlay,
             settings=self._settings.of_driver(name),
+            stream=self._between.opener(name),
         )
 
-    def _path_changed(self, endpoint: Endpoint, reason: str) -> None:
-        end = self._table.end(endpoint)
-        if end is not None:
-            self._settler.path_changed(end, reason)
-
     def _pod(self, endpoint: Endpoint) -> Pod | None:
-        sandbox: Sandbox | None = self._table.current((endpoint.namespace, endpoint.pod))
+        sandbox: Sandbox | None = self._core.table.current((endpoint.namespace, endpoint.pod))
         return sandbox

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshnet.driver.registry import Registry
     from meshnet.netlink import Netlink
     from meshnet.reconcile.cache import TopologyCache
+    from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
@@ -39,6 +40,7 @@ class Queries:
         netlink: Netlink,
         registry: Registry,
         cache: TopologyCache,
+        carrier: CarrierKeeper,
     ) -> None:
         self._node = node
         self._table = table
@@ -46,6 +48,7 @@ class Queries:
         self._netlink = netlink
         self._registry = registry
         self._cache = cache
+        self._carrier = carrier
         self._answers: dict[str, Callable[[], Any]] = {
             "links": self.links,
             "states": self.states,
@@ -117,7 +120,7 @@ class Queries:
             "pod": end.endpoint.pod,
             "interface": end.endpoint.interface,
             "generation": end.generation,
-            **link_status(end, self._table.peer(end)),
+            **link_status(end, self._carrier.other(end)),
         }
 
     def _sandbox(self, sandbox: Sandbox) -> dict[str, Any]:
@@ -144,4 +147,4 @@ class Queries:
         return found
 
     def _state(self, end: End) -> tuple[str, str, str]:
-        return link_state(end, self._table.peer(end))
+        return link_state(end, self._carrier.other(end))

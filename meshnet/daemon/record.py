@@ -11,11 +11,13 @@ from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import LinkError, StoreError
 from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.session import PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from meshnet.daemon.settings import Settings
+    from meshnet.dispatch.place import Place
     from meshnet.driver.registry import Registry
     from meshnet.stores.base import Store
 
@@ -23,24 +25,53 @@ log = logging.getLogger(__name__)
 
 SHOWN = ("name", "version", "state", "scopes", "reason")
 OFFER_LIMIT_S = 5.0
+FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 
 
-class NodeRecord:
-    """Writes this node's record."""
+class OwnRecord:
+    """Writes this node's record, at first and whenever it is out of date.
 
-    def __init__(self, settings: Settings, store: Store, registry: Registry) -> None:
+    Args:
+        settings: of the daemon.
+        store: where to.
+        registry: the drivers that it tells of.
+        place: where this node stands.
+        certificates: gives those that peers may know this node by.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        registry: Registry,
+        place: Place,
+        certificates: Callable[[], tuple[str, ...]],
+    ) -> None:
         self._settings = settings
         self._store = store
         self._registry = registry
+        self._place = place
+        self._certificates = certificates
+        self._wanted = asyncio.Event()
 
-    async def publish(self) -> None:
+    def out_of_date(self) -> None:
+        """Have it written again."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Write the record, at once and whenever it is out of date, for ever."""
+        while True:
+            await self._publish()
+            await self._wanted.wait()
+            self._wanted.clear()
+
+    async def _publish(self) -> None:
         """Write the record, trying until the store takes it."""
-        document = await self._document()
-        delay = 0.5
+        delay = FIRST_DELAY_S
         while True:
             try:
-                await self._store.apply(document)
+                await self._store.apply(await self._document())
             except StoreError as error:
                 log.warning("the node's record is not written yet: %s", error)
             else:
@@ -49,14 +80,22 @@ class NodeRecord:
             delay = min(LONGEST_DELAY_S, delay * 2)
 
     async def _document(self) -> Mapping[str, Any]:
-        address = self._settings.node_ip
+        place = self._place
+        address = place.underlay.address
+        default = place.default_driver()
         return {
             "apiVersion": API_VERSION,
             "kind": Kind.NODE.value,
             "metadata": {"name": self._settings.node},
             "spec": {
                 "addresses": [address] if address else [],
+                "port": self._settings.port,
+                "certificates": list(self._certificates()),
+                "protocol": list(PROTOCOL),
                 "version": __version__,
+                "underlay_mtu": place.underlay.mtu,
+                "link_mtu": place.link_mtu(),
+                "default_driver": default.name if default else "",
                 "drivers": [await self._driver(row) for row in driver_rows(self._registry)],
             },
         }
@@ -64,9 +103,14 @@ class NodeRecord:
     async def _driver(self, row: dict[str, Any]) -> dict[str, Any]:
         shown: dict[str, Any] = {field: row[field] for field in SHOWN if field in row}
         entry = self._registry.find(row["name"])
-        if entry is not None and not entry.unusable:
-            try:
-                shown["offer"] = dict(await call(entry.driver, "node_offer", limit_s=OFFER_LIMIT_S))
-            except LinkError as error:
-                shown["reason"] = str(error)
+        if entry is None or entry.unusable:
+            return shown
+        try:
+            shown["offer"] = dict(await call(entry.driver, "node_offer", limit_s=OFFER_LIMIT_S))
+            limit = self._place.limit(entry.driver)
+        except LinkError as error:
+            shown |= {"state": "unusable", "reason": str(error)}
+        else:
+            if limit is not None:
+                shown["mtu_limit"] = limit
         return shown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.dispatch.between import choose_between, mtu_between, record_of
 from meshnet.dispatch.catalog import choose
 from meshnet.driver.api import Attachment, LinkDriver, Scope
 from meshnet.driver.options import decode_options, per_end
@@ -18,26 +19,9 @@ from meshnet.model.effective import addresses, effective, wanted_mtu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshnet.dispatch.catalog import Catalog
+    from meshnet.dispatch.place import Place
     from meshnet.model.effective import EffectiveLink
-    from meshnet.model.topology import Endpoint, Link, Topology
-
-DEFAULT_MTU = 1500
-
-
-@attrs.frozen
-class Place:
-    """Where the deciding daemon stands.
-
-    Attributes:
-        node: its node's name.
-        catalog: the drivers usable there.
-        mtu: of a link that gives none.
-    """
-
-    node: str
-    catalog: Catalog
-    mtu: int = DEFAULT_MTU
+    from meshnet.model.topology import Claim, Endpoint, Link, Topology
 
 
 @attrs.frozen
@@ -49,6 +33,9 @@ class Plan:
         mtu: bytes, for the pod's interface.
         addresses: CIDRs for the pod's interface.
         mac: as the link gives it, or None.
+        node: where the peer runs; ``""`` while that is not known, and for an external link.
+        epoch: of the peer's sandbox, as its Topology says; of no matter for a peer on this node.
+        receive_id: of the peer's end, likewise.
         driver: the driver to use; None while that cannot be told.
         why: the sentence that tells why this driver.
         options: decoded for the driver.
@@ -65,6 +52,9 @@ class Plan:
     addresses: tuple[str, ...]
     mac: str | None
     down: bool = False
+    node: str = ""
+    epoch: int = 0
+    receive_id: int = 0
     driver: LinkDriver | None = None
     why: str = ""
     options: Any = None
@@ -79,7 +69,7 @@ class Plan:
         return self.driver is not None and self.driver.attachment is Attachment.DIRECT
 
 
-WAITING_FOR = frozenset({"PeerMissing", "PeerNotRunning"})
+WAITING_FOR = frozenset({"PeerMissing", "PeerNotRunning", "NodeUnknown"})
 
 
 def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None, *, peer_here: bool) -> Plan:
@@ -92,11 +82,20 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
     plan = _provisional(place, topology, link, peer)
     try:
         agreed = effective(topology, link, peer, _per_end(place, link, peer), canonical=_canonical(place))
-        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or place.mtu)
+        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or place.link_mtu())
         scope = _scope(place, link, peer, peer_here=peer_here)
-        return _with_driver(place, plan, agreed, scope)
+        if scope is Scope.BETWEEN_NODES:
+            assert peer is not None
+            plan = _to(plan, peer.claim)
+            record = record_of(place, plan.node)
+            driver, why = choose_between(place, agreed, record)
+            plan = attrs.evolve(plan, mtu=mtu_between(place, driver, record, agreed.mtu))
+        else:
+            driver, why = choose(place.catalog, scope, agreed.driver)
+            plan = attrs.evolve(plan, node="" if link.external else place.node)
     except LinkError as error:
         return _cannot(place, plan, link, error)
+    return _with_driver(plan, agreed, driver, why)
 
 
 def _provisional(place: Place, topology: Topology, link: Link, peer: Topology | None) -> Plan:
@@ -106,7 +105,7 @@ def _provisional(place: Place, topology: Topology, link: Link, peer: Topology | 
         peer=topology.peer(link),
         parent=link.peer_intf if link.external else None,
         uid=link.uid,
-        mtu=wanted_mtu(topology, link, peer) or place.mtu,
+        mtu=wanted_mtu(topology, link, peer) or place.link_mtu(),
         addresses=addresses(topology, link, peer),
         mac=link.local_mac,
         down=link.down,
@@ -133,8 +132,15 @@ def _scope(place: Place, link: Link, peer: Topology | None, *, peer_here: bool) 
     return Scope.BETWEEN_NODES
 
 
-def _with_driver(place: Place, plan: Plan, agreed: EffectiveLink, scope: Scope) -> Plan:
-    driver, why = choose(place.catalog, scope, agreed.driver)
+def _to(plan: Plan, claim: Claim) -> Plan:
+    """Return a plan that leads to where the peer runs."""
+    assert plan.peer is not None
+    return attrs.evolve(
+        plan, node=claim.node, epoch=claim.epoch, receive_id=claim.receive_ids.get(plan.peer.interface, 0)
+    )
+
+
+def _with_driver(plan: Plan, agreed: EffectiveLink, driver: LinkDriver, why: str) -> Plan:
     plan = attrs.evolve(plan, driver=driver, why=why)
     try:
         core, options = decode_options(driver, agreed.options, "options")

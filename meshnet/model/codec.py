@@ -58,12 +58,21 @@ def decode_claim(status: object) -> Claim:
         container_id=_typed(status.get("container_id"), str, ""),
         epoch=max(0, _typed(status.get("epoch"), int, 0)),
         pod_uid=_typed(status.get("pod_uid"), str, ""),
+        receive_ids=dict(_receive_ids(status.get("links"))),
     )
+
+
+def _receive_ids(links: object) -> Iterator[tuple[str, int]]:
+    for entry in links if isinstance(links, list) else ():
+        if isinstance(entry, Mapping):
+            interface, number = entry.get("local_intf"), entry.get("receive_id")
+            if isinstance(interface, str) and type(number) is int and 0 < number < 1 << 24:
+                yield interface, number
 
 
 def encode_claim(claim: Claim) -> dict[str, Any]:
     """The claim's part of a status. Everything is there, also when empty, so that a merge patch clears the old."""
-    return attrs.asdict(claim)
+    return attrs.asdict(claim, filter=attrs.filters.exclude("receive_ids"))
 
 
 def encode_link(link: Link) -> dict[str, Any]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
 
 
+PROTOCOL = (1, 1)
+"""The oldest and the newest version of the sessions that this release speaks."""
+
+
 class Contact(enum.Enum):
     """How this daemon stands with another node's."""
 

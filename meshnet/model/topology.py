@@ -74,12 +74,14 @@ class Claim:
         container_id: its sandbox, ``""`` likewise.
         epoch: rises by one at every ADD; the newer owner is the owner.
         pod_uid: the pod's own uid, where the runtime tells it.
+        receive_ids: of its ends, by interface: what its node takes frames for them by.
     """
 
     node: str = ""
     container_id: str = ""
     epoch: int = 0
     pod_uid: str = ""
+    receive_ids: Mapping[str, int] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen

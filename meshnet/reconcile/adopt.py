@@ -53,7 +53,10 @@ def adopt(
 
 
 def rejoin(table: Table, splicer: Splicer) -> None:
-    """Read from the redirects who is patched to whom; a redirect to what is gone, or not ours, is taken out."""
+    """Read from the redirects who is patched to whom; a redirect to what is gone is taken out.
+
+    Whom on another node an end is patched to, its checkpoint has told.
+    """
     for end in table.ends():
         port = end.port
         if port is None or port.redirect is None:
@@ -65,6 +68,7 @@ def rejoin(table: Table, splicer: Splicer) -> None:
             log.info("%s: its patch leads to what is gone", end.endpoint)
             splicer.set_up(port, up=False)
             splicer.splice(port, None, offload=port.offload)
+            end.joint = None
 
 
 def _attach(end: End, port: PanelPort | None) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.checkpoints import Checkpoints
     from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.identifiers import Identifiers
+    from meshnet.reconcile.patch import Patcher
     from meshnet.reconcile.publish import Publisher
     from meshnet.reconcile.settle import Settler
     from meshnet.reconcile.state import End, Sandbox
@@ -38,6 +40,8 @@ class Aligner:
         table: Table,
         cache: TopologyCache,
         settler: Settler,
+        patcher: Patcher,
+        identifiers: Identifiers,
         furnisher: Furnisher,
         workers: KeyedWorkers[Endpoint],
         publisher: Publisher,
@@ -46,6 +50,8 @@ class Aligner:
         self._table = table
         self._cache = cache
         self._settler = settler
+        self._patcher = patcher
+        self._identifiers = identifiers
         self._furnisher = furnisher
         self._workers = workers
         self._publisher = publisher
@@ -134,6 +140,7 @@ class Aligner:
         log.info("%s: no longer declared, its interface goes", end.endpoint)
         async with self._workers.hold(end.endpoint):
             with contextlib.suppress(LinkError):
-                await self._settler.unpatch(end)
+                await self._patcher.unpatch(end)
             await self._furnisher.remove(end)
+            self._identifiers.release([end.endpoint])
         self.kick_toward(end.sandbox)

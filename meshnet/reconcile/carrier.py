@@ -1,25 +1,36 @@
-"""Carrier tells the truth: an interface has it exactly when the patch is complete and the peer's interface is up."""
+"""Carrier tells the truth: an interface has it exactly when the patch is complete and the peer's interface is up.
+
+Of a peer on another node counts what its daemon tells. While that daemon does not answer but its node does, everything
+is taken to be as it was: the kernel there forwards on.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshnet.driver.api import Port
+from meshnet.driver.api import Port, Socket
+from meshnet.model.session import Contact
 from meshnet.panel.splice import unless_gone
+from meshnet.reconcile.remote import FarEnd
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.remote import Remotes
     from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
 
-def complete(end: End, peer: End | None) -> bool:
+def complete(end: End, peer: End | FarEnd | None) -> bool:
     """Tell whether both sides are patched to each other as they are now, and nothing is wrong with either."""
     if end.plan is None or end.why_not != ("", "") or end.joint is None:
         return False
     if end.plan.peer is None:
         return True
+    if isinstance(peer, FarEnd):
+        return _agreed(end, peer) if peer.live else _as_it_was(end, peer)
     return peer is not None and _sound(peer) and reaches(end, peer) and reaches(peer, end)
 
 
@@ -37,39 +48,71 @@ def reaches(end: End, peer: End) -> bool:
     return peer.port is not None and peer.port.ifindex == end.splice.ifindex
 
 
-def carrier(end: End, peer: End | None) -> bool:
-    """Tell whether the pod's interface of `end` shall have carrier. `peer` is its peer on this node, if any."""
+def _agreed(end: End, far: FarEnd) -> bool:
+    """Tell whether what the other node told fits this end: each patched to the other's sandbox, by the same driver."""
+    told = far.told
+    if told is None or told.reason or told.driver != end.patched_by:
+        return False
+    here = (end.endpoint, end.sandbox.epoch)
+    return end.joint == Joint(far.endpoint, told.epoch) and (told.patched, told.patched_epoch) == here
+
+
+def _as_it_was(end: End, far: FarEnd) -> bool:
+    """Tell whether an end keeps the carrier that it has while the other node's daemon does not answer."""
+    if far.contact is Contact.DEAD or end.port is None or not end.port.up:
+        return False
+    if far.contact is Contact.LAPSED and isinstance(end.splice, Socket):
+        return False  # only that daemon forwards
+    return far.told is None or _agreed(end, far)
+
+
+def carrier(end: End, peer: End | FarEnd | None) -> bool:
+    """Tell whether the pod's interface of `end` shall have carrier. `peer` is the other end, as far as it is known."""
     if end.adopted:
         # Until Topologies are read, carrier can be lost with the peer's, never gained.
-        return end.port is not None and end.port.up and (peer is None or peer.pod_up)
+        return end.port is not None and end.port.up and (peer is None or isinstance(peer, FarEnd) or peer.pod_up)
     plan = end.plan
     if plan is None or plan.down or not complete(end, peer):
         return False
+    if isinstance(peer, FarEnd):
+        return peer.told.up if peer.live and peer.told else True
     return peer.pod_up if peer is not None else plan.peer is None
 
 
 class CarrierKeeper:
-    """Gives and takes the carrier of ports, at every change of either end."""
+    """Gives and takes the carrier of ports, at every change of either end.
 
-    def __init__(self, table: Table, splicer: Splicer) -> None:
+    Args:
+        looked: called with every end whose carrier was looked at: something of it may have changed.
+    """
+
+    def __init__(self, table: Table, remotes: Remotes, splicer: Splicer, looked: Callable[[End], None]) -> None:
         self._table = table
+        self._remotes = remotes
         self._splicer = splicer
+        self._looked = looked
 
     def update(self, end: End) -> None:
         """Set the carrier of an end and of its peer on this node. Raises KernelError."""
         peer = self.peer(end)
-        self._set(end, peer)
+        self._set(end, peer or self._remotes.far(end))
         if peer is not None:
             # Not always this end: anybody's Topology may name an interface that is linked elsewhere.
-            self._set(peer, self.peer(peer))
+            self._set(peer, self.other(peer))
+        self._looked(end)
+
+    def other(self, end: End) -> End | FarEnd | None:
+        """Return the other end, wherever it is."""
+        return self._remotes.far(end) or self.peer(end)
 
     def peer(self, end: End) -> End | None:
         """Return the other end, if it is on this node."""
-        if end.plan is not None and end.plan.peer is not None:
-            return self._table.end(end.plan.peer)
+        plan = end.plan
+        if plan is not None and plan.peer is not None:
+            return None if plan.node not in ("", self._table.node) else self._table.end(plan.peer)
         return self._table.end(end.joint.peer) if end.joint else None
 
-    def _set(self, end: End, peer: End | None) -> None:
+    def _set(self, end: End, peer: End | FarEnd | None) -> None:
         if end.port is not None:
             with unless_gone():
                 self._splicer.set_up(end.port, up=carrier(end, peer))

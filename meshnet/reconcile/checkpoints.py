@@ -1,7 +1,7 @@
 """Checkpoints: a file a sandbox, written before its ADD is answered, read when the daemon starts.
 
-They hold what the kernel cannot tell: which pod a sandbox without links belongs to, where its namespace is, and what of
-the spec was last applied to its interfaces.
+They hold what the kernel cannot tell: which pod a sandbox without links belongs to, where its namespace is, what of the
+spec was last applied to its interfaces, and whom on another node they are patched to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
-from meshnet.reconcile.state import Applied, End, Sandbox, SandboxKey
+from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,7 +130,21 @@ def _encode_end(end: End) -> dict[str, Any]:
         "addresses": applied.addresses,
         "driver": applied.driver,
         "interface": end.interface,
+        "joint": _encode_joint(end.joint),
     }
+
+
+def _encode_joint(joint: Joint | None) -> list[Any] | None:
+    if joint is None or joint.peer is None:
+        return None
+    return [joint.peer.namespace, joint.peer.pod, joint.peer.interface, joint.epoch]
+
+
+def _decode_joint(saved: Any) -> Joint | None:
+    if not saved:  # an older daemon wrote none
+        return None
+    *peer, epoch = saved
+    return Joint(Endpoint(*map(_name, peer)), int(epoch))
 
 
 def _decode(saved: dict[str, Any]) -> Sandbox:
@@ -167,4 +181,5 @@ def _decode_end(sandbox: Sandbox, interface: str, saved: dict[str, Any]) -> End:
         driver=saved["driver"],
     )
     endpoint = Endpoint(sandbox.namespace, sandbox.pod, interface)
-    return End(endpoint, sandbox, applied, interface=int(saved["interface"]))
+    joint = _decode_joint(saved.get("joint"))
+    return End(endpoint, sandbox, applied, interface=int(saved["interface"]), joint=joint)

@@ -13,7 +13,7 @@ from meshnet.driver.api import LinkEnd
 from meshnet.driver.calls import call
 from meshnet.errors import LinkError
 from meshnet.model import names
-from meshnet.reconcile.settle import CALL_LIMIT_S
+from meshnet.reconcile.patch import CALL_LIMIT_S
 
 if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Owned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from meshnet.model.node_record import decode_node
@@ -23,6 +24,7 @@ class NodeCache:
         self._store = store
         self._changed = changed
         self._records: dict[str, NodeRecord] = {}
+        self.synced = asyncio.Event()
 
     def record(self, node: str) -> NodeRecord | None:
         return self._records.get(node)
@@ -48,4 +50,4 @@ class NodeCache:
         return {("", name) for name in self._records}
 
     def listed(self) -> None:
-        """Nothing waits for the nodes: a link to one that is not known says so."""
+        self.synced.set()

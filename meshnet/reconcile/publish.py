@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import Conflict, NotFound, StoreError
+from meshnet.errors import Conflict, NotFound, StoreError, StoreUnavailable
 from meshnet.model.resource import Kind
+from meshnet.reconcile.identifiers import RECEIVE
 from meshnet.reconcile.status import DOWN, UP, cleared, compose, failures, link_state
 from meshnet.stores.base import Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import Entry, TopologyCache
+    from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.state import Sandbox
     from meshnet.reconcile.table import Table
     from meshnet.stores.base import Store
@@ -53,10 +57,22 @@ class _Pending:
 class Publisher:
     """Writes the status of this node's pods, each by its owner alone."""
 
-    def __init__(self, store: Store, cache: TopologyCache, table: Table, *, node: str, node_ip: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cache: TopologyCache,
+        table: Table,
+        *,
+        carrier: CarrierKeeper,
+        identifiers: Identifiers,
+        node: str,
+        node_ip: str,
+    ) -> None:
         self._store = store
         self._cache = cache
         self._table = table
+        self._carrier = carrier
+        self._identifiers = identifiers
         self._node = node
         self._node_ip = node_ip
         self._pending: dict[Sandbox, _Pending] = {}
@@ -184,9 +200,10 @@ class Publisher:
                 sandbox.epoch = max(sandbox.epoch, _epoch(status) + (0 if self._owned(entry, sandbox) else 1))
             elif not self._owned(entry, sandbox):
                 return False
-            wanted = compose(sandbox, entry, entry.topology, self._table, node=self._node, node_ip=self._node_ip)
+            wanted = self._compose(sandbox, entry, entry.topology)
             if _covers(status, wanted):
                 return True
+            await self._kept()
             try:
                 await self._patch(entry, wanted)
             except NotFound:
@@ -197,6 +214,30 @@ class Publisher:
             await self._tell(entry, failures(status, wanted))
             return True
         raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
+
+    def _compose(self, sandbox: Sandbox, entry: Entry, topology: Topology) -> dict[str, Any]:
+        return compose(
+            sandbox,
+            entry,
+            topology,
+            other=self._carrier.other,
+            receive_id=self._receive_id,
+            node=self._node,
+            node_ip=self._node_ip,
+        )
+
+    def _receive_id(self, endpoint: Endpoint) -> int:
+        try:
+            return self._identifiers.allocate(RECEIVE, endpoint)
+        except (OSError, LookupError) as error:
+            raise StoreUnavailable(f"{endpoint}: no receive identifier: {error}") from error
+
+    async def _kept(self) -> None:
+        """Before anybody is told an identifier it must survive the loss of power."""
+        try:
+            await self._identifiers.kept()
+        except OSError as error:
+            raise StoreUnavailable(f"receive identifiers are not kept: {error}") from error
 
     async def _clear(self, entry: Entry) -> None:
         with contextlib.suppress(NotFound):
@@ -223,7 +264,7 @@ class Publisher:
         return status.get("node") == self._node and status.get("container_id") == sandbox.key.container_id
 
     def _all_up(self, sandbox: Sandbox) -> bool:
-        return all(link_state(end, self._table.peer(end))[0] in (UP, DOWN) for end in sandbox.ends.values())
+        return all(link_state(end, self._carrier.other(end))[0] in (UP, DOWN) for end in sandbox.ends.values())
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver.calls import call
 from meshnet.errors import KernelError, LinkError, StoreError
-from meshnet.reconcile.settle import CALL_LIMIT_S
+from meshnet.reconcile.patch import CALL_LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.checkpoints import Checkpoints
     from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
+    from meshnet.reconcile.patch import Patcher
     from meshnet.reconcile.publish import Publisher
     from meshnet.reconcile.settle import Settler
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
@@ -39,6 +41,8 @@ class Sandboxes:
         *,
         table: Table,
         settler: Settler,
+        patcher: Patcher,
+        identifiers: Identifiers,
         furnisher: Furnisher,
         workers: KeyedWorkers[Endpoint],
         publisher: Publisher,
@@ -50,6 +54,8 @@ class Sandboxes:
     ) -> None:
         self._table = table
         self._settler = settler
+        self._patcher = patcher
+        self._identifiers = identifiers
         self._furnisher = furnisher
         self._workers = workers
         self._publisher = publisher
@@ -140,6 +146,7 @@ class Sandboxes:
             except KernelError:
                 self._table.sandboxes.setdefault(sandbox.key, sandbox)  # the next DEL, or GC, tries again
                 raise
+        self._identifiers.release(end.endpoint for end in ends if self._table.end(end.endpoint) is None)
         self._publisher.forget(sandbox)
         if sandbox.key not in self._table.sandboxes:  # its ID may be another's by now
             self._checkpoints.remove(sandbox.key)
@@ -157,6 +164,10 @@ class Sandboxes:
             self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
             self._aligner.look_at(sandbox)
         self._workers.kick_all(self._table.toward(pod))
+
+    async def settle_all(self) -> None:
+        """Settle every end on this node."""
+        await self._settle_now(end.endpoint for end in self._table.ends())
 
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
         """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.
@@ -180,7 +191,7 @@ class Sandboxes:
         if before is not None:
             log.info("%s/%s: sandbox %s is superseded", before.namespace, before.pod, _short(before))
             for end in before.ends.values():
-                self._settler.unplug(end)
+                self._patcher.unplug(end)
 
     def _delete_ports(self, ends: Iterable[End]) -> asyncio.Future[None] | None:
         ifindexes = [end.port.ifindex for end in ends if end.port is not None]

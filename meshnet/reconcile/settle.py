@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.dispatch.resolve import resolve
-from meshnet.driver.api import Interface, LinkEnd, Peer, Rebuild, SetsCarrier
-from meshnet.driver.calls import call
 from meshnet.errors import KernelError, LinkError
-from meshnet.model import names
-from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.carrier import reaches
-from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshnet.dispatch.resolve import Place, Plan
-    from meshnet.driver.api import LinkDriver, Splice
-    from meshnet.model.topology import Endpoint, Topology
-    from meshnet.panel.splice import Splicer
+    from meshnet.dispatch.place import Place
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.model.topology import Claim, Endpoint, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
-    from meshnet.reconcile.furnish import Furnisher
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.patch import Patcher
+    from meshnet.reconcile.state import End, Joint
     from meshnet.reconcile.table import Table
 
 CALL_LIMIT_S = 10.0
@@ -43,18 +37,16 @@ class Settler:
         place: Place,
         table: Table,
         cache: TopologyCache,
-        splicer: Splicer,
         carrier: CarrierKeeper,
-        furnisher: Furnisher,
+        patcher: Patcher,
         changed: Callable[[End], None],
         kick: Callable[[Endpoint], None],
     ) -> None:
         self._place = place
         self._table = table
         self._cache = cache
-        self._splicer = splicer
         self._carrier = carrier
-        self._furnisher = furnisher
+        self._patcher = patcher
         self._changed = changed
         self._kick = kick
 
@@ -66,10 +58,15 @@ class Settler:
         peer = topology.peer(link)
         entry = self._cache.entry((peer.namespace, peer.pod)) if peer else None
         peer_topology = entry.topology if entry else None
-        plan = resolve(self._place, topology, link, peer_topology, peer_here=self._table.end(peer) is not None)
+        plan = resolve(self._place, topology, link, peer_topology, peer_here=self._is_here(peer, peer_topology))
         if entry is not None and peer_topology is None:
             return attrs.evolve(plan, reason="PeerInvalid", message=str(entry.invalid), waiting=False)
         return plan
+
+    def _is_here(self, peer: Endpoint | None, topology: Topology | None) -> bool:
+        """Tell whether a peer is on this node: not when another node runs its pod, and an old sandbox waits for DEL."""
+        end = self._table.end(peer)
+        return end is not None and not (topology is not None and _taken_over(end, topology.claim))
 
     def plans(self, topology: Topology | None) -> list[Plan]:
         """Return what the endpoints that a Topology declares should be; without one, nothing."""
@@ -105,10 +102,21 @@ class Settler:
             self._kick(end.endpoint)
         self._tell(end, end.joint)
 
+    def far_changed(self, end: End, *, again: bool) -> None:
+        """Note that the other end, on another node, or the way to its daemon, is not as it was.
+
+        Args:
+            end: the one here.
+            again: what its driver is told has changed.
+        """
+        if not self._carry(end) or again:
+            self._kick(end.endpoint)
+        self._changed(end)
+
     async def _try(self, end: End) -> bool:
         """Make an end as it should be. What was wrong before stays told until it is known how it went this time."""
         try:
-            await self._make(end)
+            await self._patcher.make(end)
         except LinkError as error:
             end.fail(error.reason, str(error))
             return not error.retry
@@ -133,9 +141,10 @@ class Settler:
         plan = self.plan(topology, end.endpoint)
         if plan is None or topology is None:
             return plan
-        claim, own = topology.claim, end.sandbox
-        if claim.epoch > own.epoch and claim.container_id != own.key.container_id:
-            message = f"node {claim.node or '?'} has taken the pod over with sandbox {claim.container_id[:13]}"
+        if _taken_over(end, topology.claim):
+            claim = topology.claim
+            where = f"node {claim.node}" if claim.node else "another sandbox"
+            message = f"{where} has taken the pod over with sandbox {claim.container_id[:13] or '?'}"
             return attrs.evolve(plan, reason="Superseded", message=message)
         return plan
 
@@ -147,120 +156,10 @@ class Settler:
             if end.joint != before and not reaches(peer, end):
                 self._kick(peer.endpoint)
 
-    async def _make(self, end: End) -> None:
-        plan = end.plan
-        if not _stays(end, plan):
-            await self.unpatch(end)
-        if plan is None:
-            return
-        await self._furnisher.apply(end, plan)
-        if not plan.reason or plan.direct:
-            await self._patch(end, plan)
 
-    async def _patch(self, end: End, plan: Plan) -> None:
-        driver = plan.driver
-        assert driver is not None
-        peer = self._table.end(plan.peer)
-        wanted = self._link_end(end, plan)
-        try:
-            splice = await call(driver, "patch", wanted, _peer(self._place.node, peer), limit_s=CALL_LIMIT_S)
-        except Rebuild:
-            await self.unpatch(end)
-            splice = await call(driver, "patch", wanted, _peer(self._place.node, peer), limit_s=CALL_LIMIT_S)
-        end.patched, end.patched_by = wanted, driver.name
-        if self._table.end(end.endpoint) is not end:
-            await self.unpatch(end)
-            return
-        await self._connect(end, plan, splice, peer, driver)
-
-    async def _connect(self, end: End, plan: Plan, splice: Splice, peer: End | None, driver: LinkDriver) -> None:
-        joint = Joint(plan.peer, peer.sandbox.epoch if peer else 0)
-        self._part(end, joint)
-        if isinstance(splice, Interface):
-            if end.interface != splice.ifindex:
-                # Another one than before, of the same driver or not: nothing of the spec is applied to it yet.
-                end.applied = attrs.evolve(end.applied, driver="")
-            self._table.detach(end)
-            end.interface = splice.ifindex
-            self._table.enter(end)
-            self._furnisher.observe(end)
-            await self._direct_carrier(end, plan, driver)
-        else:
-            if end.port is None:
-                raise LinkError("PortMissing", f"{end.endpoint}: its port went while it was patched")
-            self._splicer.splice(end.port, splice, offload=plan.offload)
-        end.splice = splice
-        if not plan.reason:
-            end.joint = joint
-
-    async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
-        if isinstance(driver, SetsCarrier):
-            await call(driver, "set_carrier", end.patched, not plan.down and not plan.reason, limit_s=CALL_LIMIT_S)
-        elif plan.down:
-            raise LinkError(
-                "CarrierUnsupported", f"driver {driver.name} cannot take an interface's carrier", retry=False
-            )
-
-    def unplug(self, end: End) -> None:
-        """Take an end off the panel at once; the driver is told later, by `unpatch`. Raises KernelError."""
-        end.joint, end.splice = None, None
-        if end.port is not None:
-            with unless_gone():
-                self._splicer.set_up(end.port, up=False)
-                self._splicer.splice(end.port, None, offload=end.port.offload)
-
-    async def unpatch(self, end: End) -> None:
-        """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""
-        self._part(end, None)
-        self.unplug(end)
-        end.path_reason = ""
-        if end.patched is None:
-            return
-        driver = self._place.catalog.find(end.patched_by)
-        patched, end.patched, end.patched_by = end.patched, None, ""
-        if end.interface:
-            self._table.detach(end)
-            end.interface, end.interface_up = 0, False
-        if driver is not None:
-            await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
-
-    def _part(self, end: End, joint: Joint | None) -> None:
-        """Before an end turns to another peer, the one it had stops sending to it: no frame comes by a wrong link."""
-        if end.joint is None or (joint is not None and end.joint.peer == joint.peer):
-            return
-        left = self._table.end(end.joint.peer)
-        if left is not None and left is not end and left.joint is not None and left.joint.peer == end.endpoint:
-            self.unplug(left)
-            self._kick(left.endpoint)
-
-    def _link_end(self, end: End, plan: Plan) -> LinkEnd:
-        return LinkEnd(
-            local=end.endpoint,
-            peer=plan.peer,
-            parent=plan.parent,
-            uid=plan.uid,
-            mtu=plan.mtu,
-            mac=end.applied.mac,
-            options=plan.options,
-            down=plan.down,
-            alias=names.Mark.of(end.endpoint, plan.uid, end.sandbox.key.container_id).alias,
-            port=end.port.facts() if end.port else None,
-            pod=end.sandbox,
-        )
-
-
-def _stays(end: End, plan: Plan | None) -> bool:
-    """Tell whether what an end is patched by can be kept, or changed in place, for what it should be."""
-    if plan is None or plan.driver is None or end.patched_by not in ("", plan.driver.name):
-        return False
-    return not plan.reason or bool(plan.direct and end.interface)
-
-
-def _peer(node: str, peer: End | None) -> Peer | None:
-    """Return what a driver may know of the peer on this node."""
-    if peer is None:
-        return None
-    return Peer(node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
+def _taken_over(end: End, claim: Claim) -> bool:
+    """Tell whether a newer sandbox than an end's has its pod."""
+    return claim.epoch > end.sandbox.epoch and claim.container_id != end.sandbox.key.container_id
 
 
 def _pod(endpoint: Endpoint | None) -> tuple[str, str] | None:

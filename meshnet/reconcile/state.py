@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -15,7 +15,7 @@ from meshnet.netlink import Netlink
 from meshnet.netlink.netns import open_netns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshnet.dispatch.resolve import Plan
     from meshnet.driver.api import LinkEnd, Splice
@@ -154,6 +154,7 @@ class End:
         joint: whom the patch reaches.
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
         path_reason: what the driver says of its path, ``""`` while it is good.
+        offer: what the driver offers for it to a peer on another node.
         adopted: found in the kernel at the daemon's start, and not settled since.
         generation: of its Topology, when it was last settled.
     """
@@ -172,6 +173,7 @@ class End:
     reason: str = ""
     message: str = ""
     path_reason: str = ""
+    offer: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     adopted: bool = False
     generation: int = 0
 

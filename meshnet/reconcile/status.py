@@ -6,20 +6,21 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from meshnet.model.session import Contact
 from meshnet.reconcile.carrier import complete
+from meshnet.reconcile.remote import FarEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from meshnet.model.topology import Link, Topology
+    from meshnet.model.topology import Endpoint, Link, Topology
     from meshnet.reconcile.cache import Entry
     from meshnet.reconcile.state import End, Sandbox
-    from meshnet.reconcile.table import Table
 
 UP, DOWN, PENDING, FAILED = "Up", "Down", "Pending", "Failed"
 
 
-def link_state(end: End, peer: End | None) -> tuple[str, str, str]:
+def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
     """Return (state, reason, message) of a link as seen from one end; the reason is empty when it is Up."""
     reason, message = end.why_not
     if reason:
@@ -29,13 +30,28 @@ def link_state(end: End, peer: End | None) -> tuple[str, str, str]:
     if not complete(end, peer):
         if end.plan.peer is None:
             return PENDING, "NotPatched", "its driver is making it"
-        return PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet"
+        return _far_state(peer) if isinstance(peer, FarEnd) else _NOT_PATCHED
     if end.plan.down:
         return DOWN, "Unplugged", "the cable is unplugged (down: true)"
     return UP, "", ""
 
 
-def link_status(end: End, peer: End | None) -> dict[str, Any]:
+_NOT_PATCHED = (PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet")
+
+
+def _far_state(far: FarEnd) -> tuple[str, str, str]:
+    """Return what keeps a link to another node from being Up."""
+    if far.contact is Contact.DEAD:
+        return FAILED, "NodeLost", far.why or f"node {far.node}, which runs the peer, does not answer"
+    if not far.live:
+        lapsed = far.contact is Contact.LAPSED
+        return FAILED if lapsed else PENDING, "PeerUnreachable", far.why or f"no session with node {far.node} yet"
+    if far.told is not None and far.told.reason:
+        return PENDING, "PeerNotPatched", f"the peer's end on node {far.node} says {far.told.reason}"
+    return _NOT_PATCHED
+
+
+def link_status(end: End, peer: End | FarEnd | None) -> dict[str, Any]:
     """Return the entry of `status.links` for an end."""
     state, reason, message = link_state(end, peer)
     plan = end.plan
@@ -49,7 +65,7 @@ def link_status(end: End, peer: End | None) -> dict[str, Any]:
         "why": plan.why if plan else "",
     }
     if plan is not None and plan.peer is not None:
-        entry |= {"peer_pod": plan.peer.pod, "peer_intf": plan.peer.interface}
+        entry |= {"peer_pod": plan.peer.pod, "peer_intf": plan.peer.interface, "peer_node": plan.node}
     elif plan is not None:
         entry |= {"peer_pod": "localhost", "peer_intf": plan.parent}
     return entry
@@ -98,9 +114,28 @@ def ready_condition(
 
 
 def compose(
-    sandbox: Sandbox, entry: Entry, topology: Topology, table: Table, *, node: str, node_ip: str
+    sandbox: Sandbox,
+    entry: Entry,
+    topology: Topology,
+    *,
+    other: Callable[[End], End | FarEnd | None],
+    receive_id: Callable[[Endpoint], int],
+    node: str,
+    node_ip: str,
 ) -> dict[str, Any]:
-    """Return the status of a running pod's Topology, whole. `topology` is the entry's, as it last was valid."""
+    """Return the status of a running pod's Topology, whole.
+
+    Args:
+        sandbox: of the pod.
+        entry: the Topology as stored.
+        topology: the same as it last was valid.
+        other: gives the other end of a link.
+        receive_id: gives an endpoint's receive identifier.
+        node: this one.
+        node_ip: where peers reach it.
+
+    Raises LookupError, OSError when there is no identifier.
+    """
     before = entry.resource.status
     entries = []
     for link in topology.links:
@@ -110,7 +145,9 @@ def compose(
                 undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
             )
         else:
-            entries.append(link_status(end, table.peer(end)))
+            entries.append(link_status(end, other(end)))
+            if not link.external:
+                entries[-1]["receive_id"] = receive_id(end.endpoint)
     return {
         "src_ip": node_ip,
         "net_ns": sandbox.netns,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
@@ -15,9 +15,16 @@ PodKey = tuple[str, str]
 
 
 class Table:
-    """Sandboxes by key, and the ends of those that are their pod's current one."""
+    """Sandboxes by key, and the ends of those that are their pod's current one.
 
-    def __init__(self) -> None:
+    Args:
+        node: this one.
+        forgotten: called with each endpoint that has no end any more.
+    """
+
+    def __init__(self, node: str = "", forgotten: Callable[[Endpoint], None] = lambda _: None) -> None:
+        self.node = node
+        self._forgotten = forgotten
         self.sandboxes: dict[SandboxKey, Sandbox] = {}
         self._current: dict[PodKey, Sandbox] = {}
         self._ends: dict[Endpoint, End] = {}
@@ -63,6 +70,7 @@ class Table:
         if self._ends.get(end.endpoint) is end:
             del self._ends[end.endpoint]
             self.head(end.endpoint, None)
+            self._forgotten(end.endpoint)
         self.detach(end)
 
     def detach(self, end: End) -> None:
@@ -82,10 +90,6 @@ class Table:
 
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None
-
-    def peer(self, end: End) -> End | None:
-        """Return the end that an end's plan leads to, if it is on this node."""
-        return self.end(end.plan.peer) if end.plan else None
 
     def ends(self) -> list[End]:
         return list(self._ends.values())

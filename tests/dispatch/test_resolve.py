@@ -5,10 +5,12 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from meshnet.dispatch.resolve import Place, resolve
+from meshnet.dispatch.place import Place
+from meshnet.dispatch.resolve import resolve
 from meshnet.driver.api import Attachment, LinkDriver, Scope
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
+from meshnet.model.node_record import DriverFacts, NodeRecord
 from meshnet.model.topology import Claim, Endpoint, Link, Topology
 
 
@@ -36,6 +38,10 @@ class Tunnel(Driver):
     scopes = claims = Scope.BETWEEN_NODES
 
 
+def limited(mtu, name="tunnel"):
+    return type("Limited", (Tunnel,), {"name": name, "mtu_limit": lambda _self, _underlay: mtu})
+
+
 class Twin(Driver):
     name = "twin"
     scopes = claims = Scope.BETWEEN_NODES
@@ -47,7 +53,16 @@ class Nic(Driver):
     attachment = Attachment.DIRECT
 
 
-PLACE = Place("n1", NodeCatalog(Registry.of(Wire, Tunnel, Nic)))
+def record(node, **facts):
+    facts = {"default_driver": "tunnel", "drivers": {"tunnel": DriverFacts("tunnel")}} | facts
+    return NodeRecord(node, **facts)
+
+
+def place(*drivers, records=record):
+    return Place("n1", NodeCatalog(Registry.of(*drivers)), record=records)
+
+
+PLACE = place(Wire, Tunnel, Nic)
 
 
 def ends(mine=None, theirs=None, *, node="n1"):
@@ -136,8 +151,9 @@ REASONS = [
     ("PeerNotRunning", True, plan, {"node": "", "here": False}),
     ("PeerNotRunning", True, plan, {"node": "n1", "here": False}),
     ("DriverMissing", False, plan, {"mine": {"driver": "no-such"}}),
-    ("DriverMissing", False, plan, {"place": Place("n1", NodeCatalog(Registry.of()))}),
-    ("DriverMissing", False, plan, {"node": "n2", "here": False, "place": Place("n1", NodeCatalog(Registry.of(Wire)))}),
+    ("DriverMissing", False, plan, {"place": place()}),
+    ("DriverMissing", False, plan, {"node": "n2", "here": False, "place": place(Wire)}),
+    ("NodeUnknown", True, plan, {"node": "n2", "here": False, "place": place(Tunnel, records=lambda _: None)}),
     ("DriverUnsuitable", False, plan, {"mine": {"driver": "tunnel"}}),
     ("DriverUnsuitable", False, plan, {"mine": {"driver": "wire"}, "node": "n2", "here": False}),
     ("DriverUnsuitable", False, plan, {"theirs": {"driver": "nic"}}),
@@ -145,7 +161,7 @@ REASONS = [
         "DriverAmbiguous",
         False,
         plan,
-        {"node": "n2", "here": False, "place": Place("n1", NodeCatalog(Registry.of(Tunnel, Twin)))},
+        {"node": "n2", "here": False, "place": place(Tunnel, Twin)},
     ),
     ("InvalidOptions", False, plan, {"mine": {"options": {"no": "such"}}}),
     ("InvalidOptions", False, plan, {"mine": {"options": {"colour": 3}}}),
@@ -188,9 +204,10 @@ def test_a_message_names_field_and_value():
 
 
 def test_the_nodes_own_mtu_is_that_of_links_that_give_none():
-    small = attrs.evolve(PLACE, mtu=1450)
+    small = place(Wire, limited(1450))
     assert plan(place=small).mtu == 1450
     assert plan({"mtu": 1500}, place=small).mtu == 1500
+    assert plan(place=place(Wire, limited(9000))).mtu == 1500
 
 
 def test_a_driver_that_cannot_make_the_link_says_nothing_of_the_pods_interface():

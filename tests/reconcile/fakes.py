@@ -11,11 +11,12 @@ from meshnet.panel.port import PanelPort
 from meshnet.reconcile.state import Applied, End
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshnet.dispatch.resolve import Plan
     from meshnet.driver import LinkEnd, Peer, Port
     from meshnet.driver.api import Splice
+    from meshnet.model.topology import Endpoint
     from meshnet.reconcile.state import Sandbox
 
 
@@ -50,6 +51,22 @@ class Splicer:
 
     def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
         """There is nobody to see it."""
+
+
+class Identifiers:
+    """Counts from 1, and keeps nothing."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, Endpoint], int] = {}
+
+    def allocate(self, pool: str, endpoint: Endpoint) -> int:
+        return self._given.setdefault((pool, endpoint), len(self._given) + 1)
+
+    def release(self, endpoints: Iterable[Endpoint]) -> None:
+        """They rest for ever."""
+
+    async def kept(self) -> None:
+        """There is nothing that could be lost."""
 
 
 class Furnisher:

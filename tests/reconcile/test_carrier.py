@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
-from meshnet.reconcile.carrier import CarrierKeeper, carrier, complete
+from meshnet.reconcile.carrier import carrier, complete
 from meshnet.reconcile.state import Joint
 from meshnet.reconcile.status import link_state
 from meshnet.reconcile.table import Table
-from tests.reconcile.fakes import Splicer
 from tests.reconcile.made import end, enter, join, replan, sandbox
+from tests.reconcile.parts import keeper
 
 
 def couple():
@@ -110,9 +110,9 @@ def test_who_names_an_interface_that_is_linked_elsewhere_does_not_take_its_carri
     one, other = couple()
     third = end(sandbox("r3"), "eth1", "r1:eth1", ifindex=3, reason="PeerMismatch")
     enter(table, one.sandbox, other.sandbox, third.sandbox)
-    keeper = CarrierKeeper(table, Splicer())
-    keeper.update(one)
+    keeps = keeper(table)
+    keeps.update(one)
 
-    keeper.update(third)
+    keeps.update(third)
 
     assert [each.port.up for each in (one, other, third)] == [True, True, False]

@@ -9,10 +9,10 @@ import pytest
 
 from meshnet.errors import KernelError
 from meshnet.netlink.events import LinkEvent
-from meshnet.reconcile.carrier import CarrierKeeper
 from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, sandbox
+from tests.reconcile.parts import keeper
 
 if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
@@ -53,7 +53,7 @@ class Room:
         self.monitor = Monitor()
         self.kicked: list[Endpoint] = []
         self.lost: list[bool] = []
-        carrier = CarrierKeeper(self.table, cast("Any", self.splicer))
+        carrier = keeper(self.table, self.splicer)
         self.ear = Ear(
             cast("Any", self.monitor),
             cast("Any", None),

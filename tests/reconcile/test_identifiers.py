@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 
 import pytest
 
@@ -32,7 +33,7 @@ def clock():
 @pytest.fixture
 def make(tmp_path, clock):
     """Start a daemon's identifiers on the same file, as after a restart or a reboot."""
-    return lambda: Identifiers(tmp_path / "identifiers.json", clock)
+    return lambda: Identifiers(tmp_path / "identifiers.jsonl", clock)
 
 
 def test_the_same_endpoint_has_the_same_one_for_ever(make, clock):
@@ -51,7 +52,8 @@ def test_pools_are_apart(make):
     ours = make()
     ours.allocate(POOL, endpoint(1))
     ours.allocate("other", endpoint(1))
-    ours.release("other", endpoint(1))
+    ours.allocate("other", endpoint(2))
+    ours.release([endpoint(2)])
 
     assert make().allocate(POOL, endpoint(1)) == ours.allocate(POOL, endpoint(1))
 
@@ -70,7 +72,7 @@ def test_one_given_back_rests_before_another_has_it(make, clock, tiny):
     ours = make()
     given = [ours.allocate(POOL, endpoint(number)) for number in range(3)]
     assert sorted(given) == [1, 2, 3]
-    ours.release(POOL, endpoint(1))
+    ours.release([endpoint(1)])
 
     for instance in (ours, make()):
         clock.now += REST_S / 2 - 1
@@ -82,23 +84,63 @@ def test_one_given_back_rests_before_another_has_it(make, clock, tiny):
 
 def test_giving_back_what_nobody_has_is_nothing(make):
     ours = make()
-    ours.release(POOL, endpoint(1))
+    ours.release([endpoint(1)])
     ours.allocate(POOL, endpoint(1))
-    ours.release(POOL, endpoint(2))
-    ours.release(POOL, endpoint(1))
-    ours.release(POOL, endpoint(1))
+    ours.release([endpoint(2)])
+    ours.release([endpoint(1)])
+    ours.release([endpoint(1)])
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "7", '{"vni": 3}', '{"vni": {"used": {}}}', '{"vni": {"used": [], "resting": 1}}']
-)
-def test_a_broken_file_is_set_aside_and_the_daemon_starts(tmp_path, text, caplog):
-    """After a power cut the file may be empty: identifiers are chosen anew, and peers are told."""
-    path = tmp_path / "identifiers.json"
-    path.write_text(text)
+def test_an_endpoint_that_comes_back_has_its_own_again(make, clock):
+    ours = make()
+    given = ours.allocate(POOL, endpoint(1))
+    ours.release([endpoint(1)])
+
+    assert make().allocate(POOL, endpoint(1)) == given
+    clock.now += REST_S + 1
+    assert make().allocate(POOL, endpoint(1)) == given
+
+
+def test_what_no_endpoint_has_any_more_is_given_back(make, clock, tiny):
+    ours = make()
+    kept = ours.allocate(POOL, endpoint(0))
+    gone = {ours.allocate(POOL, endpoint(number)) for number in (1, 2)}
+    ours.keep_only([endpoint(0)])
+    clock.now += REST_S + 1
+
+    again = make()
+    assert {again.allocate(POOL, endpoint(number)) for number in (8, 9)} == gone
+    assert again.allocate(POOL, endpoint(0)) == kept
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '["vni", "a", 0, 0]', '["vni", "a", "x", 0]', '["vni"'])
+def test_a_line_that_cannot_be_read_costs_no_other(tmp_path, text, caplog):
+    """A power cut may leave half a line: nobody was told of that identifier."""
+    path = tmp_path / "identifiers.jsonl"
+    before = Identifiers(path).allocate(POOL, endpoint(1))
+    with path.open("a") as file:
+        file.write(text)
+
     ours = Identifiers(path)
+    assert ours.allocate(POOL, endpoint(1)) == before
+    assert 0 < ours.allocate(POOL, endpoint(2)) < SPACE
+    assert Identifiers(path).allocate(POOL, endpoint(1)) == before
+    assert (str(path) in caplog.text) is bool(text)
 
-    assert 0 < ours.allocate(POOL, endpoint(1)) < SPACE
-    assert path.with_suffix(".broken").read_text() == text
-    assert str(path) in caplog.text
-    assert set(json.loads(path.read_text())) == {POOL}
+
+def test_it_survives_a_loss_of_power(make):
+    ours = make()
+    ours.allocate(POOL, endpoint(1))
+    asyncio.run(ours.kept())
+
+
+def test_a_full_disk_is_an_error_and_nothing_is_handed_out(make, monkeypatch):
+    ours = make()
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", lambda fd, data: write(fd, data[:5]))
+        with pytest.raises(OSError, match="full"):
+            ours.allocate(POOL, endpoint(1))
+    given = ours.allocate(POOL, endpoint(2))
+
+    assert make().allocate(POOL, endpoint(2)) == given

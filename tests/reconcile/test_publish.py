@@ -7,7 +7,7 @@ import contextlib
 import gc
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -16,7 +16,9 @@ from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.publish import PAUSE_S, Publisher
 from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import Identifiers
 from tests.reconcile.made import NotingStore, end, enter, join, link, sandbox, topology
+from tests.reconcile.parts import keeper
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -35,7 +37,15 @@ class Room:
         self.store = store
         self.table = Table()
         self.cache = TopologyCache(store, lambda key: None)
-        self.publisher = Publisher(store, self.cache, self.table, node=node, node_ip="192.0.2.1")
+        self.publisher = Publisher(
+            store,
+            self.cache,
+            self.table,
+            carrier=keeper(self.table),
+            identifiers=cast("Any", Identifiers()),
+            node=node,
+            node_ip="192.0.2.1",
+        )
         self.r1 = sandbox("r1", epoch=0)
         self.r2 = sandbox("r2", epoch=0)
         self.e1 = end(self.r1, "eth1", "r2:eth1", ifindex=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -13,7 +13,9 @@ from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.publish import PAUSE_S, Publisher
 from meshnet.reconcile.state import Joint
 from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import Identifiers
 from tests.reconcile.made import NotingStore, end, link, sandbox, topology
+from tests.reconcile.parts import keeper
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -29,7 +31,15 @@ class Desk:
         self.store = NotingStore()
         self.table = Table()
         self.cache = TopologyCache(self.store, lambda _: None)
-        self.publisher = Publisher(self.store, self.cache, self.table, node="n1", node_ip="")
+        self.publisher = Publisher(
+            self.store,
+            self.cache,
+            self.table,
+            carrier=keeper(self.table),
+            identifiers=cast("Any", Identifiers()),
+            node="n1",
+            node_ip="",
+        )
 
     async def open(self) -> None:
         await self.store.apply(topology("r1", link(1, "eth1", "localhost:eth0")))

@@ -6,24 +6,21 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-from meshnet.dispatch.resolve import Place
 from meshnet.driver.calls import GRACE_S
-from meshnet.driver.catalog import NodeCatalog
-from meshnet.driver.registry import Registry
 from meshnet.errors import StoreUnavailable
 from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.carrier import CarrierKeeper
 from meshnet.reconcile.checkpoints import Checkpoints
 from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
-from meshnet.reconcile.settle import CALL_LIMIT_S, Settler
 from meshnet.reconcile.state import Sandbox
 from meshnet.reconcile.table import Table
-from tests.reconcile.fakes import Furnisher, Moody, Splicer
+from tests.reconcile.fakes import Moody
 from tests.reconcile.made import NotingStore, link, topology
 from tests.reconcile.made import sandbox as closed
+from tests.reconcile.parts import Parts
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -64,27 +61,32 @@ class Room:
 
     def __init__(self, directory: Path, driver: type[LinkDriver]) -> None:
         self.store = NotingStore()
-        self.table = Table()
+        self.table = Table("n1")
         self.checkpoints = Checkpoints(directory)
         self.cache = TopologyCache(self.store, self._changed)
-        self.publisher = Publisher(self.store, self.cache, self.table, node="n1", node_ip="")
-        splicer, furnisher = cast("Any", Splicer()), cast("Any", Furnisher(self.table))
-        catalog = NodeCatalog(Registry.of(driver))
-        settler = Settler(
-            place=Place("n1", catalog),
-            table=self.table,
-            cache=self.cache,
-            splicer=splicer,
-            carrier=CarrierKeeper(self.table, splicer),
-            furnisher=furnisher,
+        made = Parts(
+            self.table,
+            self.cache,
+            driver,
             changed=lambda end: self.publisher.changed(end.sandbox),
             kick=self._kick,
         )
-        self.workers = KeyedWorkers(settler.settle)
-        parts = {
+        self.publisher = Publisher(
+            self.store,
+            self.cache,
+            self.table,
+            carrier=made.carrier,
+            identifiers=made.identifiers,
+            node="n1",
+            node_ip="",
+        )
+        self.workers = KeyedWorkers(made.settler.settle)
+        parts: dict[str, Any] = {
             "table": self.table,
-            "settler": settler,
-            "furnisher": furnisher,
+            "settler": made.settler,
+            "patcher": made.patcher,
+            "identifiers": made.identifiers,
+            "furnisher": made.furnisher,
             "workers": self.workers,
             "publisher": self.publisher,
             "checkpoints": self.checkpoints,
@@ -92,7 +94,7 @@ class Room:
         self.aligner = Aligner(cache=self.cache, **parts)
         self.sandboxes = Sandboxes(
             deleter=cast("Any", Deleter()),
-            catalog=catalog,
+            catalog=made.catalog,
             inspector=cast("Any", None),
             aligner=self.aligner,
             **parts,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from meshnet.dispatch.resolve import Place
-from meshnet.driver.catalog import NodeCatalog
-from meshnet.driver.registry import Registry
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.carrier import CarrierKeeper
-from meshnet.reconcile.settle import Settler
 from meshnet.reconcile.status import link_state
 from meshnet.reconcile.table import Table
 from meshnet.stores.memory import MemoryStore
-from tests.reconcile.fakes import Furnisher, Moody, Splicer
+from tests.reconcile.fakes import Moody
 from tests.reconcile.made import end, enter, link, sandbox, topology
+from tests.reconcile.parts import Parts
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -31,19 +27,10 @@ class Room:
     def __init__(self, driver: type[LinkDriver] = Moody) -> None:
         self.changed: list[End] = []
         self.kicked: list[Endpoint] = []
-        self.table = Table()
+        self.table = Table("n1")
         self.cache = TopologyCache(MemoryStore(), lambda _: None)
-        splicer = cast("Any", Splicer())
-        self.settler = Settler(
-            place=Place("n1", NodeCatalog(Registry.of(driver))),
-            table=self.table,
-            cache=self.cache,
-            splicer=splicer,
-            carrier=CarrierKeeper(self.table, splicer),
-            furnisher=cast("Any", Furnisher()),
-            changed=self.changed.append,
-            kick=self.kicked.append,
-        )
+        self.parts = Parts(self.table, self.cache, driver, changed=self.changed.append, kick=self.kicked.append)
+        self.settler = self.parts.settler
         one, other = sandbox("r1"), sandbox("r2")
         self.e1 = end(one, "eth1", "r2:eth1", ifindex=1)
         self.e2 = end(other, "eth1", "r1:eth1", ifindex=2)
@@ -144,7 +131,7 @@ def test_what_one_driver_said_of_its_path_does_not_outlive_its_patch() -> None:
         await room.open()
         await room.settle()
         room.settler.path_changed(room.e1, "PathDown")
-        await room.settler.unpatch(room.e1)
+        await room.parts.patcher.unpatch(room.e1)
         await room.settle()
         assert room.state(room.e1) == ("Up", "")
 

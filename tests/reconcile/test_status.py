@@ -12,6 +12,7 @@ from meshnet.reconcile.state import Joint
 from meshnet.reconcile.status import cleared, compose, failures, link_state
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, link, replan, sandbox, topology
+from tests.reconcile.parts import keeper
 
 
 class Room:
@@ -32,7 +33,15 @@ class Room:
     def compose(self, before=None):
         document = {**self.document, "status": before or {}}
         entry = Entry(Resource(Kind.TOPOLOGY, document), decode_topology(self.document), self.invalid)
-        return compose(self.r1, entry, entry.topology, self.table, node="n1", node_ip="192.0.2.1")
+        return compose(
+            self.r1,
+            entry,
+            entry.topology,
+            other=keeper(self.table).other,
+            receive_id=lambda endpoint: int(endpoint.interface.removeprefix("eth")),
+            node="n1",
+            node_ip="192.0.2.1",
+        )
 
     def ready(self, before=None):
         (condition,) = self.compose(before)["conditions"]

@@ -1,0 +1,98 @@
+"""Announcing: other nodes are told at once how the ends are whose links lead there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from meshnet.model.session import EndState
+
+if TYPE_CHECKING:
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.state import End
+    from meshnet.reconcile.table import Table
+
+
+class Audience(Protocol):
+    """Who tells the other nodes."""
+
+    def announce(self, node: str, endpoint: Endpoint, state: EndState | None) -> None:
+        """Tell a node how an end is; None: it is none, or does not lead there any more."""
+
+    def want(self, nodes: frozenset[str]) -> None:
+        """Be in touch with exactly these nodes."""
+
+
+class Announcer:
+    """Compares what was told last with how an end is now. Until there is an audience nothing is told."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._audience: Audience | None = None
+        self._told: dict[Endpoint, tuple[str, EndState]] = {}
+        self._nodes: frozenset[str] = frozenset()
+        self._turn: asyncio.Handle | None = None
+
+    def begin(self, audience: Audience) -> None:
+        """Tell this one from now on: first of all who is wanted."""
+        self._audience = audience
+        audience.want(self._nodes)
+
+    def states_for(self, node: str) -> dict[Endpoint, EndState]:
+        """Return every end whose link leads to a node."""
+        return {endpoint: state for endpoint, (where, state) in self._told.items() if where == node}
+
+    def look(self, end: End) -> None:
+        """See whether an end is still as it was told."""
+        plan = end.plan
+        node = plan.node if plan is not None and plan.peer is not None else ""
+        if not node or node == self._table.node:
+            self.gone(end.endpoint)
+            return
+        state = state_of(end)
+        before = self._told.get(end.endpoint)
+        if before == (node, state):
+            return
+        if before is not None and before[0] != node:
+            self.gone(end.endpoint)
+        self._told[end.endpoint] = (node, state)
+        if before is None or before[0] != node:
+            self._count_soon()
+        if self._audience is not None:
+            self._audience.announce(node, end.endpoint, state)
+
+    def gone(self, endpoint: Endpoint) -> None:
+        """Tell that there is no such end any more, if anybody was told of it."""
+        told = self._told.pop(endpoint, None)
+        if told is None:
+            return
+        self._count_soon()
+        if self._audience is not None:
+            self._audience.announce(told[0], endpoint, None)
+
+    def _count_soon(self) -> None:
+        """See once for all that changes in this turn of the loop which nodes links lead to."""
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        self._turn = None
+        nodes = frozenset(node for node, _ in self._told.values())
+        if nodes != self._nodes:
+            self._nodes = nodes
+            if self._audience is not None:
+                self._audience.want(nodes)
+
+
+def state_of(end: End) -> EndState:
+    """Return what the peer's daemon is told of an end."""
+    joint = end.joint
+    return EndState(
+        epoch=end.sandbox.epoch,
+        driver=end.patched_by if joint else "",
+        patched=joint.peer if joint else None,
+        patched_epoch=joint.epoch if joint else 0,
+        up=end.pod_up,
+        reason=end.why_not[0],
+        offer=end.offer,
+    )

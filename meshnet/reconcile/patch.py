@@ -1,0 +1,200 @@
+"""Patching: what lies beyond a port is made, changed, moved and taken out by drivers; the pod notices nothing.
+
+A port is spliced to the new patch before the old one goes, whoever made them. A direct interface breaks before it is
+made anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.driver.api import Interface, LinkDriver, Rebuild, SetsCarrier
+from meshnet.driver.calls import call
+from meshnet.errors import LinkError
+from meshnet.panel.splice import unless_gone
+from meshnet.reconcile.state import Joint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshnet.dispatch.catalog import Catalog
+    from meshnet.dispatch.resolve import Plan
+    from meshnet.driver.api import LinkEnd, Splice
+    from meshnet.model.topology import Endpoint
+    from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.facts import Facts
+    from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+CALL_LIMIT_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Patcher:
+    """Makes one end's patch as its plan says. The caller never works on one end twice at once.
+
+    `saved` is called when a sandbox's checkpoint is out of date.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        table: Table,
+        splicer: Splicer,
+        carrier: CarrierKeeper,
+        furnisher: Furnisher,
+        facts: Facts,
+        saved: Callable[[Sandbox], None],
+        kick: Callable[[Endpoint], None],
+    ) -> None:
+        self._catalog = catalog
+        self._table = table
+        self._splicer = splicer
+        self._carrier = carrier
+        self._furnisher = furnisher
+        self._facts = facts
+        self._saved = saved
+        self._kick = kick
+
+    async def make(self, end: End) -> None:
+        """Make an end as its plan says. Raises LinkError, KernelError."""
+        plan = end.plan
+        if not _stays(end, plan) and not _replaced(end, plan):
+            await self.unpatch(end)
+        if plan is None:
+            return
+        await self._furnisher.apply(end, plan)
+        if not plan.reason or plan.direct:
+            await self._patch(end, plan)
+
+    async def _patch(self, end: End, plan: Plan) -> None:
+        driver = plan.driver
+        assert driver is not None
+        before = (end.patched, end.patched_by)
+        if before[1] != driver.name:
+            end.path_reason = ""  # what the one before said of its path
+        try:
+            splice = await self._ask(end, plan, driver)
+        except LinkError:
+            if _replaced(end, plan):
+                await self.unpatch(end)  # it leads to where the peer is not any more
+            raise
+        if self._table.end(end.endpoint) is not end:
+            await self.unpatch(end)
+            return
+        await self._connect(end, plan, splice, driver)
+        if before[1] not in ("", driver.name):
+            await self._release(*before)
+
+    async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
+        """Let a driver make the patch. What another one made before stays until this one's is in its place."""
+        wanted, peer = self._facts.link_end(end, plan), self._facts.peer(end, plan)
+        if type(driver).offer is not LinkDriver.offer:
+            end.offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)
+        try:
+            splice: Splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
+        except Rebuild:
+            await self.unpatch(end)
+            splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
+        end.patched, end.patched_by = wanted, driver.name
+        return splice
+
+    async def _release(self, patched: LinkEnd | None, driver_name: str) -> None:
+        """Let a driver whose patch another's has replaced remove what it made."""
+        driver = self._catalog.find(driver_name)
+        if driver is None or patched is None:
+            return
+        try:
+            await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+        except LinkError as error:
+            log.warning("%s: what driver %s made stays for now: %s", patched.local, driver_name, error)
+
+    async def _connect(self, end: End, plan: Plan, splice: Splice, driver: LinkDriver) -> None:
+        peer = self._carrier.peer(end)
+        joint = Joint(plan.peer, peer.sandbox.epoch if peer else plan.epoch)
+        self._part(end, joint)
+        if isinstance(splice, Interface):
+            if end.interface != splice.ifindex:
+                # Another one than before, of the same driver or not: nothing of the spec is applied to it yet.
+                end.applied = attrs.evolve(end.applied, driver="")
+            self._table.detach(end)
+            end.interface = splice.ifindex
+            self._table.enter(end)
+            self._furnisher.observe(end)
+            await self._direct_carrier(end, plan, driver)
+        else:
+            if end.port is None:
+                raise LinkError("PortMissing", f"{end.endpoint}: its port went while it was patched")
+            self._splicer.splice(end.port, splice, offload=plan.offload)
+        end.splice = splice
+        if not plan.reason and end.joint != joint:
+            end.joint = joint
+            if peer is None:
+                self._saved(end.sandbox)  # the kernel cannot tell it to a daemon that comes after this one
+
+    async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
+        if isinstance(driver, SetsCarrier):
+            await call(driver, "set_carrier", end.patched, not plan.down and not plan.reason, limit_s=CALL_LIMIT_S)
+        elif plan.down:
+            raise LinkError(
+                "CarrierUnsupported", f"driver {driver.name} cannot take an interface's carrier", retry=False
+            )
+
+    def unplug(self, end: End) -> None:
+        """Take an end off the panel at once; the driver is told later, by `unpatch`. Raises KernelError."""
+        end.joint, end.splice = None, None
+        if end.port is not None:
+            with unless_gone():
+                self._splicer.set_up(end.port, up=False)
+                self._splicer.splice(end.port, None, offload=end.port.offload)
+
+    async def unpatch(self, end: End) -> None:
+        """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""
+        self._part(end, None)
+        self.unplug(end)
+        end.path_reason = ""
+        if end.patched is None:
+            return
+        driver = self._catalog.find(end.patched_by)
+        patched, end.patched, end.patched_by = end.patched, None, ""
+        if end.interface:
+            self._table.detach(end)
+            end.interface, end.interface_up = 0, False
+        if driver is not None:
+            await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
+
+    def _part(self, end: End, joint: Joint | None) -> None:
+        """Before an end turns to another peer, the one it had stops sending to it: no frame comes by a wrong link."""
+        if end.joint is None or (joint is not None and end.joint.peer == joint.peer):
+            return
+        left = self._table.end(end.joint.peer)
+        if left is not None and left is not end and left.joint is not None and left.joint.peer == end.endpoint:
+            self.unplug(left)
+            self._kick(left.endpoint)
+
+
+def _stays(end: End, plan: Plan | None) -> bool:
+    """Tell whether what an end is patched by can be kept, or changed in place, for what it should be."""
+    if plan is None or plan.driver is None or end.patched_by not in ("", plan.driver.name):
+        return False
+    return not plan.reason or bool(plan.direct and end.interface)
+
+
+def _replaced(end: End, plan: Plan | None) -> bool:
+    """Tell whether another driver's patch can take the place of the one that an end has, without a gap."""
+    return (
+        plan is not None
+        and plan.driver is not None
+        and not plan.reason
+        and not plan.direct
+        and end.patched is not None
+        and end.port is not None
+        and end.patched_by not in ("", plan.driver.name)
+    )

@@ -1,0 +1,124 @@
+"""The other nodes' side of links: what their daemons told of it, and how they are reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.model.session import Contact, EndState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.state import End
+    from meshnet.reconcile.table import Table
+
+
+@attrs.frozen
+class FarEnd:
+    """The other end of a link, when that is on another node.
+
+    Attributes:
+        contact: how its daemon is reached.
+        why: in words, when that is not as it should be.
+        told: what its daemon last told of it, None when nothing.
+    """
+
+    endpoint: Endpoint
+    node: str
+    contact: Contact
+    why: str
+    told: EndState | None
+
+    @property
+    def live(self) -> bool:
+        return self.contact is Contact.LIVE
+
+
+class Remotes:
+    """What was told of ends on other nodes; `changed` is called with each end here that it concerns.
+
+    Args:
+        changed: (end, whether its driver may have to be asked again).
+    """
+
+    def __init__(self, table: Table, changed: Callable[[End, bool], None]) -> None:
+        self._table = table
+        self._changed = changed
+        self._told: defaultdict[str, dict[Endpoint, EndState]] = defaultdict(dict)
+        self._contacts: dict[str, tuple[Contact, str]] = {}
+        self._waiting: defaultdict[Endpoint, set[asyncio.Future[None]]] = defaultdict(set)
+
+    def far(self, end: End) -> FarEnd | None:
+        """Return the other end of a link that leads to another node; None for every other."""
+        plan = end.plan
+        if plan is None or plan.peer is None or not plan.node or plan.node == self._table.node:
+            return None
+        contact, why = self._contacts.get(plan.node, (Contact.SEEKING, ""))
+        return FarEnd(plan.peer, plan.node, contact, why, self._told[plan.node].get(plan.peer))
+
+    def contact_of(self, node: str) -> Contact:
+        return self._contacts.get(node, (Contact.SEEKING, ""))[0]
+
+    def heard(self, node: str, states: Mapping[Endpoint, EndState | None], *, whole: bool) -> None:
+        """Take in what a node's daemon tells; `whole`: of ends that it does not tell of there are none."""
+        told = self._told[node]
+        news = dict(states)
+        if whole:
+            news |= dict.fromkeys(told.keys() - states.keys())
+        for endpoint, state in news.items():
+            before = told.get(endpoint)
+            if state == before:
+                continue
+            if state is None:
+                del told[endpoint]
+            else:
+                told[endpoint] = state
+            self._tell(node, endpoint, before, state)
+
+    def contact(self, node: str, contact: Contact, why: str) -> None:
+        """Take note of how a node's daemon is reached."""
+        if self._contacts.get(node) == (contact, why):
+            return
+        self._contacts[node] = (contact, why)
+        for end in self._table.ends():
+            if end.plan is not None and end.plan.node == node:
+                self._changed(end, False)
+
+    def forget(self, node: str) -> None:
+        """Forget a node that no link leads to any more; what it told will be told anew."""
+        self._contacts.pop(node, None)
+        self._told.pop(node, None)
+
+    async def patched(self, end: End, *, limit_s: float) -> None:
+        """Return when the other end is patched to this one. Raises TimeoutError after `limit_s` seconds."""
+        async with asyncio.timeout(limit_s):
+            while not self._is_patched_to(end):
+                future = asyncio.get_running_loop().create_future()
+                self._waiting[end.endpoint].add(future)
+                try:
+                    await future
+                finally:
+                    self._waiting[end.endpoint].discard(future)
+                    if not self._waiting[end.endpoint]:
+                        del self._waiting[end.endpoint]
+
+    def _is_patched_to(self, end: End) -> bool:
+        far = self.far(end)
+        told = far.told if far else None
+        return told is not None and (told.patched, told.patched_epoch) == (end.endpoint, end.sandbox.epoch)
+
+    def _tell(self, node: str, endpoint: Endpoint, before: EndState | None, state: EndState | None) -> None:
+        again = state is not None and (before is None or before.offer != state.offer)
+        for local in self._table.toward((endpoint.namespace, endpoint.pod)):
+            end = self._table.end(local)
+            if end is None or end.plan is None or (end.plan.node, end.plan.peer) != (node, endpoint):
+                continue
+            self._changed(end, again)
+            for future in self._waiting.get(local, ()):
+                if not future.done():
+                    future.set_result(None)
