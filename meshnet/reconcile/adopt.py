@@ -73,6 +73,7 @@ def rejoin(table: Table, splicer: Splicer) -> None:
 
 def _attach(end: End, port: PanelPort | None) -> None:
     end.adopted = True
+    end.confirmed = end.joint is not None
     end.port = port
     if end.interface and end.applied.driver:
         remember(end, end.applied.driver)

@@ -59,7 +59,7 @@ def _agreed(end: End, far: FarEnd) -> bool:
 
 def _as_it_was(end: End, far: FarEnd) -> bool:
     """Tell whether an end keeps the carrier that it has while the other node's daemon does not answer."""
-    if far.contact is Contact.DEAD or end.port is None or not end.port.up:
+    if far.contact is Contact.DEAD or not end.confirmed or end.port is None or not end.port.up:
         return False
     if far.contact is Contact.LAPSED and isinstance(end.splice, Socket):
         return False  # only that daemon forwards
@@ -113,6 +113,8 @@ class CarrierKeeper:
         return self._table.end(end.joint.peer) if end.joint else None
 
     def _set(self, end: End, peer: End | FarEnd | None) -> None:
+        if isinstance(peer, FarEnd) and peer.live and complete(end, peer):
+            end.confirmed = True
         if end.port is not None:
             with unless_gone():
                 self._splicer.set_up(end.port, up=carrier(end, peer))

@@ -135,7 +135,7 @@ class Patcher:
             self._splicer.splice(end.port, splice, offload=plan.offload)
         end.splice = splice
         if not plan.reason and end.joint != joint:
-            end.joint = joint
+            end.joint, end.confirmed = joint, False
             if peer is None:
                 self._saved(end.sandbox)  # the kernel cannot tell it to a daemon that comes after this one
 

@@ -152,6 +152,7 @@ class End:
         patched, patched_by: what which driver was last asked for; None and ``""`` while there is no patch.
         splice: what that driver answered.
         joint: whom the patch reaches.
+        confirmed: of a joint with an end on another node: its daemon has said the same.
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
         path_reason: what the driver says of its path, ``""`` while it is good.
         offer: what the driver offers for it to a peer on another node.
@@ -170,6 +171,7 @@ class End:
     patched_by: str = ""
     splice: Splice | None = None
     joint: Joint | None = None
+    confirmed: bool = False
     reason: str = ""
     message: str = ""
     path_reason: str = ""

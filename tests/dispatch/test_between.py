@@ -39,7 +39,7 @@ class Node:
 
     @property
     def place(self):
-        return Place(self.name, NodeCatalog(self.registry), record=lambda name: self.others.get(name))
+        return Place(self.name, NodeCatalog(self.registry), record=self.others.get)
 
     @property
     def record(self):
