@@ -175,6 +175,13 @@ def mount_sysfs() -> None:
     syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
 
 
+def own_sysfs_of_this_process() -> None:
+    """Give the calling process, which is in the box, a /sys of its own network namespace. Raises KernelError."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    mount_sysfs()
+
+
 def _machine_root() -> bool:
     """Tell whether root here is the machine's root, not that of a user namespace."""
     return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]

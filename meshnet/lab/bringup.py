@@ -79,7 +79,7 @@ class BringUp:
             bridge = underlay.make_bridge(box, plan.underlay.mtu)
             for node in self._nodes:
                 node.make()
-                underlay.connect(box, bridge, node.number, node.netns_fd, plan.underlay)
+                node.uplink.connect(box, bridge, node.netns_fd)
                 node.start()
 
     def _count(self, _pod: Pod) -> None:

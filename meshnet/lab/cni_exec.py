@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from meshnet.lab.network import NetworkList
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 
     Result = dict[str, Any]
 
+TRY_AGAIN = 11
+"""CNI's error code of a plugin that may be able to do it later."""
+AGAIN_S = 0.5
+
 
 class PluginError(MeshnetError):
     """A plugin refused.
 
     Attributes:
-        code: CNI's error code; 11 means that trying again later may help.
+        code: CNI's error code, as `TRY_AGAIN`.
         plugin: which one.
     """
 
@@ -67,19 +72,37 @@ class CniRuntime:
         process: runs them.
         environment: what every plugin of this node gets besides the protocol's own.
         cache: directory for the results that DEL and CHECK must be given again.
+        again_s: how long after a plugin's `TRY_AGAIN` to try again.
     """
 
-    def __init__(self, network: NetworkList, process: Runs, environment: Mapping[str, str], cache: Path) -> None:
+    def __init__(
+        self,
+        network: NetworkList,
+        process: Runs,
+        environment: Mapping[str, str],
+        cache: Path,
+        again_s: float = AGAIN_S,
+    ) -> None:
         self._network = network
         self._process = process
         self._environment = dict(environment)
         self._cache = cache
+        self._again_s = again_s
 
-    def add(self, attachment: Attachment) -> Result:
+    def add(self, attachment: Attachment, patient: Callable[[], bool] = lambda: False) -> Result:
         """Attach, and return the last plugin's result. After a failure what was made is deleted again.
 
-        Raises PluginError.
+        `patient` is asked after each `TRY_AGAIN` whether to try once more. Raises PluginError.
         """
+        while True:
+            try:
+                return self._add(attachment)
+            except PluginError as error:
+                if error.code != TRY_AGAIN or not patient():
+                    raise
+            time.sleep(self._again_s)
+
+    def _add(self, attachment: Attachment) -> Result:
         result: Result | None = None
         try:
             for plugin in self._network.plugins:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab import daemon_query, underlay
 from meshnet.lab.box import NETNS, RUN
+from meshnet.lab.uplink import Cut
 from meshnet.netlink import netns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshnet.lab.children import Children
+    from meshnet.lab.uplink import Uplink
 
 STORE = f"sqlite:{RUN / 'store.db'}?synchronous=off"
 DAEMON_COMMAND = (sys.executable, "-m", "meshnet", "daemon")
@@ -32,17 +34,17 @@ class Node:
 
     Args:
         name: of the node.
-        number: from 1, for addresses.
+        number: from 1, for the addresses of its pods.
+        uplink: by which it reaches the others.
         children: starts the daemon.
-        settings: more environment for the daemon.
         settings: more environment for the daemon.
     """
 
-    def __init__(self, name: str, number: int, children: Children, settings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, number: int, uplink: Uplink, children: Children, settings: Mapping[str, str]) -> None:
         self.name = name
         self.number = number
+        self.uplink = uplink
         self.directory = RUN / "nodes" / name
-        self.isolated = False
         self._children = children
         self._settings = settings
         self._pid: int | None = None
@@ -79,6 +81,7 @@ class Node:
         env = {
             **{name: value for name, value in environ.items() if not name.startswith("MESHNET_")},
             **_where_this_package_is(environ),
+            "HOST_IP": self.uplink.address,
             **self._settings,
             "MESHNET_RUN_DIR": str(self.directory),
             "MESHNET_STATE_DIR": str(self.directory / "state"),
@@ -120,10 +123,23 @@ class Node:
         if not ended.wait(timeout_s):
             raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")
 
-    def set_isolated(self, isolated: bool) -> None:
-        """Unplug the uplink, or plug it in again. Raises KernelError."""
-        underlay.set_uplink(self.netns_fd, up=not isolated)
-        self.isolated = isolated
+    def refuse_silent(self) -> None:
+        """Raise DaemonUnreachable when the daemon does not take connections, with what to do about it."""
+        if not daemon_query.listens(self.socket):
+            advice = f"meshnet lab node {self.name} start" if self._pid is None else f"meshnet lab logs {self.name}"
+            raise DaemonUnreachable(f"node {self.name}: its daemon {self.condition()}, and does not answer ({advice})")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the node as a document for the command line."""
+        return {
+            "name": self.name,
+            "address": self.uplink.address,
+            "uplink": self.uplink.name,
+            "uplink_state": self.uplink.cut.value,
+            "isolated": self.uplink.cut is not Cut.NONE,
+            "daemon": self.condition(),
+            "pid": self._pid,
+        }
 
     def ask(self, query: str, timeout_s: float = 5.0) -> dict[str, Any]:
         """Ask the daemon. Raises DaemonUnreachable."""

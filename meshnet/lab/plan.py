@@ -28,7 +28,7 @@ class LabPlan:
         plugin: the CNI plugin's program.
         primary: ``none`` or ``bridge``.
         underlay: between the nodes.
-        settings: more environment for every daemon.
+        settings: more environment for the daemon of each node, by its name.
         wait_s: how long all links may take to come up.
     """
 
@@ -40,5 +40,5 @@ class LabPlan:
     plugin: Path
     primary: str = "none"
     underlay: Underlay = attrs.field(factory=Underlay)
-    settings: Mapping[str, str] = attrs.field(factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     wait_s: float = 30.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 WORKERS = 2
 """Threads that run plugins. More gain nothing: the daemon takes one ADD after the other."""
+START_PATIENCE_S = 30.0
+"""Of a start that somebody waits for."""
 
 
 class Phase(enum.Enum):
@@ -62,6 +65,7 @@ class Pods:
         runtimes: CNI runtime of each node.
         containers: their commands.
         executor: of `WORKERS` threads, for what blocks.
+        patience_s: so long may plugins ask to be tried again later, while all pods are attached, or while one is.
     """
 
     def __init__(
@@ -73,19 +77,25 @@ class Pods:
         runtimes: Mapping[str, CniRuntime],
         containers: Containers,
         executor: Executor,
+        patience_s: float = 30.0,
     ) -> None:
         self._pods = {key: Pod(spec, placement[key]) for key, spec in specs.items()}
         self._nodes = nodes
         self._runtimes = runtimes
         self._containers = containers
         self._executor = executor
+        self._patience_s = patience_s
 
     def __iter__(self) -> Iterator[Pod]:
         return iter(self._pods.values())
 
+    def has(self, name: str) -> bool:
+        """Tell whether ``NAME`` or ``NAMESPACE/NAME`` means a pod, or several."""
+        return bool(self._named(name))
+
     def find(self, name: str) -> Pod:
         """Return the pod ``NAME`` or ``NAMESPACE/NAME``. Raises MeshnetError."""
-        found = [pod for pod in self._pods.values() if name in {pod.spec.name, str(pod.spec)}]
+        found = self._named(name)
         if len(found) == 1:
             return found[0]
         if found:
@@ -99,33 +109,47 @@ class Pods:
 
     async def attach_all(self, progress: Callable[[Pod], None]) -> None:
         """Attach all pods that have a sandbox and start their commands. `progress` is called in a worker thread."""
-        await self._with_all(self._attach_first, progress)
+        until = time.monotonic() + self._patience_s
+        await self._with_all(lambda pod: self._attach_first(pod, until), progress)
 
-    async def start(self, pod: Pod) -> None:
-        """Give a pod a new sandbox, attach it, start its commands. Raises MeshnetError; the pod is then `FAILED`."""
+    async def start(self, pod: Pod, node: str | None = None) -> None:
+        """Give a pod a new sandbox, attach it, start its commands; on another node than before with `node`.
+
+        Raises MeshnetError; when it is not for want of a daemon, the pod is then `FAILED`.
+        """
+        target = self._node(node or pod.node)
         async with pod.lock:
             if pod.sandbox is not None:
-                raise MeshnetError(f"pod {pod.spec}: it is started already, on {pod.node}")
-            await self._run(self._make_sandbox, pod)
-            await self._run(self._attach_first, pod)
+                raise MeshnetError(f"pod {pod.spec}: it has a sandbox already, on {pod.node} ({pod.phase.value})")
+            await self._in_thread(target.refuse_silent)
+            pod.node = target.name
+            until = time.monotonic() + min(self._patience_s, START_PATIENCE_S)
+            await self._in_thread(lambda: self._make_sandbox(pod))
+            await self._in_thread(lambda: self._attach_first(pod, until))
             if pod.phase is Phase.FAILED:
                 raise MeshnetError(f"pod {pod.spec}: {pod.message}")
 
     async def stop(self, pod: Pod) -> None:
-        """End a pod's commands, detach it and let go of its sandbox. A stopped pod stays so. Raises MeshnetError."""
+        """End a pod's commands, detach it and let go of its sandbox. A stopped pod stays so.
+
+        Raises MeshnetError: nothing was done when its node's daemon does not answer; otherwise the pod is `FAILED`, and
+        what is left of it can be stopped again.
+        """
         async with pod.lock:
             if pod.sandbox is None:
                 return
+            await self._in_thread(self._nodes[pod.node].refuse_silent)
             await self._containers.stop(pod.spec)
-            await self._run(self._detach, pod)
+            await self._in_thread(lambda: self._detach(pod))
 
-    async def restart(self, pod: Pod, node: str | None) -> None:
-        """Stop a pod and start it again, elsewhere with `node`. Raises MeshnetError."""
-        if node is not None and node not in self._nodes:
-            raise MeshnetError(f"node {node!r}: not in this lab (nodes: {', '.join(self._nodes)})")
+    async def restart(self, pod: Pod, node: str | None = None) -> None:
+        """Stop a pod and start it again, elsewhere with `node`; as it was when a daemon that it needs does not answer.
+
+        Raises MeshnetError.
+        """
+        await self._in_thread(self._node(node or pod.node).refuse_silent)
         await self.stop(pod)
-        pod.node = node or pod.node
-        await self.start(pod)
+        await self.start(pod, node)
 
     def describe(self, pod: Pod) -> dict[str, Any]:
         """Return a pod as a document for the command line."""
@@ -143,8 +167,16 @@ class Pods:
             ],
         }
 
-    async def _run(self, function: Callable[[Pod], None], pod: Pod) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._executor, function, pod)
+    def _named(self, name: str) -> list[Pod]:
+        return [pod for pod in self._pods.values() if name in {pod.spec.name, str(pod.spec)}]
+
+    def _node(self, name: str) -> Node:
+        if name not in self._nodes:
+            raise MeshnetError(f"node {name!r}: not in this lab (nodes: {', '.join(self._nodes)})")
+        return self._nodes[name]
+
+    async def _in_thread(self, function: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def _with_all(self, function: Callable[[Pod], None], progress: Callable[[Pod], None]) -> None:
         turns = iter(tuple(self._pods.values()))
@@ -169,13 +201,18 @@ class Pods:
         pod.sandbox = sandbox
         pod.phase = Phase.STARTING
 
-    def _attach_first(self, pod: Pod) -> None:
+    def _attach_first(self, pod: Pod, until: float) -> None:
+        """Attach a pod that has a sandbox, and start its commands; a pod that cannot be is `FAILED`."""
         sandbox = pod.sandbox
         if sandbox is None:
             return
+        node = self._nodes[pod.node]
         try:
-            with netns.entered(self._nodes[pod.node].netns_fd):
-                self._runtimes[pod.node].add(sandbox.attachment)
+            with netns.entered(node.netns_fd):
+                # a daemon that has ended will not answer later either
+                self._runtimes[pod.node].add(
+                    sandbox.attachment, lambda: node.pid is not None and time.monotonic() < until
+                )
             self._containers.expect(pod.spec, sandbox)
             for container in pod.spec.commands:
                 self._containers.request(pod.spec, container.name)
@@ -190,8 +227,12 @@ class Pods:
     def _detach(self, pod: Pod) -> None:
         sandbox = pod.sandbox
         assert sandbox is not None
-        with netns.entered(self._nodes[pod.node].netns_fd):
-            self._runtimes[pod.node].delete(sandbox.attachment)
+        try:
+            with netns.entered(self._nodes[pod.node].netns_fd):
+                self._runtimes[pod.node].delete(sandbox.attachment)
+        except MeshnetError as error:
+            self._fail(pod, error)
+            raise MeshnetError(f"pod {pod.spec}: {error}") from error
         sandbox.remove()
         pod.sandbox = None
         pod.phase = Phase.STOPPED

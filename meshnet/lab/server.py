@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from meshnet.errors import MeshnetError
 from meshnet.lab.box import RUN
 from meshnet.lab.channel import encode
-from meshnet.lab.verbs import Reply
+from meshnet.lab.reply import Reply
 
 if TYPE_CHECKING:
     from meshnet.lab.verbs import Verbs
@@ -76,10 +76,10 @@ class LabServer:
             raise MeshnetError(f"lab: uid {uid} may not ask; only the lab's own user")
         try:
             request = json.loads(await asyncio.wait_for(_line(connection), REQUEST_TIMEOUT_S))
-        except (ValueError, OSError, TimeoutError) as error:
+        except (ValueError, RecursionError, OSError, TimeoutError) as error:
             raise MeshnetError(f"lab: the request is no line of JSON: {error}") from error
-        if not isinstance(request, dict):
-            raise MeshnetError("lab: the request is no JSON object")
+        if not isinstance(request, dict) or not all(isinstance(value, str | None) for value in request.values()):
+            raise MeshnetError("lab: the request is no JSON object of strings")
         return await self._verbs.run(request)
 
 

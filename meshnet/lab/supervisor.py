@@ -24,6 +24,7 @@ from meshnet.lab.plugin_process import PluginProcess
 from meshnet.lab.pods import WORKERS, Pods
 from meshnet.lab.server import LabServer
 from meshnet.lab.spawner import start_spawner
+from meshnet.lab.uplink import Uplink
 from meshnet.lab.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -66,10 +67,7 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
         loop.add_reader(self._spawner, self._containers.on_answer)
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as executor:
-            nodes = [
-                Node(name, number, self._children, self._settings(number))
-                for number, name in enumerate(self._plan.nodes, start=1)
-            ]
+            nodes = [self._node(name, number) for number, name in enumerate(self._plan.nodes, start=1)]
             by_name = {node.name: node for node in nodes}
             pods = self._pods(by_name, executor)
             verbs = Verbs(self._plan, by_name, pods, self._containers, executor)
@@ -79,9 +77,9 @@ class _Supervisor:
                 tasks.create_task(self._watch_caller())
                 tasks.create_task(self._bring_up(nodes, pods, executor))
 
-    def _settings(self, number: int) -> dict[str, str]:
-        address = self._plan.underlay.address(number).partition("/")[0]
-        return {**self._plan.settings, "HOST_IP": address}
+    def _node(self, name: str, number: int) -> Node:
+        uplink = Uplink(name, number, self._plan.underlay)
+        return Node(name, number, uplink, self._children, self._plan.settings.get(name, {}))
 
     def _pods(self, nodes: Mapping[str, Node], executor: Executor) -> Pods:
         plan = self._plan
@@ -96,7 +94,13 @@ class _Supervisor:
             for name, node in nodes.items()
         }
         return Pods(
-            plan.pods, plan.placement, nodes=nodes, runtimes=runtimes, containers=self._containers, executor=executor
+            plan.pods,
+            plan.placement,
+            nodes=nodes,
+            runtimes=runtimes,
+            containers=self._containers,
+            executor=executor,
+            patience_s=plan.wait_s,
         )
 
     async def _bring_up(self, nodes: list[Node], pods: Pods, executor: Executor) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
+import functools
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from meshnet.errors import MeshnetError
 from meshnet.lab.containers import log_path
-from meshnet.lab.spawner import PAUSE, environment
+from meshnet.lab.inside import inside_node, inside_pod
+from meshnet.lab.nodeverb import act
+from meshnet.lab.reply import Reply
+from meshnet.lab.spawner import PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
     from meshnet.lab.node import Node
     from meshnet.lab.plan import LabPlan
     from meshnet.lab.pods import Pod, Pods
-
-POD_NAMESPACES = ("net", "uts", "ipc", "pid", "mnt")
-
-
-@attrs.frozen
-class Reply:
-    """An answer: JSON, and descriptors, which are closed once they are sent."""
-
-    document: Mapping[str, Any]
-    descriptors: tuple[int, ...] = ()
 
 
 class Verbs:
@@ -63,16 +52,13 @@ class Verbs:
         return await verb(request)
 
     async def _status(self, _request: Mapping[str, Any]) -> Reply:
-        nodes = [
-            {"name": node.name, "daemon": node.condition(), "pid": node.pid, "isolated": node.isolated}
-            for node in self._nodes.values()
-        ]
+        nodes = [node.describe() for node in self._nodes.values()]
         pods = [self._pods.describe(pod) for pod in self._pods]
         return Reply({"name": self._plan.name, "nodes": nodes, "pods": pods})
 
     async def _start(self, request: Mapping[str, Any]) -> Reply:
         pod = self._pod(request)
-        await self._pods.start(pod)
+        await self._pods.start(pod, request.get("node"))
         return Reply(self._pods.describe(pod))
 
     async def _stop(self, request: Mapping[str, Any]) -> Reply:
@@ -82,8 +68,7 @@ class Verbs:
 
     async def _restart(self, request: Mapping[str, Any]) -> Reply:
         pod = self._pod(request)
-        node = request.get("node")
-        await self._pods.restart(pod, str(node) if node is not None else None)
+        await self._pods.restart(pod, request.get("node"))
         return Reply(self._pods.describe(pod))
 
     async def _node(self, request: Mapping[str, Any]) -> Reply:
@@ -91,52 +76,39 @@ class Verbs:
         node = self._nodes.get(name)
         if node is None:
             raise MeshnetError(f"node {name!r}: not in this lab (nodes: {', '.join(self._nodes)})")
-        await asyncio.get_running_loop().run_in_executor(self._executor, _act, node, action)
-        return Reply({"name": name, "daemon": node.condition(), "isolated": node.isolated})
+        work = functools.partial(act, node, action, str(request.get("direction") or ""))
+        await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return Reply(node.describe())
 
     async def _enter(self, request: Mapping[str, Any]) -> Reply:
-        """Return descriptors of a pod's namespaces, in the order of `POD_NAMESPACES`, and its environment."""
-        pod = self._pod(request)
-        pid = await self._containers.holder(pod.spec)
-        command = next(iter(pod.spec.commands), None)
-        with contextlib.ExitStack() as undo:
-            descriptors = []
-            for kind in POD_NAMESPACES:
-                try:
-                    fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    raise MeshnetError(f"pod {pod.spec}: its process {pid} has just ended: try again") from error
-                descriptors.append(fd)
-                undo.callback(os.close, fd)
-            undo.pop_all()
-        document = {"environment": environment(pod.spec, command), "directory": command.directory if command else ""}
-        return Reply(document, tuple(descriptors))
+        """Return descriptors of the namespaces of a pod or node, and its environment: see `inside`."""
+        name = str(request.get("name"))
+        node = self._node_named(name)
+        if node is not None:
+            return inside_node(node)
+        pod = self._find(name)
+        return inside_pod(pod.spec, await self._containers.holder(pod.spec))
 
     async def _logs(self, request: Mapping[str, Any]) -> Reply:
         """Return where the output of a pod's commands, or of a node's daemon, is."""
         name = str(request.get("name"))
-        if name in self._nodes:
-            return Reply({"paths": [str(self._nodes[name].log)]})
-        try:
-            pod = self._pods.find(name)
-        except MeshnetError as error:
-            raise MeshnetError(f"{error}, and no node either (nodes: {', '.join(self._nodes)})") from None
+        node = self._node_named(name)
+        if node is not None:
+            return Reply({"paths": [str(node.log)]})
+        pod = self._find(name)
         names = [container.name for container in pod.spec.commands] or [PAUSE]
         return Reply({"paths": [str(log_path(pod.spec, each)) for each in names]})
 
+    def _node_named(self, name: str) -> Node | None:
+        """Return the node that ``NODE`` or ``node/NODE`` means; None when a pod has that name, or nobody."""
+        return None if self._pods.has(name) else self._nodes.get(name.removeprefix("node/"))
+
+    def _find(self, name: str) -> Pod:
+        """Return a pod where a node could be meant too. Raises MeshnetError."""
+        try:
+            return self._pods.find(name)
+        except MeshnetError as error:
+            raise MeshnetError(f"{error}, and no node either (nodes: {', '.join(self._nodes)})") from None
+
     def _pod(self, request: Mapping[str, Any]) -> Pod:
         return self._pods.find(str(request.get("pod")))
-
-
-def _act(node: Node, action: str) -> None:
-    if action == "start":
-        node.start()
-        node.wait_ready()
-    elif action == "stop":
-        node.stop(signal.SIGTERM)
-    elif action == "kill":
-        node.stop(signal.SIGKILL)
-    elif action in {"isolate", "rejoin"}:
-        node.set_isolated(action == "isolate")
-    else:
-        raise MeshnetError(f"node {node.name}: {action!r}: must be start, stop, kill, isolate or rejoin")

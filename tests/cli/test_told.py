@@ -103,7 +103,7 @@ def test_a_command_without_its_dashes_is_told_where_they_belong(
 def test_the_usage_tells_of_a_command(capsys: pytest.CaptureFixture[str], machine: Machine) -> None:
     with pytest.raises(SystemExit):
         machine.run("lab", "exec", "--help")
-    assert "POD [-- CMD...]" in " ".join(capsys.readouterr().out.split())
+    assert "POD|NODE [-- CMD...]" in " ".join(capsys.readouterr().out.split())
 
 
 def test_no_lab_of_that_name_is_told_by_name(machine: Machine) -> None:

@@ -71,7 +71,7 @@ class Bench:
         programs = {name: self.tmp_path / name for name in ("a", "b")}
         network = NetworkList("net", version, plugins or ({"type": "a"}, {"type": "b"}), programs, "/somewhere")
         process = PluginProcess(self.children, self.tmp_path / "log", timeout_s)
-        return CniRuntime(network, process, {"PATH": "/usr/bin:/bin"}, self.tmp_path / "cache")
+        return CniRuntime(network, process, {"PATH": "/usr/bin:/bin"}, self.tmp_path / "cache", again_s=0.0)
 
     def calls(self) -> list[tuple[str, str, dict[str, Any]]]:
         lines = self.calls_path.read_text().splitlines()
@@ -110,6 +110,20 @@ def test_failed_add_is_undone(bench):
         runtime.add(ATTACHMENT)
     assert error.value.code == 11
     assert [(plugin, command) for plugin, command, _ in bench.calls()][2:] == [("b", "DEL"), ("a", "DEL")]
+
+
+def test_add_is_tried_again_while_a_plugin_asks_for_it(bench):
+    runtime = bench.runtime({"type": "a", "fail": "ADD"})
+    patience = iter((True, True, False))
+    with pytest.raises(PluginError, match="not now"):
+        runtime.add(ATTACHMENT, lambda: next(patience))
+    assert [command for _, command, _ in bench.calls()] == ["ADD", "DEL"] * 3
+
+
+def test_add_that_failed_for_good_is_not_tried_again(bench):
+    with pytest.raises(PluginError, match="no json"):
+        bench.runtime({"type": "a", "garbage": 3}).add(ATTACHMENT, lambda: pytest.fail("asked"))
+    assert [command for _, command, _ in bench.calls()] == ["ADD", "DEL"]
 
 
 def test_old_version_has_no_previous_result_at_delete(bench):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from meshnet.cli.files import WrongFiles, read_files
+from meshnet.cli.lab import wishes
 from meshnet.cni.plugin import plugin_command
 from meshnet.errors import InvalidObject, UsageError
 from meshnet.lab.manifests import read_manifests
@@ -38,7 +39,7 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
             f"{', '.join(args.files)}: no Pod, StatefulSet or Deployment in there: nothing to bring up "
             "(a Topology starts no pod: add one of its name)"
         )
-    placement = place(manifests.pods, args.nodes, _wishes(args.place))
+    placement = place(manifests.pods, args.nodes, wishes.places(args.place))
     if not args.quiet:
         _say((*manifests.notes, *placement.notes))
     plugin = plugin_command()
@@ -51,8 +52,8 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
         topologies=manifests.topologies,
         plugin=plugin,
         primary=args.primary,
-        underlay=Underlay(args.underlay, args.underlay_mtu),
-        settings=_preferring(args.driver) if args.driver else {},
+        underlay=Underlay(args.underlay, args.underlay_mtu, wishes.uplinks(args.uplink, placement.nodes)),
+        settings=wishes.settings(args.set, placement.nodes, _preferring(args.driver) if args.driver else {}),
         wait_s=args.wait,
     )
 
@@ -98,16 +99,6 @@ def _located(documents: Sequence[Document], read: Callable[[], T]) -> T:
                 print(*problem_findings(document, error.problems), sep="\n", file=sys.stderr)
                 raise WrongFiles(f"{len(error.problems)} error(s) in the files: nothing was started") from error
         raise
-
-
-def _wishes(words: Iterable[str]) -> dict[str, str]:
-    wishes = {}
-    for word in words:
-        pod, equals, node = word.rpartition("=")
-        if not (pod and equals and node):
-            raise UsageError(f"--place {word}: must be POD=NODE")
-        wishes[pod] = node
-    return wishes
 
 
 def _preferring(driver: str) -> dict[str, str]:

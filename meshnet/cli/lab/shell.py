@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FOLLOW_EVERY_S = 0.2
 _CHUNK = 1 << 16
+_NAME = "a pod (NAME or NAMESPACE/NAME) or a node (NODE, or node/NODE where a pod has that name)"
 _NOT_FOUND = 127
 _NOT_STARTED = 126
 
@@ -23,10 +24,11 @@ _NOT_STARTED = 126
 def register(subparsers: Verbs) -> None:
     parser = subparsers.add_parser(
         "exec",
-        description="Run a command in a pod, or a shell when none is given. Its exit code is this one's.",
-        example="meshnet lab exec r1 -- ping -c 1 10.0.0.2",
+        description="Run a command in a pod, or a shell when none is given. Its exit code is this one's. On a node it "
+        "runs where the node's daemon does.",
+        example="meshnet lab exec r1 -- ping -c 1 10.0.0.2\nmeshnet lab exec n1 -- ip link",
     )
-    parser.add_argument("pod", metavar="POD", help="NAME or NAMESPACE/NAME")
+    parser.add_argument("name", metavar="POD|NODE", help=_NAME)
     parser.take_command()
     parser.set_defaults(run=execute)
     parser = subparsers.add_parser(
@@ -34,7 +36,7 @@ def register(subparsers: Verbs) -> None:
         description="Print what a pod's command, or a node's daemon, has written.",
         example="meshnet lab logs r1\nmeshnet lab logs -f n1",
     )
-    parser.add_argument("name", metavar="POD|NODE", help="a pod (NAME or NAMESPACE/NAME) or a node")
+    parser.add_argument("name", metavar="POD|NODE", help=_NAME)
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
     parser.set_defaults(run=logs)
 
@@ -42,13 +44,13 @@ def register(subparsers: Verbs) -> None:
 def execute(args: argparse.Namespace) -> int:
     from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
     from meshnet.lab.enter import enter_box, enter_namespaces, run_forked  # noqa: PLC0415
+    from meshnet.lab.inside import NAMESPACES  # noqa: PLC0415
     from meshnet.lab.record import find_lab  # noqa: PLC0415
-    from meshnet.lab.verbs import POD_NAMESPACES  # noqa: PLC0415
 
     directory = os.getcwd()
     enter_box(find_lab(args.lab))
-    answer, descriptors = ask_lab("enter", pod=args.pod)
-    enter_namespaces(dict(zip(POD_NAMESPACES, descriptors, strict=True)))
+    answer, descriptors = ask_lab("enter", name=args.name)
+    enter_namespaces(dict(zip(NAMESPACES, descriptors, strict=True)))
     for fd in descriptors:
         os.close(fd)
     for place in (answer["directory"] or directory, "/"):
@@ -57,14 +59,19 @@ def execute(args: argparse.Namespace) -> int:
             break
     command = args.after_dashes or [os.environ.get("SHELL", "/bin/sh")]
     environment = {**answer["environment"], **_terminal(os.environ)}
-    return run_forked(lambda: _become(command, environment))
+    own_sysfs = bool(answer.get("own_sysfs"))
+    return run_forked(lambda: _become(command, environment, own_sysfs=own_sysfs))
 
 
 def _terminal(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in ("TERM", "COLORTERM", "LINES", "COLUMNS") if name in environ}
 
 
-def _become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
+def _become(command: list[str], environment: Mapping[str, str], *, own_sysfs: bool) -> NoReturn:
+    if own_sysfs:
+        from meshnet.lab.box import own_sysfs_of_this_process  # noqa: PLC0415
+
+        own_sysfs_of_this_process()
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - a list, never a shell
     except OSError as error:

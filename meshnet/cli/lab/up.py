@@ -41,8 +41,28 @@ def add_up_options(parser: CommandParser) -> None:
     add("--place", action="append", default=[], metavar="POD=NODE", help="run this pod there; may be repeated")
     add("--driver", metavar="NAME", help="the driver for links that name none, where it can make them")
     add("--primary", choices=("none", "bridge"), default="none", help="the CNI plugin in front of meshnet's")
-    add("--underlay-mtu", type=int, default=1500, metavar="N", help="MTU between the nodes, bytes (default: 1500)")
+    add(
+        "--underlay-mtu",
+        type=int,
+        default=1500,
+        metavar="N",
+        help="MTU between the nodes, bytes, 1280 to 65535 (default: 1500)",
+    )
     add("--underlay", choices=("ipv4", "ipv6"), default="ipv4", help="addresses of the nodes (default: ipv4)")
+    add(
+        "--uplink",
+        action="append",
+        default=[],
+        metavar="NODE=NAME",
+        help="name of that node's interface to the others (default: eth0); may be repeated",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="[NODE:]NAME=VALUE",
+        help="a setting of all daemons, or of that node's, such as MESHNET_PORT=5000; may be repeated",
+    )
     add(
         "--wait", type=seconds, default=30.0, metavar="SECONDS", help="how long links may take to come up (default: 30)"
     )
