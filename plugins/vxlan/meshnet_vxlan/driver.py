@@ -1,0 +1,178 @@
+"""The driver: a VXLAN device for each end of a link between nodes, kept as the link says, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING, Any
+
+from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
+from meshnet.errors import KernelError
+from meshnet.model.names import parse_mark
+from meshnet.model.topology import Endpoint
+from meshnet_vxlan import refusals
+from meshnet_vxlan.messages import canonical, probe
+from meshnet_vxlan.owned import (
+    belongs,
+    is_newborn,
+    of_one_sandbox,
+    read_devices,
+    read_remotes,
+    read_slots,
+)
+from meshnet_vxlan.peers import node_offer, port_setting, remote_of
+from meshnet_vxlan.removal import Remover
+from meshnet_vxlan.sources import Admission, SourceFilter
+from meshnet_vxlan.tunnel import Tunnel, adjust, make
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from meshnet.driver import DriverContext, LinkEnd, Peer, Underlay
+    from meshnet_vxlan.messages import Vxlan
+    from meshnet_vxlan.owned import Slots
+
+GRACE_S = 1.0
+"""How long what a link was before goes on: a device that another has replaced, the address that its peer had."""
+_OVERHEAD = {4: 50, 6: 70}
+"""Bytes that are put around what a pod's packet is: Ethernet 14, VXLAN 8, UDP 8, and IP."""
+
+
+class VxlanDriver(LinkDriver):
+    """Carries any frame between two pods of two nodes in the kernel, by VXLAN."""
+
+    api = 1
+    name = "vxlan"
+    aliases = ("VXLAN",)
+    scopes = Scope.BETWEEN_NODES
+    claims = Scope.BETWEEN_NODES
+    rank = 10
+
+    _ctx: DriverContext
+    _sources: SourceFilter
+
+    def __init__(self) -> None:
+        self._port = 0
+        self._local = ""
+        self._remover = Remover()
+        self._current: dict[Endpoint, int] = {}
+        self._tidying: set[asyncio.Task[None]] = set()
+
+    async def start(self, ctx: DriverContext) -> None:
+        self._ctx = ctx
+        self._port = port_setting(ctx.settings)
+        if not ctx.underlay.address:
+            raise LinkError("NoUnderlay", refusals.NO_UNDERLAY)
+        try:
+            ctx.netlink.run([probe()])
+        except KernelError as error:
+            if error.errno != errno.EINVAL:
+                raise refusals.no_vxlan(error) from error
+        self._local = canonical(ctx.underlay.address)
+        self._sources = SourceFilter(self._port, ctx.log)
+        self._sources.adopt(self._admitted())
+
+    async def stop(self) -> None:
+        for task in self._tidying:
+            task.cancel()
+        self._sources.close()
+
+    async def node_offer(self) -> Mapping[str, Any]:
+        return node_offer(self._ctx.underlay, self._port)
+
+    async def patch(self, link: LinkEnd, peer: Peer | None) -> Device:
+        assert link.port is not None
+        remote = remote_of(link, peer, self._ctx.underlay)
+        tunnel = Tunnel(link.alias, link.receive_id, self._port, self._local, remote, link.port.ifindex)
+        slots = read_slots(self._ctx.netlink, link.local)
+        fitting = next((device for device in slots.devices if tunnel.fits(device)), None)
+        replaced = [device for device in slots.devices if device is not fitting]
+        device = fitting or await self._make(link, tunnel, slots)
+        try:
+            others = self._sources.admit(tunnel.vni, device.info.ifindex, remote.address)
+            adjust(self._ctx.netlink, device, tunnel)
+        except KernelError as error:
+            if fitting is None:
+                await self._remove([device])
+            raise await refusals.why_refused(error, link, self._ctx.node, self._port) from error
+        self._current[link.local] = device.info.ifindex
+        if replaced or others:
+            self._tidy(link.local, replaced, tunnel.vni)
+        return Device(device.info.ifindex)
+
+    async def unpatch(self, link: LinkEnd) -> None:
+        slots = read_slots(self._ctx.netlink, link.local)
+        gone = [d for d in slots.devices if is_newborn(d) or of_one_sandbox(d.info.alias, link.alias)]
+        await self._remove(gone)
+        if self._current.get(link.local) in [device.info.ifindex for device in gone]:
+            del self._current[link.local]
+
+    async def inspect(self) -> Sequence[Owned]:
+        told = []
+        for device in read_devices(self._ctx.netlink):
+            endpoint = self._endpoint(device)
+            if endpoint is not None or is_newborn(device):
+                told.append(Owned(endpoint, Device(device.info.ifindex), f"VXLAN device {device.info.name}"))
+        return told
+
+    async def discard(self, owned: Owned) -> None:
+        for device in read_devices(self._ctx.netlink):
+            if Device(device.info.ifindex) != owned.splice:
+                continue
+            if is_newborn(device) if owned.endpoint is None else belongs(device, owned.endpoint):
+                await self._remove([device])
+
+    def mtu_limit(self, underlay: Underlay) -> int:
+        return underlay.mtu - _OVERHEAD[underlay.family]
+
+    def _admitted(self) -> dict[int, Admission]:
+        """Return who is let in, as the devices of an earlier daemon say."""
+        admitted = {}
+        for device in read_devices(self._ctx.netlink):
+            for remote in read_remotes(self._ctx.netlink, device):
+                admitted[device.vni] = Admission(device.info.ifindex, remote.address)
+        return admitted
+
+    async def _make(self, link: LinkEnd, tunnel: Tunnel, slots: Slots) -> Vxlan:
+        """Make a device, not up yet. One that it replaces stays for now, unless both names are used."""
+        free = slots.free
+        if not free and slots.devices:
+            given_up = slots.devices[-1]
+            await self._remove([given_up])
+            free = [given_up.info.name]
+        if not free:
+            raise refusals.name_taken(link, self._ctx.node)
+        try:
+            return make(self._ctx.netlink, free[0], tunnel)
+        except KernelError as error:
+            raise refusals.not_made(error, link, self._ctx, self._port) from error
+
+    def _tidy(self, endpoint: Endpoint, replaced: Sequence[Vxlan], vni: int) -> None:
+        """Do away with what a link was before, when core and the peer have turned to what it is now."""
+        task = asyncio.get_running_loop().create_task(self._tidied(endpoint, replaced, vni), name=f"tidy {endpoint}")
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+
+    async def _tidied(self, endpoint: Endpoint, replaced: Sequence[Vxlan], vni: int) -> None:
+        await asyncio.sleep(GRACE_S)
+        self._sources.settle(vni)
+        try:
+            await self._remove([device for device in replaced if device.info.ifindex != self._current.get(endpoint)])
+        except KernelError as error:
+            # The next patch finds them again.
+            self._ctx.log.warning("%s: a VXLAN device that was replaced stays: %s", endpoint, error)
+
+    async def _remove(self, devices: Sequence[Vxlan]) -> None:
+        if devices:
+            await self._remover.remove(device.info.ifindex for device in devices)
+        for device in devices:
+            self._sources.forget(device.vni, device.info.ifindex)
+
+    def _endpoint(self, device: Vxlan) -> Endpoint | None:
+        """Return whose a device is; None while that cannot be told, since a pod's name too long for a mark is cut."""
+        mark = parse_mark(device.info.alias)
+        if mark is None:
+            return None
+        if "~" not in mark.pod:
+            return Endpoint(mark.namespace, mark.pod, mark.interface)
+        return next((endpoint for endpoint in self._current if mark.is_of(endpoint)), None)

@@ -1,0 +1,148 @@
+"""The source filter: of what comes to a device of ours, only what its peer's node sent gets in.
+
+The kernel takes a VXLAN frame with the right VNI from anybody. A table of our own in nf_tables drops what is for a VNI
+of ours and not from its peer's address; other VNIs are none of our business, not even at our port. Where there is no
+nf_tables, everything works without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet_vxlan.nftables import Nft, NftError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, Mapping
+
+TABLE = "inet meshnet-vxlan"
+
+# The VNI stands 12 bytes into UDP; "input" is behind the reassembly of fragments.
+_VNI = "@th,96,24"
+_REMOVE = f"add table {TABLE}\ndelete table {TABLE}\n"
+
+
+@attrs.define
+class Admission:
+    """Who may send to a VNI.
+
+    Attributes:
+        device: that receives it, by ifindex.
+        source: the address of the peer's node.
+        former: addresses of where the peer was before, which may still send for a moment.
+    """
+
+    device: int
+    source: str
+    former: set[str] = attrs.field(factory=set)
+
+    @property
+    def sources(self) -> list[str]:
+        return sorted({self.source, *self.former})
+
+
+class SourceFilter:
+    """Keeps the table. What is admitted is remembered here too, so that a table somebody flushed is made again.
+
+    Never raises for what nf_tables refuses: it says so once, and does nothing from then on.
+    """
+
+    def __init__(self, port: int, log: logging.Logger) -> None:
+        self._port = port
+        self._log = log
+        self._nft: Nft | None = None
+        self._unusable = False
+        self._admitted: dict[int, Admission] = {}
+
+    def adopt(self, admitted: Mapping[int, Admission]) -> None:
+        """Take over what the devices of the kernel say, by VNI, in place of any table there was."""
+        self._admitted = dict(admitted)
+        if admitted:
+            self._rebuild()
+
+    def admit(self, vni: int, device: int, source: str) -> bool:
+        """Let `source` in to `vni` of `device`; tell whether others still are, for `settle`. Again does no harm."""
+        known = self._admitted.setdefault(vni, Admission(device, source))
+        if known.source != source:
+            known.former = (known.former | {known.source}) - {source}
+        known.device, known.source = device, source
+        self._change("add", vni, [source], whole=True)
+        return bool(known.former)
+
+    def settle(self, vni: int) -> None:
+        """Let nobody in to `vni` any more who was its peer formerly."""
+        known = self._admitted.get(vni)
+        if known is not None and known.former:
+            former, known.former = sorted(known.former), set()
+            self._change("delete", vni, former, whole=False)
+
+    def forget(self, vni: int, device: int) -> None:
+        """Forget `vni`, as `device` is gone; a device that has the VNI since keeps it. Without any, no table."""
+        known = self._admitted.get(vni)
+        if known is None or known.device != device:
+            return
+        del self._admitted[vni]
+        if self._admitted:
+            self._change("delete", vni, known.sources, whole=True)
+        else:
+            self._run(_REMOVE)
+
+    def close(self) -> None:
+        """Let go of nf_tables; the table stays, as the devices do."""
+        if self._nft is not None:
+            self._nft.close()
+            self._nft = None
+
+    def _change(self, verb: str, vni: int, sources: list[str], *, whole: bool) -> None:
+        """Add or delete sources of a VNI, and with `whole` the VNI itself."""
+        lines = [f"{verb} element {TABLE} {_set_of(source)} {{ {source} . {vni} }}" for source in sources]
+        if whole:
+            lines.append(f"{verb} element {TABLE} vnis {{ {vni} }}")
+        try:
+            if self._nft is None:
+                raise NftError("not used yet")
+            self._nft.run("\n".join(lines))
+        except NftError:
+            # It is the first, or somebody has flushed our table: what it says is known here.
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._run(_REMOVE + _table(self._port, self._admitted))
+
+    def _run(self, script: str) -> None:
+        if self._unusable:
+            return
+        try:
+            if self._nft is None:
+                self._nft = Nft()
+            self._nft.run(script)
+        except NftError as error:
+            self._unusable = True
+            self._log.info("no nf_tables: frames with a right VNI are taken from any address (%s)", error)
+
+
+def _table(port: int, admitted: Mapping[int, Admission]) -> str:
+    pairs = [(source, vni) for vni, admission in admitted.items() for source in admission.sources]
+    sets = {name: [f"{source} . {vni}" for source, vni in pairs if _set_of(source) == name] for name in ("v4", "v6")}
+    return f"""table {TABLE} {{
+  set vnis {{ typeof {_VNI}; {_elements(map(str, admitted))} }}
+  set v4 {{ typeof ip saddr . {_VNI}; {_elements(sets["v4"])} }}
+  set v6 {{ typeof ip6 saddr . {_VNI}; {_elements(sets["v6"])} }}
+  chain input {{
+    type filter hook input priority -10; policy accept;
+    udp dport {port} {_VNI} @vnis ip saddr . {_VNI} != @v4 drop
+    udp dport {port} {_VNI} @vnis ip6 saddr . {_VNI} != @v6 drop
+  }}
+}}
+"""
+
+
+def _elements(elements: Iterable[str]) -> str:
+    listed = ", ".join(elements)
+    return f"elements = {{ {listed} }};" if listed else ""
+
+
+def _set_of(source: str) -> str:
+    return "v6" if ":" in source else "v4"
