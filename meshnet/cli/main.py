@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, cast
 from meshnet import __version__
 from meshnet.cli import exitcodes
 from meshnet.cli.parser import OPTIONS_WITH_VALUE, CommandParser, global_defaults
+from meshnet.cli.stdout import Stdout, StdoutFull
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
 
 COMMANDS: Mapping[str, str] = {
     "lab": "run topologies on this machine, without Kubernetes",
@@ -71,21 +74,32 @@ def _command_of(arguments: Sequence[str]) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the entry point of the distribution."""
     given = sys.argv[1:] if arguments is None else arguments
-    verbose = "-v" in given or "--verbose" in given
     try:
-        args = parse(given)
-        verbose = args.verbose
-        run = cast("Callable[[argparse.Namespace], int]", args.run)
-        code = run(args)
-        sys.stdout.flush()
-    except MeshnetError as error:
-        return _report(error, verbose=verbose)
+        with contextlib.redirect_stdout(cast("TextIO", Stdout(sys.stdout))):
+            return _run(given)
+    except StdoutFull as error:
+        _forget_stdout()
+        return _report(error, verbose=False)
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return exitcodes.BROKEN_PIPE
-    return code
+
+
+def _run(given: Sequence[str]) -> int:
+    verbose = "-v" in given or "--verbose" in given
+    try:
+        args = parse(given)
+        verbose = args.verbose
+        run = cast("Callable[[argparse.Namespace], int]", args.run)
+        return run(args)
+    except StdoutFull:
+        raise
+    except MeshnetError as error:
+        return _report(error, verbose=verbose)
+    finally:
+        sys.stdout.flush()  # also after --help, which ends in SystemExit
 
 
 def _report(error: MeshnetError, *, verbose: bool) -> int:

@@ -84,7 +84,7 @@ def test_help_loads_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.split() == [
         "meshnet.cli",
-        *(f"meshnet.cli.{name}" for name in ("exitcodes", "main", "parser")),
+        *(f"meshnet.cli.{name}" for name in ("exitcodes", "main", "parser", "stdout")),
         "meshnet.errors",
     ]
     assert all(f"    {command} " in done.stdout for command in COMMANDS)
@@ -96,6 +96,16 @@ def test_a_broken_pipe_is_no_noise() -> None:
     done = subprocess.run([*MESHNET, "drivers", "-o", "json"], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (exitcodes.BROKEN_PIPE, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("drivers", "-o", "json"), ("--help",), ("drivers", "--help"), ("--version",)])
+def test_a_full_disk_is_one_line(words: tuple[str, ...], unbuffered: str) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*MESHNET, *words], stdout=full, stderr=subprocess.PIPE, env=env, check=False, timeout=20)
+    assert done.returncode == exitcodes.FAILED
+    assert done.stderr == b"error: standard output: No space left on device\n"
 
 
 class Interrupted(io.BytesIO):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -96,10 +95,23 @@ def logs(args: argparse.Namespace) -> int:
         while True:
             for fd in files:
                 for chunk in _rest(fd):
-                    sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
+                    _write(chunk)
             if not args.follow or lab.poll(FOLLOW_EVERY_S * 1000):
                 return 0
+
+
+def _write(chunk: bytes) -> None:
+    """Write to stdout at once. Raises BrokenPipeError, and MeshnetError when it takes no more."""
+    from meshnet.errors import MeshnetError  # noqa: PLC0415
+
+    left = memoryview(chunk)
+    try:
+        while left:
+            left = left[os.write(1, left) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MeshnetError(f"standard output: {error.strerror}") from error
 
 
 def _opened(path: str, stack: contextlib.ExitStack) -> Iterator[int]:
