@@ -43,6 +43,7 @@ class EndState:
         patched_epoch: of the sandbox of that.
         up: its interface is administratively up.
         reason: why it is not as it should be, ``""`` when it is.
+        receive_id: what its node takes frames for it by; 0 for none. Here sooner than in its Topology's status.
         offer: what its driver needs the peer to know.
     """
 
@@ -52,4 +53,5 @@ class EndState:
     patched_epoch: int = 0
     up: bool = False
     reason: str = ""
+    receive_id: int = 0
     offer: Mapping[str, Any] = attrs.field(factory=dict)

@@ -134,6 +134,7 @@ def _state(state: EndState) -> dict[str, Any]:
         "patched_epoch": state.patched_epoch,
         "up": state.up,
         "reason": state.reason,
+        "receive_id": state.receive_id,
         "offer": dict(state.offer),
     }
 
@@ -157,6 +158,7 @@ def _read_state(state: dict[str, Any]) -> EndState:
         patched_epoch=_typed(state, "patched_epoch", 0),
         up=_typed(state, "up", False),
         reason=_typed(state, "reason", ""),
+        receive_id=_typed(state, "receive_id", 0),
         offer=_typed(state, "offer", {}),
     )
 

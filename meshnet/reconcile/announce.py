@@ -94,5 +94,6 @@ def state_of(end: End) -> EndState:
         patched_epoch=joint.epoch if joint else 0,
         up=end.pod_up,
         reason=end.why_not[0],
+        receive_id=end.receive_id,
         offer=end.offer,
     )

@@ -42,7 +42,7 @@ class Facts:
             port=end.port.facts() if end.port else None,
             pod=end.sandbox,
             epoch=end.sandbox.epoch,
-            receive_id=self._receive_id(end) if self._leads_away(plan) else 0,
+            receive_id=self.receive_id(end) if self._leads_away(plan) else 0,
         )
 
     def peer(self, end: End, plan: Plan) -> Peer | None:
@@ -58,21 +58,22 @@ class Facts:
 
     def _far(self, end: End, plan: Plan) -> Peer:
         far, record = self._remotes.far(end), self._place.record(plan.node)
-        told = far.told if far else None
+        told = far.told if far and far.told and far.told.epoch == plan.epoch else None
         driver = record.drivers.get(plan.driver.name) if record and plan.driver else None
         return Peer(
             node=plan.node,
             port=None,
             epoch=plan.epoch,
-            receive_id=plan.receive_id,
-            offer=told.offer if told and told.epoch == plan.epoch else {},
+            receive_id=plan.receive_id or (told.receive_id if told else 0),
+            offer=told.offer if told else {},
             node_offer=driver.offer if driver else {},
         )
 
     def _leads_away(self, plan: Plan) -> bool:
         return plan.peer is not None and plan.node not in ("", self._place.node)
 
-    def _receive_id(self, end: End) -> int:
+    def receive_id(self, end: End) -> int:
+        """Return what frames for an end are taken by. Raises LinkError when there is no identifier left."""
         try:
             return self._identifiers.allocate(RECEIVE, end.endpoint)
         except (OSError, LookupError) as error:

@@ -96,6 +96,7 @@ class Patcher:
     async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
         """Let a driver make the patch. What another one made before stays until this one's is in its place."""
         wanted, peer = self._facts.link_end(end, plan), self._facts.peer(end, plan)
+        end.receive_id = wanted.receive_id
         if type(driver).offer is not LinkDriver.offer:
             end.offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)
         try:

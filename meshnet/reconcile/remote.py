@@ -113,7 +113,7 @@ class Remotes:
         return told is not None and (told.patched, told.patched_epoch) == (end.endpoint, end.sandbox.epoch)
 
     def _tell(self, node: str, endpoint: Endpoint, before: EndState | None, state: EndState | None) -> None:
-        again = state is not None and (before is None or before.offer != state.offer)
+        again = state is not None and (before is None or _offered(before) != _offered(state))
         for local in self._table.toward((endpoint.namespace, endpoint.pod)):
             end = self._table.end(local)
             if end is None or end.plan is None or (end.plan.node, end.plan.peer) != (node, endpoint):
@@ -122,3 +122,8 @@ class Remotes:
             for future in self._waiting.get(local, ()):
                 if not future.done():
                     future.set_result(None)
+
+
+def _offered(state: EndState) -> tuple[object, ...]:
+    """Return what of a state a driver is told."""
+    return state.epoch, state.receive_id, state.offer

@@ -155,7 +155,7 @@ class End:
         confirmed: of a joint with an end on another node: its daemon has said the same.
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
         path_reason: what the driver says of its path, ``""`` while it is good.
-        offer: what the driver offers for it to a peer on another node.
+        receive_id, offer: what a peer on another node needs to reach it: core's part and the driver's.
         adopted: found in the kernel at the daemon's start, and not settled since.
         generation: of its Topology, when it was last settled.
     """
@@ -175,6 +175,7 @@ class End:
     reason: str = ""
     message: str = ""
     path_reason: str = ""
+    receive_id: int = 0
     offer: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     adopted: bool = False
     generation: int = 0

@@ -285,7 +285,7 @@ def test_a_daemon_that_starts_keeps_the_carrier_that_it_finds():
 
 def test_the_other_node_is_told_of_this_end():
     async def main(room):
-        told = EndState(1, "tunnel", THERE, 5, up=True, offer={"mine": str(HERE)})
+        told = EndState(1, "tunnel", THERE, 5, up=True, receive_id=1, offer={"mine": str(HERE)})
         assert room.audience.told[-1] == ("n2", HERE, told)
         await asyncio.sleep(0)
         assert room.audience.wanted[-1] == {"n2"}
@@ -390,5 +390,24 @@ def test_who_waits_for_the_peer_goes_on_when_it_is_patched():
         room.hear(None)
         with pytest.raises(TimeoutError):
             await room.parts.remotes.patched(room.end, limit_s=5)
+
+    in_room(main)
+
+
+def test_an_identifier_comes_by_the_session_before_it_is_in_the_status():
+    """Each end waits for the other's: what is told must not wait for the patch."""
+
+    async def main(room):
+        await room.claim(links=[])
+        room.driver().error = LinkError("PeerOfferMissing", "not told yet")
+        await room.settle()
+        assert room.driver().calls[-1][2].receive_id == 0
+        assert room.audience.told[-1][2].receive_id == 1
+        room.kicked.clear()
+        room.hear(EndState(5, receive_id=99))
+        assert room.kicked == [HERE]
+        room.driver().error = None
+        await room.settle()
+        assert room.driver().calls[-1][2].receive_id == 99
 
     in_room(main)

@@ -31,7 +31,9 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(f"{name}-{os.getpid()}", directory=str(tmp_path))
     yield lab
     if request.node.stash.get(FAILED, False):
-        print(lab.run("get", "links", code=None).stdout, lab.run("lab", "logs", "n1", code=None).stdout[-8000:])
+        print(lab.run("get", "links", code=None).stdout)
+        for node in ("n1", "n2", "n3"):
+            print(lab.run("lab", "logs", node, code=None).stdout[-8000:])
     lab.down()
 
 

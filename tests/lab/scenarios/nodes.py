@@ -1,0 +1,57 @@
+"""Labs of several nodes: what is on a node, and how it is cut off."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from tests.lab.scenarios.lab import eventually
+from tests.lab.scenarios.wiring import network, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from tests.lab.scenarios.lab import Lab
+    from tests.lab.scenarios.wiring import Cable
+
+DRIVERS = ("vxlan", "grpcwire")
+OWN = {"lo", "eth0"}
+"""What a node has before any pod."""
+
+
+def bring_up(
+    lab: Lab, directory: Path, cables: Iterable[Cable], place: Mapping[str, str], driver: str, *more: object
+) -> None:
+    """Bring up the pods that the cables name, each on its node, with links between nodes by `driver`."""
+    cables = list(cables)
+    placed = [word for pod, node in place.items() for word in ("--place", f"{pod}={node}")]
+    prefer = ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
+    count = max(int(node.removeprefix("n")) for node in place.values())
+    file = write(directory / "lab.yml", network(cables))
+    lab.up("--nodes", count, *placed, *prefer, *more, file)
+
+
+def devices(lab: Lab, node: str) -> set[str]:
+    """Return the names of what is on a node beside its own."""
+    return {row["ifname"] for row in json.loads(lab.in_box(f"ip -n {node} -j link"))} - OWN
+
+
+def bare(lab: Lab, nodes: Iterable[str]) -> bool:
+    """Tell whether nothing is left on nodes: no port, no device of a driver."""
+    return all(not devices(lab, node) for node in nodes)
+
+
+def took(condition: Callable[[], object], what: str, within_s: float = 10) -> float:
+    """Wait for something; return and print how long it took, in seconds."""
+    began = time.monotonic()
+    eventually(condition, what, within_s)
+    seconds = time.monotonic() - began
+    print(f"{what}: {seconds:.2f} s")
+    return seconds
+
+
+def drivers_of(lab: Lab) -> dict[int, str]:
+    """Return the driver of every link by uid."""
+    return {uid: link["driver"] for uid, link in lab.links().items()}
