@@ -100,10 +100,10 @@ class CniCalls:
         key, identity = _key(request), netns_id(inside.netns_fd)
         known = self._sandboxes.find(key)
         if known is not None:
-            if known.netns_id == identity:
+            if known.key == key and known.netns_id == identity:
                 await self._sandboxes.add_again(known, topology, inside)
                 return known
-            await self._sandboxes.remove(known, why="another namespace came under its ID")
+            await self._sandboxes.remove(known, why="its ADD comes again, or another namespace under its ID")
         sandbox = Sandbox(
             key=key,
             namespace=request.args.pod_namespace if request.args.pod_name else "",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet.model import names
 from meshnet.reconcile.leftovers import remember
+from meshnet.reconcile.rebuild import rebuild
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Adopted(NamedTuple):
 
     Attributes:
         vanished: sandboxes whose namespace went while no daemon was there.
-        orphans: indexes of ports of no known sandbox: an ADD that was never answered.
+        orphans: indexes of ports that their sandbox's checkpoint does not know: made, and never told of.
     """
 
     vanished: Sequence[Sandbox]
@@ -38,18 +39,29 @@ class Adopted(NamedTuple):
 def adopt(
     table: Table, sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort], ended: Callable[[Sandbox], bool]
 ) -> Adopted:
-    """Fill the table from checkpoints and ports; `ended` tells whether a sandbox's namespace has."""
-    by_name = {port.name: port for port in ports}
+    """Fill the table from checkpoints and ports; `ended` tells whether a sandbox's namespace has.
+
+    A sandbox without a checkpoint is known from its ports' marks.
+    """
+    known = list(sandboxes)
+    left = _attach_all(known, ports)
+    containers = {sandbox.key.container_id for sandbox in known}
+    rebuilt = rebuild([port for port in left if port.container_id not in containers], known)
+    for sandbox in rebuilt:
+        log.warning(
+            "%s/%s: sandbox %s has no readable checkpoint; known from its %d ports",
+            sandbox.namespace,
+            sandbox.pod,
+            sandbox.key.container_id[:13],
+            len(sandbox.ends),
+        )
     vanished = []
     # Of two sandboxes of one pod the one with the higher epoch is current.
-    for sandbox in sorted(sandboxes, key=lambda sandbox: sandbox.epoch):
-        for end in sandbox.ends.values():
-            port = by_name.pop(names.port_name(sandbox.key.container_id, end.endpoint.interface), None)
-            _attach(end, port)
+    for sandbox in sorted((*rebuilt, *known), key=lambda sandbox: sandbox.epoch):
         if ended(sandbox):
             vanished.append(sandbox)
         table.add(sandbox)
-    return Adopted(vanished, [port.ifindex for port in by_name.values()])
+    return Adopted(vanished, [port.ifindex for port in left if port.container_id in containers])
 
 
 def rejoin(table: Table, splicer: Splicer) -> None:
@@ -69,6 +81,15 @@ def rejoin(table: Table, splicer: Splicer) -> None:
             splicer.set_up(port, up=False)
             splicer.splice(port, None, offload=port.offload)
             end.joint = None
+
+
+def _attach_all(sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]) -> list[PanelPort]:
+    """Give each end its port; return the ports that are nobody's."""
+    by_name = {port.name: port for port in ports}
+    for sandbox in sandboxes:
+        for end in sandbox.ends.values():
+            _attach(end, by_name.pop(names.port_name(sandbox.key.container_id, end.endpoint.interface), None))
+    return list(by_name.values())
 
 
 def _attach(end: End, port: PanelPort | None) -> None:

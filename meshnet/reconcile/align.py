@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, LinkError, StoreError
 from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.rebuild import is_rebuilt, recall
+from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +68,18 @@ class Aligner:
     def look_at_all(self) -> None:
         for sandbox in list(self._table.sandboxes.values()):
             self.look_at(sandbox)
+
+    def recall(self, sandbox: Sandbox) -> None:
+        """Let a sandbox that was rebuilt learn what its Topology tells; who is patched to it knows it by its epoch."""
+        entry = self._cache.entry(sandbox.pod_key)
+        if entry is None or entry.topology is None or not is_rebuilt(sandbox):
+            return
+        if recall(sandbox, entry.topology.claim, entry.resource.status):
+            for end in self._table.ends():
+                peer = end.joint.peer if end.joint else None
+                if peer is not None and (peer.namespace, peer.pod) == sandbox.pod_key:
+                    end.joint = Joint(peer, sandbox.epoch)
+            self._checkpoints.save_soon(sandbox)
 
     def make_missing(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[Endpoint]:
         """Make the ends that a sandbox has not got yet. Raises KernelError."""

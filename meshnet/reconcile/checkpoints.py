@@ -148,8 +148,7 @@ def _decode_joint(saved: Any) -> Joint | None:
 
 
 def _decode(saved: dict[str, Any]) -> Sandbox:
-    if saved["version"] != VERSION:
-        raise ValueError(f"version {saved['version']!r}; this daemon reads {VERSION}")
+    # Of any version: fields are only added, and a pod's interfaces must not hang on which daemon wrote of them.
     device, inode = saved["netns_id"]
     sandbox = Sandbox(
         key=SandboxKey(*map(_name, saved["key"])),

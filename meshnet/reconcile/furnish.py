@@ -19,6 +19,7 @@ from meshnet.netlink import addresses, links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.port import PortWish
 from meshnet.reconcile.inside import NO_IPV6, give_addresses
+from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
 
 if TYPE_CHECKING:
@@ -79,9 +80,13 @@ class Furnisher:
     async def apply(self, end: End, plan: Plan) -> None:
         """Apply to the pod's end what its spec changed. Raises LinkError, KernelError."""
         await self._attachment(end, plan)
-        before, wanted = end.applied, attrs.evolve(_applied(plan), driver=end.applied.driver)
+        wanted = attrs.evolve(_applied(plan), driver=end.applied.driver)
+        before = as_wanted(end.applied, wanted)
         if end.port is None and not plan.direct:
             return  # a direct interface whose driver went: it stays as it is
+        if before is not end.applied:
+            end.applied = before
+            self._save(end.sandbox)
         if wanted == before:
             return
         try:

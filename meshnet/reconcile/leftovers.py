@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.driver.api import LinkEnd
+from meshnet.driver.api import Interface, LinkEnd
 from meshnet.driver.calls import call
 from meshnet.errors import LinkError
 from meshnet.model import names
 from meshnet.reconcile.patch import CALL_LIMIT_S
+from meshnet.reconcile.rebuild import is_rebuilt
 
 if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Owned
@@ -59,8 +60,13 @@ class Leftovers:
             end = self._table.end(owned.endpoint)
             if end is not None and end.patched is None and end.adopted:
                 remember(end, driver.name)
-            elif end is None or end.patched_by != driver.name:
+            elif (end is None or end.patched_by != driver.name) and not self._of_unknown(owned, owned.endpoint):
                 await self._discard(driver, owned)
+
+    def _of_unknown(self, owned: Owned, endpoint: Endpoint) -> bool:
+        """Tell whether it is an interface in a pod that no checkpoint could be read of; it goes with the pod."""
+        sandbox = self._table.current((endpoint.namespace, endpoint.pod))
+        return isinstance(owned.splice, Interface) and (sandbox is None or is_rebuilt(sandbox))
 
     async def _discard(self, driver: LinkDriver, owned: Owned) -> None:
         log.info("driver %s: %s is not needed any more", driver.name, owned.what)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from meshnet.driver.calls import call
 from meshnet.errors import KernelError, LinkError, StoreError
 from meshnet.reconcile.patch import CALL_LIMIT_S
+from meshnet.reconcile.rebuild import rebuilt_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,9 @@ class Sandboxes:
         self._aligner = aligner
 
     def find(self, key: SandboxKey) -> Sandbox | None:
-        return self._table.sandboxes.get(key)
+        """Return the sandbox of an attachment; one that was rebuilt is known by its container alone."""
+        known = self._table.sandboxes
+        return known.get(key) or known.get(rebuilt_key(key.container_id))
 
     def of_network(self, network: str) -> list[Sandbox]:
         return [sandbox for sandbox in self._table.sandboxes.values() if sandbox.key.network == network]
@@ -161,6 +164,7 @@ class Sandboxes:
         """React to a Topology that came, changed or went: its own ends, and those that lead to its pod."""
         sandbox = self._table.current(pod)
         if sandbox is not None:
+            self._aligner.recall(sandbox)
             self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
             self._aligner.look_at(sandbox)
         self._workers.kick_all(self._table.toward(pod))

@@ -318,6 +318,9 @@ class DaemonNode:
         except NotFound:
             return {}
 
+    def patch_status(self, name: str, status: Mapping[str, Any]) -> None:
+        self._store(lambda store: store.patch_status(Kind.TOPOLOGY, "default", name, status))
+
     def events(self, name: str) -> list[str]:
         """The reasons of what was told about a Topology."""
         told = self._store(lambda store: store.events(f"Topology default/{name}"))

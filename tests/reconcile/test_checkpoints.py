@@ -102,7 +102,6 @@ GOOD = {
         "[]",
         "null",
         "\xff",
-        json.dumps(GOOD | {"version": 2}),
         json.dumps({key: value for key, value in GOOD.items() if key != "key"}),
         json.dumps(GOOD | {"key": ["mesh"]}),
         json.dumps(GOOD | {"key": "abc" * 3}),
@@ -135,6 +134,14 @@ def test_the_good_one_of_these_is_good(checkpoints, tmp_path):
     (tmp_path / "sandboxes" / "any.json").write_text(json.dumps(GOOD))
     (loaded,) = checkpoints.load()
     assert loaded.key == SandboxKey("mesh", "c1", "eth0")
+
+
+@pytest.mark.parametrize("version", [0, 2, "3-beta"])
+def test_what_a_daemon_of_another_version_wrote_is_read_as_far_as_it_is_known(checkpoints, tmp_path, version):
+    text = json.dumps(GOOD | {"version": version, "since": {"then": "added"}})
+    (tmp_path / "sandboxes" / "any.json").write_text(text)
+    (loaded,) = checkpoints.load()
+    assert (loaded.pod, loaded.netns_id) == ("r1", (4, 5))
 
 
 def test_what_a_killed_daemon_was_writing_is_not_read(checkpoints, tmp_path):

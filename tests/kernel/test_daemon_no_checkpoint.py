@@ -1,0 +1,190 @@
+"""Pods whose checkpoint cannot be read: they keep their interfaces, their traffic and their place."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.driver.registry import Registry
+from tests.kernel.daemons import link, pair, topology
+from tests.kernel.pods import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.kernel.daemons import DaemonNode, PodBox
+
+pytestmark = pytest.mark.kernel
+
+BROKEN = pytest.mark.parametrize("text", ["", "{", '{"version": 9, "sandboxes": []}'], ids=["empty", "cut", "foreign"])
+
+
+def spoil(node: DaemonNode, text: str | None, *pods: str) -> None:
+    """Break the checkpoints of pods, or with None remove them."""
+    for file in (node.directory / "run" / "sandboxes").glob("*.json"):
+        if json.loads(file.read_text())["pod"] in pods:
+            if text is None:
+                file.unlink()
+            else:
+                file.write_text(text)
+
+
+def indexes(*pods: PodBox) -> list[dict[str, int]]:
+    return [{name: info.ifindex for name, info in pod.links().items()} for pod in pods]
+
+
+@pytest.fixture
+def wired(node: DaemonNode) -> tuple[PodBox, PodBox]:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: r1.carrier() and r2.carrier())
+    return r1, r2
+
+
+def up(node: DaemonNode, *pods: PodBox) -> Callable[[], bool]:
+    return lambda: all(node.state(pod.name) == ("Up", "") and pod.carrier() for pod in pods)
+
+
+@BROKEN
+@pytest.mark.parametrize("whose", [("r1",), ("r1", "r2")], ids=["one", "both"])
+def test_traffic_does_not_notice(
+    node: DaemonNode, wired: tuple[PodBox, PodBox], text: str, whose: tuple[str, ...]
+) -> None:
+    r1, r2 = wired
+    before, epoch = indexes(r1, r2), node.status("r1")["epoch"]
+    with r1.spawn("ip", "monitor", "link") as heard:
+        node.kill()
+        spoil(node, text, *whose)
+        node.start()
+        assert eventually(up(node, r1, r2))
+        time.sleep(0.5)
+        heard.terminate()
+        assert heard.communicate(timeout=10)[0] == ""
+
+    assert indexes(r1, r2) == before
+    assert " 1 received" in r1.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
+    assert node.status("r1")["epoch"] == epoch
+    assert node.status("r1")["net_ns"] == r1.netns
+    node.kill()
+    node.start()
+    assert eventually(up(node, r1, r2))
+    assert indexes(r1, r2) == before
+
+
+def test_a_pod_whose_path_the_status_tells_is_edited_as_ever(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, None, "r1", "r2")
+    node.start()
+    assert eventually(up(node, r1, r2))
+    one, other = pair(mtu=1400)
+    one["spec"]["links"][0] |= {"local_ip": "10.0.0.7/24"}
+    node.apply(one, other)
+
+    assert eventually(lambda: r1.links()["eth1"].mtu == r2.links()["eth1"].mtu == 1400)
+    assert eventually(lambda: r1.addresses() == ["10.0.0.7/24"])
+    assert eventually(up(node, r1, r2))
+
+
+def test_without_that_an_edit_says_restart_pod_and_the_rest_goes_on(
+    node: DaemonNode, wired: tuple[PodBox, PodBox]
+) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, None, "r1", "r2")
+    for name in ("r1", "r2"):
+        node.patch_status(name, {"net_ns": ""})
+    node.start()
+    assert eventually(up(node, r1, r2))
+    one, other = pair()
+    one["spec"]["links"][0] |= {"local_ip": "10.0.0.7/24"}
+    node.apply(one, other)
+    assert eventually(lambda: node.state("r1") == ("Failed", "RestartPod"))
+    node.apply(*pair())
+    assert eventually(up(node, r1, r2))
+
+
+def test_del_by_its_container_removes_it(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, "{", "r1")
+    node.start()
+    assert node.cni("CHECK", r1).done
+    assert node.delete(r1).done
+
+    assert r1.links() == {}
+    assert len(node.ports()) == 1
+    assert eventually(lambda: not r2.carrier())
+    assert eventually(lambda: not node.status("r1").get("node"))
+    assert len(list((node.directory / "run" / "sandboxes").glob("*.json"))) == 1
+
+
+def test_an_add_of_its_container_makes_it_anew(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    """That ADD was never answered: the daemon died over it, and how far it came is unknown."""
+    r1, r2 = wired
+    node.kill()
+    spoil(node, None, "r1")
+    node.start()
+    (made,) = node.add(r1, resultAddresses=True).result["interfaces"]
+
+    assert made["mac"] == r1.links()["eth1"].mac
+    assert eventually(up(node, r1, r2))
+    assert len(node.ports()) == 2
+    assert len(node.ask("sandboxes")["sandboxes"]) == 2
+
+
+def test_its_end_is_heard(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, "{", "r1", "r2")
+    node.start()
+    assert eventually(up(node, r1, r2))
+    r1.end()
+
+    assert eventually(lambda: not r2.carrier())
+    assert eventually(lambda: [box["pod"] for box in node.ask("sandboxes")["sandboxes"]] == ["r2"])
+    assert eventually(lambda: not node.status("r1").get("node"))
+
+
+@pytest.mark.parametrize("lost", ["c-r1", "c-newer"])
+def test_who_was_taken_over_does_not_come_back(node: DaemonNode, wired: tuple[PodBox, PodBox], lost: str) -> None:
+    old, r2 = wired
+    newer = node.pod("r1", "c-newer")
+    assert node.add(newer).done
+    assert eventually(up(node, newer, r2))
+    node.kill()
+    for file in (node.directory / "run" / "sandboxes").glob("*.json"):
+        if f'"{lost}"' in file.read_text():
+            file.unlink()
+    node.start()
+
+    assert eventually(up(node, newer, r2))
+    assert not old.carrier()
+    assert node.status("r1")["container_id"] == "c-newer"
+    assert node.delete(old).done
+    assert eventually(up(node, newer, r2))
+
+
+@pytest.mark.skipif(Registry.load().find("macvlan") is None, reason="driver macvlan is not installed")
+def test_a_drivers_own_interface_stays_too(node: DaemonNode) -> None:
+    node.run("ip link add lan1 type bridge")
+    node.run("ip link set lan1 up")
+    one, other = pair()
+    one["spec"]["links"].append(link(9, "net1", "localhost:lan1", local_ip="192.0.2.1/24"))
+    alone = topology("r3", link(9, "net1", "localhost:lan1"))
+    node.apply(one, other, alone)
+    r1, r2, r3 = node.up("r1", "r2", "r3")
+    before = indexes(r1, r3)
+    node.kill()
+    spoil(node, "{", "r1", "r3")
+    node.start()
+
+    assert eventually(up(node, r1, r2))
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert indexes(r1, r3) == before
+    assert r1.addresses("net1") == ["192.0.2.1/24"]
+    assert node.delete(r1).done
+    assert r1.links() == {}

@@ -1,0 +1,87 @@
+"""Sandboxes from the marks on ports: whose they are, which one has the pod, and what their Topology adds."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshnet.model.topology import Claim, Endpoint
+from meshnet.panel.port import PanelPort
+from meshnet.reconcile.adopt import adopt
+from meshnet.reconcile.rebuild import is_rebuilt, rebuild, recall
+from meshnet.reconcile.table import Table
+from tests.reconcile.made import end, sandbox
+
+
+def port(pod, container, interface="eth1", *, number, nsid=3):
+    endpoint = Endpoint("default", pod, interface)
+    return PanelPort(endpoint, 7, container, f"mn{number}", (1 << 20) + number, nsid=nsid, pod_ifindex=2)
+
+
+def test_a_sandbox_a_container_with_every_port_of_it():
+    ports = [port("r1", "c1", number=1), port("r1", "c1", "eth2", number=2), port("r2", "c2", number=3)]
+
+    one, two = rebuild(ports, [])
+
+    assert (one.pod_key, one.key.container_id, one.nsid) == (("default", "r1"), "c1", 3)
+    assert {name: (made.port, made.applied.uid) for name, made in one.ends.items()} == {
+        "eth1": (ports[0], 7),
+        "eth2": (ports[1], 7),
+    }
+    assert two.pod_key == ("default", "r2")
+    assert all(is_rebuilt(made) for made in (one, two))
+    assert not is_rebuilt(sandbox("r1"))
+
+
+@pytest.mark.parametrize(("number", "current"), [(9, "c-lost"), (1, "c-known")])
+def test_the_one_with_the_newer_ports_has_the_pod(number, current):
+    known = sandbox("r1", "c-known", epoch=4)
+    end(known, "eth1", "r2:eth1", ifindex=(1 << 20) + 5)
+    of_known = known.ends["eth1"].port
+    of_known.name = "mn5"
+    (lost,) = rebuild([port("r1", "c-lost", number=number)], [known])
+
+    assert (lost.epoch > known.epoch) == (current == "c-lost")
+
+
+def test_of_two_that_are_lost_too():
+    older, newer = rebuild([port("r1", "c-new", number=8), port("r1", "c-old", number=2)], [])
+    assert (older.key.container_id, newer.key.container_id) == ("c-old", "c-new")
+    assert newer.epoch > older.epoch
+
+
+def test_a_pods_name_that_is_cut_in_one_mark_is_whole_in_another():
+    (made,) = rebuild([port("lon~0123456789abcdef", "c1", "eth10", number=1), port("long", "c1", number=2)], [])
+    assert made.pod == "long"
+    assert {each.endpoint.pod for each in made.ends.values()} == {"long"}
+
+
+def test_a_pods_name_that_is_cut_everywhere_is_nobodys():
+    table = Table()
+    adopted = adopt(table, [], [port("lon~0123456789abcdef", "c1", number=1)], lambda _: False)
+
+    assert adopted.orphans == []
+    (made,) = table.sandboxes.values()
+    assert (made.pod, len(made.ends)) == ("", 1)
+    assert table.ends() == []
+
+
+def test_a_port_that_its_sandboxes_checkpoint_does_not_list_is_an_orphan():
+    known = sandbox("r1", "c1")
+    adopted = adopt(Table(), [known], [port("r1", "c1", number=1)], lambda _: False)
+    assert adopted.orphans == [(1 << 20) + 1]
+
+
+def test_a_status_of_another_sandbox_tells_nothing():
+    (made,) = rebuild([port("r1", "c1", number=1)], [])
+    claim = Claim(node="n1", container_id="c2", epoch=9, pod_uid="u")
+    assert not recall(made, claim, {"net_ns": "/run/netns/c2"})
+    assert (made.epoch, made.pod_uid, made.netns) == (0, "", "")
+
+
+@pytest.mark.parametrize("path", [None, 5, "", "relative", "/no/such/path", "/proc/version", "/run/\0"])
+def test_a_path_is_believed_only_when_it_is_the_ports_namespace(path):
+    (made,) = rebuild([port("r1", "c1", number=1)], [])
+    claim = Claim(node="n1", container_id="c1", epoch=9, pod_uid="u")
+    assert recall(made, claim, {"net_ns": path})
+    assert (made.epoch, made.pod_uid, made.netns) == (9, "u", "")
+    assert not recall(made, claim, {"net_ns": path})
