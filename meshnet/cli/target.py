@@ -37,12 +37,14 @@ class Target:
         store_url: where the Topologies are; ``""`` when only a daemon is known.
         sockets: of the daemons.
         nodes: their names, where they are known before anybody answers.
+        in_lab: whether this process is in a lab's box, whose supervisor can be asked.
     """
 
     name: str
     store_url: str
     sockets: tuple[Path, ...]
     nodes: tuple[str, ...] = ()
+    in_lab: bool = False
 
     def with_store(self, function: Callable[[Store], Awaitable[T]]) -> T:
         """Open the store, run `function` on it in an event loop, and close the store.
@@ -102,7 +104,7 @@ def inside_lab(name: str) -> Target:
     """Return the lab in whose box this process is."""
     nodes = sorted(path.name for path in (RUN_DIR / "nodes").iterdir())
     sockets = tuple(RUN_DIR / "nodes" / node / SOCKET for node in nodes)
-    return Target(f"lab {name}", LAB_STORE, sockets, tuple(nodes))
+    return Target(f"lab {name}", LAB_STORE, sockets, tuple(nodes), in_lab=True)
 
 
 def _node(environ: Mapping[str, str]) -> Target:

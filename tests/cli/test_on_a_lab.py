@@ -57,13 +57,14 @@ def carriers(link: dict[str, Any]) -> list[bool]:
 
 def test_every_link_is_told_from_both_ends(lab: Lab) -> None:
     links = lab.links()
+    (node,) = json.loads(lab.run("get", "nodes", "-o", "json").stdout)
     assert set(links) == {1, 2, 3}
     for link in links.values():
         assert (link["state"], link["driver"], carriers(link)) == ("Up", "veth", [True, True])
         assert link["why"]
         assert "reason" not in link
         for end in link["endpoints"]:
-            assert (end["node"], end["mtu"]) == ("n1", 1500)
+            assert (end["node"], end["mtu"]) == ("n1", node["link_mtu"])
             assert any(address.startswith("10.") for address in end["addresses"])
             assert end["counters"]["rx_packets"] >= 0
             assert end["mac"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from tests.lab import machine
-from tests.lab.topologies import pair, pod
+from tests.lab.topologies import link, pair, pod, text, topology
 
 pytestmark = pytest.mark.lab
 
@@ -137,3 +138,59 @@ def test_pods_tell_how_their_commands_are(lab):
     assert (failed["phase"], failed["commands"][0]["code"]) == ("Running", 3)
     assert "main: runs" in lab.ok("lab", "pods", "r2")
     assert lab.run("lab", "pods", "r9").returncode == 1
+
+
+def test_run_tells_the_nodes_of_every_link(lab):
+    documents = [
+        document
+        for one, other, uid in (("a", "b", 1), ("c", "d", 2))
+        for document in (
+            topology(one, link(uid, "eth1", f"{other}:eth1", f"10.0.{uid}.1/24")),
+            topology(other, link(uid, "eth1", f"{one}:eth1", f"10.0.{uid}.2/24")),
+            pod(one, nodeName="left" if uid == 1 else "right"),
+            pod(other, nodeName="left" if uid == 1 else "right"),
+        )
+    ]
+    done = lab.run("lab", "run", "-", stdin=text(*documents))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 links, 4 pings, 0 links with a ping unanswered" in done.stdout
+    first, second = [line for line in done.stdout.splitlines() if ":eth1" in line]
+    assert "left" in first
+    assert "right" in second
+
+
+def test_nodes_tell_their_records_uplinks_and_daemons(lab):
+    lab.ok("lab", "up", "--nodes", "2", "--place", "r1=n1", "--place", "r2=n1", "-", stdin=pair())
+    lab.ok("lab", "node", "n2", "isolate", "--direction", "in")
+    lab.ok("lab", "node", "n2", "kill")
+    one, two = lab.json("get", "nodes")
+    assert (one["reachable"], one["daemon"], one["uplink_state"], one["up"]) == (True, "runs", "plugged in", 2)
+    assert (two["reachable"], two["daemon"], two["uplink_state"]) == (
+        *(False, "was ended by SIGKILL", "drops what comes in"),
+    )
+    # the record stays when the daemon goes
+    assert [node["addresses"] for node in (one, two)] == [["10.99.0.1"], ["10.99.0.2"]]
+    assert all("veth" in {driver["name"] for driver in node["drivers"]} for node in (one, two))
+    assert "drops what comes in" in lab.ok("get", "nodes", "-o", "wide")
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ("'[' * 30000", "no line of JSON"),
+        ("'{\"verb\":' + '[' * 30000", "no line of JSON"),
+        ("'{\"verb\":' + '[' * 900 + ']' * 900 + '}'", "no JSON object of strings"),
+        ('\'{"verb": "explode"}\'', "must be one of"),
+        ("'[]'", "no JSON object of strings"),
+    ],
+)
+def test_request_that_is_none_is_refused(lab, request_, told):
+    lab.ok("lab", "up", "-", stdin=pair())
+    script = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect('/run/meshnet/lab.sock');"
+        f"s.sendall(({request_}).encode() + b'\\n'); print(s.recv(65536).decode())"
+    )
+    answer = lab.ok("lab", "exec", "n1", "--", sys.executable, "-c", script)
+    assert told in json.loads(answer)["error"]
+    assert "bug" not in answer
+    assert lab.sh("r1", "echo lives") == "lives"

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from meshnet.cli.files import FILE_HELP
 from meshnet.cli.lab.up import DEFAULT_NAME, add_up_options, bring_up, print_report
-from meshnet.cli.table import Column, show, with_namespace
+from meshnet.cli.table import NAMESPACE, Column, show
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
     from meshnet.model.resource import Resource
     from meshnet.stores.base import Store
 
+NODE = "NODE"
 COLUMNS = [
-    Column("NAMESPACE", wide=True),
+    Column(NAMESPACE),
     Column("UID", right=True),
     Column("A"),
     Column("B"),
+    Column(NODE),
     Column("DRIVER"),
     Column("STATE"),
     Column("A TO B", right=True),
@@ -95,14 +99,22 @@ def _survey(args: argparse.Namespace) -> int:
     if code:
         return code
     rows: list[dict[str, Any]] = json.loads(text)
-    columns = with_namespace(COLUMNS) if len({row["namespace"] for row in rows}) > 1 else COLUMNS
-    show(columns, [_cells(row) for row in rows], empty="no links")
+    show(_columns(rows), [_cells(row) for row in rows], empty="no links")
     bad = sum(any(time is None for way in row["times"] for time in way) for row in rows)
     silent = sum(not way for row in rows for way in row["times"])
     if not args.quiet:
         pinged = sum(len(way) for row in rows for way in row["times"])
         print(f"{len(rows)} links, {pinged} pings, {bad} links with a ping unanswered, {silent} ends not pinged")
     return 1 if bad else 0
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> Sequence[Column]:
+    """Return the columns that tell something: those of namespace and node only where there are several."""
+    several = {
+        NAMESPACE: len({row["namespace"] for row in rows}) > 1,
+        NODE: len({end.get("node") for row in rows for end in row["endpoints"]}) > 1,
+    }
+    return [attrs.evolve(column, wide=not several.get(column.title, True)) for column in COLUMNS]
 
 
 def _rows(lab: str) -> list[dict[str, Any]]:
@@ -146,6 +158,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["uid"]),
         f"{a['pod']}:{a['interface']}",
         b,
+        " / ".join(dict.fromkeys(end.get("node") or "-" for end in row["endpoints"])),
         row["driver"] or "",
         row["state"],
         times[0],

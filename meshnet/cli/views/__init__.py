@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from meshnet.cli.views.links import LINKS
 from meshnet.cli.views.live import DRIVERS, SANDBOXES
-from meshnet.cli.views.stored import EVENTS, NODES, TOPOLOGIES
+from meshnet.cli.views.nodes import NODES
+from meshnet.cli.views.stored import EVENTS, TOPOLOGIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""``meshnet get topologies|nodes|events``: what the store holds."""
+"""``meshnet get topologies|events``: what the store holds."""
 
 from __future__ import annotations
 
@@ -32,21 +32,6 @@ def topology_cells(row: Row) -> Sequence[str]:
     return (metadata["namespace"], metadata["name"], status.get("node") or "", f"{up}/{len(links)}", word, told)
 
 
-def read_nodes(query: Query) -> list[Row]:
-    records = query.objects(Kind.NODE) if query.target.store_url else ()
-    answers = query.target.ask("summary")
-    names = sorted({record.name for record in records} | answers.keys() | set(query.target.nodes))
-    found = [{"name": name, "reachable": name in answers, **answers.get(name, {})} for name in names]
-    for row in found:
-        row.pop("node", None)
-    return [row for row in found if query.wants(row["name"])]
-
-
-def node_cells(row: Row) -> Sequence[str]:
-    counts = (f"{value} {name}" for name, value in row.items() if isinstance(value, int) and name != "reachable")
-    return row["name"], "yes" if row["reachable"] else "no", ", ".join(counts)
-
-
 def read_events(query: Query) -> list[Row]:
     async def read(store: Store) -> Sequence[Event]:
         return await store.events()
@@ -72,7 +57,6 @@ TOPOLOGIES = View(
     [Column(title) for title in ("NAMESPACE", "NAME", "NODE", "UP", "READY", "REASON")],
     topology_cells,
 )
-NODES = View(read_nodes, [Column("NAME"), Column("REACHABLE"), Column("HOLDS")], node_cells, namespaced=False)
 EVENTS = View(
     read_events,
     [Column(title) for title in ("TIME", "TYPE", "REASON", "ABOUT", "SOURCE", "COUNT", "MESSAGE")],
