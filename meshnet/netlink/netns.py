@@ -136,6 +136,16 @@ def nsid(netlink: Netlink, fd: int) -> int:
     return _number(netlink.ask(question))
 
 
+def dump_nsids() -> Request:
+    """Ask for the number of every namespace that has one in the socket's own."""
+    return Request(RTM_GETNSID, 0, _RTGENMSG, "list the numbered namespaces")
+
+
+def parse_nsid(payload: bytes) -> int:
+    """Return the number in an answer to `dump_nsids`."""
+    return _number(payload)
+
+
 def number_own(netlink: Netlink) -> None:
     """Give the calling thread's namespace a number in itself, for as long as it lives. Raises KernelError.
 

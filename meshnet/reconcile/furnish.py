@@ -18,7 +18,8 @@ from meshnet.model import names
 from meshnet.netlink import addresses, links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.port import PortWish
-from meshnet.reconcile.inside import NO_IPV6, give_addresses
+from meshnet.panel.read import read_link
+from meshnet.reconcile.inside import NO_IPV6, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
 
@@ -82,6 +83,11 @@ class Furnisher:
         await self._attachment(end, plan)
         wanted = attrs.evolve(_applied(plan), driver=end.applied.driver)
         before = as_wanted(end.applied, wanted)
+        if plan.direct and self._moved(end, plan):
+            message = (
+                f"{end.endpoint}: the pod has moved its interface to a network namespace of its own; it stays there"
+            )
+            raise LinkError("InterfaceMoved", message, retry=False)
         if end.port is None and not plan.direct:
             return  # a direct interface whose driver went: it stays as it is
         if before is not end.applied:
@@ -151,6 +157,15 @@ class Furnisher:
                 self._save(end.sandbox)
             if made.error is not None and not _lacks_ipv6(made):
                 raise refusal(made.error, end)
+
+    def _moved(self, end: End, plan: Plan) -> bool:
+        """Tell whether the driver has made the interface already, and the pod has it somewhere else by now."""
+        if plan.driver is None or end.applied.driver != plan.driver.name:
+            return False
+        if end.interface and read_link(self._netlink, end.interface, end.nsid) is not None:
+            return False
+        with end.sandbox.enter() as inside:
+            return moved_on(inside.netlink, end.endpoint)
 
     def _refused_before(self, end: End) -> Sequence[str]:
         """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""

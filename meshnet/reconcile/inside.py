@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from meshnet.netlink import BatchError, addresses
+from meshnet.errors import KernelError
+from meshnet.model.names import parse_mark
+from meshnet.netlink import BatchError, addresses, links
+from meshnet.netlink.netns import dump_nsids, parse_nsid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
 
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
@@ -32,3 +36,23 @@ def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Seque
                 raise failure from None
         return refused
     return ()
+
+
+def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:
+    """Tell whether the pod has moved an interface of ours on, into a namespace of its own. Raises KernelError.
+
+    A move gives that namespace a number in the one that the interface leaves. The node cannot know it: this is the only
+    way to find an interface that has no port.
+    """
+    return any(_has(inside, parse_nsid(payload), endpoint) for payload in inside.dump(dump_nsids()))
+
+
+def _has(inside: Netlink, nsid: int, endpoint: Endpoint) -> bool:
+    try:
+        payloads = inside.dump(links.dump_links(nsid), steady=False)
+    except KernelError as error:
+        if error.errno == errno.EINVAL:  # it has ended meanwhile
+            return False
+        raise
+    marks = (parse_mark(links.parse_link(payload).alias) for payload in payloads)
+    return any(mark is not None and mark.is_of(endpoint) for mark in marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,47 @@ def test_one_that_was_deleted_meanwhile_is_made_anew(node: DaemonNode, nic: int)
     node.start()
     assert eventually(lambda: "net1" in r1.links() and r1.addresses("net1") == ["192.0.2.1/24"])
     assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+
+
+@pytest.fixture
+def moved(node: DaemonNode, nic: int, new_ns: Callable[[], int]) -> tuple[PodBox, PodBox]:
+    """A pod, and a namespace within it that it has moved its interface to."""
+    node.stop()
+    node.start(MESHNET_PASS_SECONDS="0.2")
+    node.apply(external())
+    (r1,) = node.up("r1")
+    inner = PodBox("inner", "", new_ns())
+    r1.run("ip", "link", "set", "net1", "netns", inner.netns)
+    inner.run("ip", "link", "set", "net1", "up")
+    return r1, inner
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
+def test_one_that_the_pod_moved_into_a_namespace_of_its_own_is_not_made_again(
+    node: DaemonNode, moved: tuple[PodBox, PodBox], restart: bool
+) -> None:
+    r1, inner = moved
+    before = inner.links()
+    if restart:
+        node.kill()
+        node.start()
+
+    assert eventually(lambda: node.state("r1", "net1")[1] == "InterfaceMoved")
+    time.sleep(1.0)  # some passes
+    assert r1.links() == {}
+    assert inner.links() == before
+    inner.run("ip", "link", "set", "net1", "netns", r1.netns)
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert r1.links()["net1"].ifindex == before["net1"].ifindex
+
+
+def test_one_whose_namespace_within_the_pod_ended_is_made_anew(node: DaemonNode, moved: tuple[PodBox, PodBox]) -> None:
+    r1, inner = moved
+    assert eventually(lambda: node.state("r1", "net1")[1] == "InterfaceMoved")
+    inner.end()
+
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert r1.addresses("net1") == ["192.0.2.1/24"]
 
 
 def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
