@@ -103,7 +103,7 @@ def test_a_peer_that_moves_is_followed_without_losing_a_frame(make_net):
 
 def test_the_new_way_is_there_before_the_old_one_goes(net):
     """A frame in between would be lost; that is so short that the stream above need not meet it."""
-    one, other = net.cable()
+    one, _ = net.cable()
     (device,) = net.nodes[0].devices()
     moved = Remote("192.0.2.9", 4711, 51111)
     recorder = Recorder(net.nodes[0].netlink)
