@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.driver import Device, Interface, LinkError, Port, SetsCarrier, Socket
+from meshnet.driver import Device, Interface, LinkError, Port, Scope, SetsCarrier, Socket
 from meshnet.driver.declaration import declaration_problems
 from meshnet.driver.options import decode_options, option_names
 from meshnet.errors import InvalidObject
 from meshnet.netlink import VethSpec, links
 from meshnet.testing import snapshot
 from meshnet.testing.driver_base import DriverTestBase
+from meshnet.testing.holdings import devices, reported
 
 if TYPE_CHECKING:
     from meshnet.testing.bench import Bench
+    from meshnet.testing.driver_base import AnyBench
 
 _STRANGER_INDEX = 1 << 18
 
@@ -35,7 +37,7 @@ class LifecycleTests(DriverTestBase):
             decode_options(self.driver_class, {**self.options, unknown: 1}, "spec.links[0].options")
 
     @pytest.mark.kernel
-    def test_start_and_stop_leave_nothing(self, bench: Bench) -> None:
+    def test_start_and_stop_leave_nothing(self, bench: AnyBench) -> None:
         """Within the time limit, again and again, and without anything in the kernel or the process."""
         network, process = bench.network(), snapshot.process()
 
@@ -47,15 +49,14 @@ class LifecycleTests(DriverTestBase):
         assert len(held) <= len(process), held - process
 
     @pytest.mark.kernel
-    def test_offers_are_json(self, bench: Bench) -> None:
+    def test_offers_are_json(self, bench: AnyBench) -> None:
         """What a driver offers travels in JSON."""
-        (end, *_) = bench.cable().ends
-
-        assert isinstance(bench.call("offer", end.endpoint), dict)
-        assert isinstance(bench.call("node_offer"), dict)
+        for end in bench.cable().ends:
+            assert isinstance(end.bench.call("offer", end.endpoint), dict)
+            assert isinstance(end.bench.call("node_offer"), dict)
 
     @pytest.mark.kernel
-    def test_patch_returns_a_splice_that_is_there(self, bench: Bench) -> None:
+    def test_patch_returns_a_splice_that_is_there(self, bench: AnyBench) -> None:
         cable = bench.cable()
 
         for end, splice in zip(cable.ends, cable.patch(), strict=True):
@@ -64,12 +65,12 @@ class LifecycleTests(DriverTestBase):
                 assert found is not None, f"pod {end.pod.name} has no {end.endpoint.interface}"
                 assert splice == Interface(found.ifindex)
             elif isinstance(splice, Port | Device):
-                assert splice.ifindex in {link.ifindex for link in bench.node.links()}
+                assert splice.ifindex in {link.ifindex for link in end.bench.node.links()}
             else:
                 assert isinstance(splice, Socket)
 
     @pytest.mark.kernel
-    def test_patch_again_changes_nothing(self, bench: Bench) -> None:
+    def test_patch_again_changes_nothing(self, bench: AnyBench) -> None:
         cable = bench.cable()
         splices = cable.patch()
         network = bench.network()
@@ -80,7 +81,7 @@ class LifecycleTests(DriverTestBase):
         assert bench.network() == network
 
     @pytest.mark.kernel
-    def test_a_restarted_driver_adopts_what_is_there(self, bench: Bench) -> None:
+    def test_a_restarted_driver_adopts_what_is_there(self, bench: AnyBench) -> None:
         """The daemon restarts: the same splices, the same devices, not one more."""
         cable = bench.cable()
         splices = cable.patch()
@@ -93,7 +94,7 @@ class LifecycleTests(DriverTestBase):
         assert bench.network() == network
 
     @pytest.mark.kernel
-    def test_unpatch_twice_is_success(self, bench: Bench) -> None:
+    def test_unpatch_twice_is_success(self, bench: AnyBench) -> None:
         """Nothing there is success, also when there never was anything."""
         cable = bench.cable()
         cable.unpatch()
@@ -107,7 +108,7 @@ class LifecycleTests(DriverTestBase):
 
     @pytest.mark.kernel
     @pytest.mark.parametrize("restart", [False, True], ids=["same driver", "restarted driver"])
-    def test_unpatch_removes_all_it_made(self, bench: Bench, restart: bool) -> None:
+    def test_unpatch_removes_all_it_made(self, bench: AnyBench, restart: bool) -> None:
         cable, earlier = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
         earlier.patch()
         earlier.unpatch()  # what a driver makes once, for all links, it may keep
@@ -124,97 +125,88 @@ class LifecycleTests(DriverTestBase):
         assert len(held) <= len(process), held - process
 
     @pytest.mark.kernel
-    def test_unpatch_leaves_foreign_devices_alone(self, bench: Bench) -> None:
+    def test_unpatch_leaves_foreign_devices_alone(self, bench: AnyBench) -> None:
         """Others' devices that look like the driver's own, and those of its other links."""
         cable, other = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
         other.patch()
         before = bench.network()
         cable.patch()
-        strangers = _make_strangers(bench, bench.network() - before)
+        made = bench.network() - before
+        strangers = frozenset().union(*(_make_strangers(each, made) for each in bench.benches))
 
         cable.unpatch()
 
         assert (before | strangers) - bench.network() == frozenset()
 
     @pytest.mark.kernel
-    def test_a_failed_patch_leaves_nothing(self, bench: Bench) -> None:
+    def test_a_failed_patch_leaves_nothing(self, bench: AnyBench) -> None:
         """A link that cannot be made: a reason, and nothing made, nothing of others touched."""
         cable = bench.cable()
+        end = cable.ends[0]
         if self._direct:
-            cable.ends[0].pod.make_stranger(cable.ends[0].endpoint.interface)
+            end.pod.make_stranger(end.endpoint.interface)
+        elif bench.scope is Scope.BETWEEN_NODES:
+            end.lose_port()
         else:
             cable.peer_gone = True
         network = bench.network()
 
         with pytest.raises(LinkError) as error:
-            cable.patch_end(cable.ends[0])
+            end.bench.call("patch", cable.link_end(end), cable.peer_of(end))
 
         assert re.fullmatch(r"([A-Z][a-z0-9]*)+", error.value.reason), f"reason {error.value.reason!r} is no CamelCase"
         assert bench.network() == network
 
     @pytest.mark.kernel
-    def test_inspect_reports_exactly_what_is_there(self, bench: Bench) -> None:
+    def test_inspect_reports_exactly_what_is_there(self, bench: AnyBench) -> None:
         first, second = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
-        before = _devices(bench)
-        assert _reported(bench) == set()
+        before = devices(bench)
+        assert reported(bench) == set()
 
         first.patch()
         second.patch()
-        assert _reported(bench) == _devices(bench) - before
+        assert reported(bench) == devices(bench) - before
 
         bench.restart()
-        assert _reported(bench) == _devices(bench) - before
+        assert reported(bench) == devices(bench) - before
 
         first.unpatch()
-        assert _reported(bench) == _devices(bench) - before
+        assert reported(bench) == devices(bench) - before
 
     @pytest.mark.kernel
-    def test_what_is_inspected_can_be_discarded(self, bench: Bench) -> None:
+    def test_what_is_inspected_can_be_discarded(self, bench: AnyBench) -> None:
         """What a killed daemon forgot goes by what inspect tells of it, and nothing else does."""
         cable, other = bench.cable(), bench.cable("r1:eth2", "r3:eth1", uid=2)
         other.patch()
-        before, needed = _devices(bench), bench.inspect()
+        before, needed = devices(bench), [each.inspect() for each in bench.benches]
         cable.patch()
-        leftovers = [owned for owned in bench.inspect() if owned not in needed]
+        leftovers = [
+            (each, owned)
+            for each, known in zip(bench.benches, needed, strict=True)
+            for owned in each.inspect()
+            if owned not in known
+        ]
 
         bench.restart()
-        for owned in [*leftovers, *leftovers]:
-            bench.call("discard", owned)
+        for each, owned in [*leftovers, *leftovers]:
+            each.call("discard", owned)
 
-        assert _devices(bench) == before
+        assert devices(bench) == before
 
     @pytest.mark.kernel
-    def test_carrier_can_be_taken_and_given(self, bench: Bench) -> None:
+    def test_carrier_can_be_taken_and_given(self, bench: AnyBench) -> None:
         self._only_if(issubclass(self.driver_class, SetsCarrier), "set_carrier")
         cable = bench.cable()
         cable.patch()
         cable.settle()
         (end, *_) = cable.ends
 
-        bench.call("set_carrier", end.link, False)
+        end.bench.call("set_carrier", end.link, False)
         assert not cable.near.carrier
 
-        bench.call("set_carrier", end.link, True)
+        end.bench.call("set_carrier", end.link, True)
         cable.near.settle()
         assert cable.near.carrier
-
-
-def _devices(bench: Bench) -> set[tuple[str, int]]:
-    """Every device on the node and in its pods."""
-    return {(space.name, link.ifindex) for space in bench.node.namespaces() for link in space.links()}
-
-
-def _reported(bench: Bench) -> set[tuple[str, int]]:
-    """The devices that the driver says it owns."""
-    found: set[tuple[str, int]] = set()
-    for owned in bench.inspect():
-        assert owned.what, "what is owned must be told in words"
-        if isinstance(owned.splice, Device):
-            found.add((bench.node.name, owned.splice.ifindex))
-        elif isinstance(owned.splice, Interface):
-            assert owned.endpoint is not None, f"{owned.what}: in which pod?"
-            found.add((owned.endpoint.pod, owned.splice.ifindex))
-    return found
 
 
 def _make_strangers(bench: Bench, made: frozenset[str]) -> frozenset[str]:

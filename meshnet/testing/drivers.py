@@ -14,16 +14,25 @@ real; so are pods, frames and what is compared before and after. What is tested 
 
 from __future__ import annotations
 
+from meshnet.testing.driver_lasting import LastingTests
 from meshnet.testing.driver_lifecycle import LifecycleTests
+from meshnet.testing.driver_peers import PeerTests
 from meshnet.testing.driver_traffic import TrafficTests
+from meshnet.testing.driver_underlay import UnderlayTests
 
 
-class DriverTests(LifecycleTests, TrafficTests):
+class DriverTests(LifecycleTests, TrafficTests, PeerTests, UnderlayTests, LastingTests):
     """Every conformance test; subclass it and name the driver.
 
     Attributes:
         driver_class: the driver.
-        scope: the kind of link to test it with; by default the first that one node can show and the driver makes.
+        scope: the kind of link to test it with; by default links between nodes, if the driver makes them, and the first
+            kind that it makes of those that one node can show.
         options: of every link, as a Topology has them; only needed for what has no default.
+        settings: the daemon's that are named after the driver.
         limit_s: how long one call into the driver may take, seconds.
+        underlay_mtu: of what nodes reach each other by, bytes.
+        underlay_family: of the addresses there, 4 or 6.
+        tells_within_s: how long after its path failed, or came back, the driver tells so by `DriverContext.changed`,
+            seconds; None when it never does.
     """

@@ -32,6 +32,14 @@ class LoopThread:
                 raise
             raise AssertionError(f"the driver has blocked the event loop for {limit_s + STUCK_S:g} s") from None
 
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Have a coroutine run in the loop for as long as it takes; cancelling what is returned cancels it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def tasks(self) -> int:
+        """Return how many tasks are in the loop."""
+        return len(asyncio.all_tasks(self._loop))
+
     def close(self) -> None:
         """End what still runs in the loop, and the loop."""
         try:

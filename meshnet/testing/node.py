@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import attrs
 
 from meshnet.driver import Inside, RestartPod
 from meshnet.netlink import LinkInfo, Netlink, Request, VethSpec, ifla, links
@@ -18,6 +21,8 @@ from meshnet.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, nested, string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from meshnet.model.topology import Endpoint
 
 NIC = "eth0"
 """The node's interface to the outside."""
@@ -88,53 +93,110 @@ class KitPod(Namespace):
         yield Inside(self.fd, self.netlink)
 
 
-class KitNode(Namespace):
-    """A node with a NIC `eth0`, the far end of whose cable is `outside` in the namespace `sink`."""
+@attrs.frozen
+class Uplink:
+    """Where a node's NIC leads: to an interface of that name in another namespace, which is not the node's.
 
-    def __init__(self, name: str = "n1") -> None:
+    Attributes:
+        mac: of the NIC.
+        mtu: of the whole cable, bytes.
+    """
+
+    namespace: Namespace
+    interface: str
+    mac: str
+    mtu: int
+
+
+class KitNode(Namespace):
+    """A node with a NIC `eth0`, cabled to `outside` in the namespace `sink` unless `uplink` is given.
+
+    Attributes:
+        pods: the present sandboxes, by name.
+        sink: the namespace that the NIC leads to.
+    """
+
+    def __init__(self, name: str = "n1", uplink: Uplink | None = None) -> None:
         with contextlib.ExitStack() as undo:
             super().__init__(name)
             undo.callback(self.close)
             self.pods: dict[str, KitPod] = {}
-            self.sink = Namespace("sink")
-            undo.callback(self.sink.close)
-            self._cable_nic()
+            self._older: list[KitPod] = []
+            self._has_own_sink = uplink is None
+            self.sink = uplink.namespace if uplink else Namespace("sink")
+            if self._has_own_sink:
+                undo.callback(self.sink.close)
+            self._cable_nic(uplink or Uplink(self.sink, OUTSIDE, _NIC_MAC, NIC_MTU))
+            if self._has_own_sink:
+                self._address_outside()
             undo.pop_all()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Self]:
-        """Have the calling thread in it; at the end the node, its pods and its outside are gone."""
+        """Have the calling thread in it; at the end the node, its pods and its own outside are gone."""
         try:
             with self.entered():
                 yield self
         finally:
-            for pod in self.pods.values():
-                pod.close()
-            self.sink.close()
-            self.close()
+            self.end()
 
-    def pod(self, name: str) -> KitPod:
+    def end(self) -> None:
+        """End the node, its pods and its own outside."""
+        for pod in (*self.pods.values(), *self._older):
+            pod.close()
+        if self._has_own_sink:
+            self.sink.close()
+        self.close()
+
+    def pod(self, name: str, namespace: str = "default") -> KitPod:
         """Return the pod of that name, made when it is asked for first."""
-        if name not in self.pods:
-            self.pods[name] = KitPod(name, self)
+        key = _key(name, namespace)
+        if key not in self.pods:
+            self.pods[key] = KitPod(key, self)
+        return self.pods[key]
+
+    def renewed_pod(self, name: str) -> KitPod:
+        """Return a new sandbox for the pod of that name; an older one stays until the node ends."""
+        older = self.pods.pop(_key(name), None)
+        if older is not None:
+            self._older.append(older)
+        self.pods[name] = KitPod(f"{name}~{len(self._older) + 1}", self)
         return self.pods[name]
+
+    def pod_of(self, endpoint: Endpoint) -> KitPod | None:
+        """Return the present sandbox of an endpoint's pod, or None."""
+        return self.pods.get(_key(endpoint.pod, endpoint.namespace))
 
     def namespaces(self) -> list[Namespace]:
         """Return the node's own namespace and those of its pods."""
-        return [self, *self.pods.values()]
+        return [self, *self._older, *self.pods.values()]
 
-    def _cable_nic(self) -> None:
-        spec = VethSpec(NIC, _NIC_INDEX, _NIC_MAC, 0, NIC_MTU, OUTSIDE, OUTSIDE_MAC, self.sink.fd)
+    def forward_ipv6(self) -> None:
+        """Make it a router, where that may be done: then the kernel says more on each of its interfaces."""
+        with contextlib.suppress(OSError), self.entered():
+            Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+
+    def _cable_nic(self, uplink: Uplink) -> None:
+        spec = VethSpec(NIC, _NIC_INDEX, uplink.mac, 0, uplink.mtu, uplink.interface, OUTSIDE_MAC, uplink.namespace.fd)
         self.netlink.run([links.new_veth(spec), links.set_link(_NIC_INDEX, up=True, quiet=True)])
+        outside = uplink.namespace.link(uplink.interface)
+        assert outside is not None
+        uplink.namespace.netlink.run([links.set_link(outside.ifindex, up=True, quiet=True)])
+
+    def _address_outside(self) -> None:
         outside = self.sink.link(OUTSIDE)
         assert outside is not None
         self.sink.netlink.run(
             [
-                links.set_link(outside.ifindex, up=True, quiet=True),
                 add_address(outside.ifindex, "192.0.2.254/24"),
                 add_address(outside.ifindex, "2001:db8::fe/64"),
             ]
         )
+
+
+def _key(pod: str, namespace: str = "default") -> str:
+    """Return how a pod is named here."""
+    return pod if namespace == "default" else f"{namespace}/{pod}"
 
 
 def _new_bridge(name: str) -> Request:

@@ -21,7 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-pytest.register_assert_rewrite("meshnet.testing.driver_lifecycle", "meshnet.testing.driver_traffic")
+pytest.register_assert_rewrite(
+    *(f"meshnet.testing.driver_{part}" for part in ("lifecycle", "traffic", "peers", "underlay", "lasting"))
+)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def meshnet_node() -> Iterator[KitNode]:
     try:
         node = KitNode()
     except KernelError as error:
-        pytest.skip(f"{error}: run as root, or in a user namespace (unshare --user --map-root-user --net)")
+        pytest.skip(why_no_namespaces(error))
     with node.running():
         yield node
 
@@ -45,3 +47,8 @@ def meshnet_node() -> Iterator[KitNode]:
 def meshnet_pod(meshnet_node: KitNode) -> Callable[[str], KitPod]:
     """A function that returns the pod of a name on the node, made when it is asked for first."""
     return meshnet_node.pod
+
+
+def why_no_namespaces(error: Exception) -> str:
+    """Return why a test is skipped where namespaces may not be made, and what to do."""
+    return f"{error}: run as root, or in a user namespace (unshare --user --map-root-user --net)"

@@ -7,7 +7,7 @@ import time
 import attrs
 from meshnet_macvlan import MacvlanDriver
 
-from meshnet.driver import Device, Interface, LinkDriver, LinkError, Scope
+from meshnet.driver import Device, Interface, LinkDriver, LinkError
 from meshnet.netlink import Ethtool, Netlink, links
 from tests.testing.hop import Hop, delete
 from tests.testing.relay import Relay, Wire
@@ -217,10 +217,6 @@ class Rate:
 
 class NeedsAnOption(Hop):
     options = Rate
-
-
-class NeedsTwoNodes(Hop):
-    scopes = Scope.BETWEEN_NODES
 
 
 class HasNoPatch(Hop):

@@ -110,11 +110,6 @@ def test_a_driver_wrong_in_everything_fails_in_the_test_named_for_it(failing, na
     assert failing(getattr(saboteurs, name), "-k", test) == {test}
 
 
-def test_a_driver_that_one_node_cannot_show_is_not_passed_over(failing):
-    """No test of links is skipped silently: they fail, and say why."""
-    assert failing(saboteurs.NeedsTwoNodes) >= TRAFFIC
-
-
 def test_every_saboteur_is_tried():
     made_here = {
         name
@@ -122,4 +117,4 @@ def test_every_saboteur_is_tried():
         if isinstance(found, type) and found.__module__ == saboteurs.__name__ and issubclass(found, LinkDriver)
     }
 
-    assert made_here == EXACTLY.keys() | AMONG_OTHERS.keys() | {"NeedsTwoNodes"}
+    assert made_here == EXACTLY.keys() | AMONG_OTHERS.keys()

@@ -1,0 +1,136 @@
+"""The ends of a link under test: pods' interfaces, and what core knows of each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from meshnet.driver import Attachment
+from meshnet.model.names import pod_mac
+from meshnet.model.topology import Endpoint
+from meshnet.netlink import links
+from meshnet.panel.port import PortWish
+
+if TYPE_CHECKING:
+    from meshnet.driver import LinkEnd, Port, Splice
+    from meshnet.netlink import LinkInfo
+    from meshnet.panel.port import PanelPort
+    from meshnet.testing.bench import Bench
+    from meshnet.testing.node import KitPod, Namespace
+
+SETTLE_S = 3.0
+"""How long an interface may take to get carrier."""
+_IFF_RUNNING = 0x40
+
+
+@attrs.frozen
+class Station:
+    """Where traffic goes in or comes out: an interface in a namespace, and its addresses without prefix length."""
+
+    namespace: Namespace
+    interface: str
+    addresses: tuple[str, ...]
+
+    @property
+    def mac(self) -> str:
+        return self._link().mac
+
+    @property
+    def mtu(self) -> int:
+        return self._link().mtu
+
+    @property
+    def carrier(self) -> bool:
+        return self._link().carrier
+
+    def settle(self) -> None:
+        """Wait until frames can be sent and received here. Raises AssertionError when that does not come."""
+        deadline = time.monotonic() + SETTLE_S
+        while not self._link().flags & _IFF_RUNNING:
+            assert time.monotonic() < deadline, f"{self.namespace.name}:{self.interface} gets no carrier"
+            time.sleep(0.005)
+        time.sleep(0.01)  # its queue opens a moment after the flag
+
+    def _link(self) -> LinkInfo:
+        found = self.namespace.link(self.interface)
+        assert found is not None, f"there is no interface {self.interface} in {self.namespace.name}"
+        return found
+
+
+@attrs.define(eq=False)
+class End:
+    """One end in a pod.
+
+    Attributes:
+        endpoint: which.
+        bench: of the node that its pod runs on.
+        pod: its sandbox.
+        cidrs: addresses of the interface.
+        epoch: of the sandbox.
+        port: core's; None for a direct driver.
+        splice: what the driver gave for it; None while it is not patched.
+        link: as it was patched last.
+    """
+
+    endpoint: Endpoint
+    bench: Bench
+    pod: KitPod
+    cidrs: tuple[str, ...]
+    epoch: int = 1
+    port: PanelPort | None = None
+    splice: Splice | None = None
+    link: LinkEnd | None = None
+
+    @property
+    def station(self) -> Station:
+        return Station(self.pod, self.endpoint.interface, tuple(cidr.partition("/")[0] for cidr in self.cidrs))
+
+    @property
+    def mac(self) -> str:
+        """What core gives the interface."""
+        return pod_mac(self.endpoint.namespace, self.endpoint.pod, self.endpoint.interface)
+
+    @property
+    def container(self) -> str:
+        """The container id of the sandbox."""
+        return f"sandbox-of-{self.pod.name}"
+
+    @property
+    def facts(self) -> Port | None:
+        """What a driver may know of the port."""
+        return None if self.port is None else self.port.facts()
+
+    def lose_port(self) -> None:
+        """Delete the port, as the end of the pod's namespace does, and unbeknown to the driver."""
+        assert self.port is not None
+        self.bench.node.netlink.run([links.delete_link(self.port.ifindex)])
+
+
+def make_end(bench: Bench, endpoint: Endpoint, pod: KitPod, cidrs: tuple[str, ...], *, uid: int, mtu: int) -> End:
+    """Return an end in a pod on that bench's node, its port made as core makes it, not patched.
+
+    Args:
+        bench: of the pod's node.
+        endpoint: which.
+        pod: its sandbox.
+        cidrs: addresses with prefix lengths.
+        uid: of the link that it is an end of at first.
+        mtu: of the interface, bytes.
+    """
+    end = End(endpoint, bench, pod, cidrs)
+    if bench.driver.attachment is Attachment.PORT:
+        wish = PortWish(endpoint, uid, end.container, end.mac, mtu, cidrs)
+        with pod.enter() as inside:
+            (made,) = bench.maker.make([wish], inside)
+        if made.error is not None:
+            raise made.error
+        end.port = made.port
+    return end
+
+
+def endpoint_of(name: str, namespace: str = "default") -> Endpoint:
+    """Return the endpoint of ``POD:INTERFACE``."""
+    pod, _, interface = name.partition(":")
+    return Endpoint(namespace, pod, interface)

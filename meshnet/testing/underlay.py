@@ -1,0 +1,83 @@
+"""What nodes of a test reach each other by: a bridge in a namespace of its own, each node's NIC plugged into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.driver import Underlay
+from meshnet.netlink import links
+from meshnet.netlink.addresses import add_address
+from meshnet.netlink.ifla import IFINFO, IFLA_MASTER, RTM_SETLINK
+from meshnet.netlink.wire import Request, u32
+from meshnet.testing.node import NIC, KitNode, Namespace, Uplink
+
+if TYPE_CHECKING:
+    from meshnet.netlink import LinkInfo
+
+_BRIDGE = "underlay"
+_ADDRESSES = {4: ("198.51.100.{}", 24), 6: ("2001:db8:ffff::{:x}", 64)}
+
+
+class KitUnderlay(Namespace):
+    """A network for nodes.
+
+    Attributes:
+        mtu: of an IP packet on it, bytes.
+        family: 4 or 6.
+    """
+
+    def __init__(self, mtu: int = 9000, family: int = 4) -> None:
+        super().__init__("underlay")
+        self.mtu = mtu
+        self.family = family
+        self._joined = 0
+        try:
+            self._bridge = self.make_stranger(_BRIDGE)
+            self.netlink.run([links.set_link(self._bridge, up=True, quiet=True)])
+        except BaseException:
+            self.close()
+            raise
+
+    def new_node(self, name: str) -> KitNode:
+        """Return a node with an address on it."""
+        self._joined += 1
+        node = KitNode(name, Uplink(self, name, f"06:00:5e:00:53:{0x10 + self._joined:02x}", self.mtu))
+        self.netlink.run([_enslave(self._port(name).ifindex, self._bridge)])
+        node.netlink.run([add_address(_nic(node).ifindex, f"{self._address(self._joined)}/{self._length}")])
+        return node
+
+    def facts(self, node: KitNode) -> Underlay:
+        """Return what a driver on that node is told of it."""
+        number = int(_nic(node).mac.rpartition(":")[2], 16) - 0x10
+        return Underlay(self.mtu, self.family, self._address(number), _nic(node).ifindex)
+
+    def cut(self, node: str) -> None:
+        """Take the cable of a node out of it."""
+        self.netlink.run([links.set_link(self._port(node).ifindex, up=False)])
+
+    def mend(self, node: str) -> None:
+        """Put the cable of a node in again."""
+        self.netlink.run([links.set_link(self._port(node).ifindex, up=True)])
+
+    def _address(self, number: int) -> str:
+        return _ADDRESSES[self.family][0].format(number)
+
+    @property
+    def _length(self) -> int:
+        return _ADDRESSES[self.family][1]
+
+    def _port(self, name: str) -> LinkInfo:
+        found = self.link(name)
+        assert found is not None
+        return found
+
+
+def _nic(node: KitNode) -> LinkInfo:
+    found = node.link(NIC)
+    assert found is not None
+    return found
+
+
+def _enslave(ifindex: int, bridge: int) -> Request:
+    body = IFINFO.pack(0, 0, ifindex, 0, 0) + u32(IFLA_MASTER, bridge)
+    return Request(RTM_SETLINK, 0, body, f"put link {ifindex} into bridge {bridge}")

@@ -1,0 +1,3 @@
+"""The stranger's own tests run where its wheel is installed: `test_wheels`."""
+
+collect_ignore = ["stranger"]
