@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from meshnet.cli.checkdrivers import driver_findings, per_end_options
+from meshnet.cli.checkpods import pod_findings
 from meshnet.cli.files import FILE_HELP, read_texts
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_namespace_option, add_output_option
@@ -29,7 +31,8 @@ COLUMNS = [Column(title) for title in ("FILE", "LINE", "SEVERITY", "OBJECT", "FI
 def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "check",
-        description="Say everything that is wrong in the files, taken together, with the line of each. No daemon is "
+        description="Say everything that is wrong in the files, taken together, with the line of each: in Topologies, "
+        "in the options for drivers that are installed here, in the pods that `meshnet lab` would start. No daemon is "
         "needed. Exit code 1 when there is an error; a warning alone is 0.",
         example="meshnet check examples/3node.yml",
     )
@@ -47,7 +50,11 @@ def run(args: argparse.Namespace) -> int:
         entry = registry.find(driver)
         return entry.name if entry else driver
 
-    findings += check(documents, namespace=args.namespace, canonical=canonical)
+    options = per_end_options(registry)
+    findings += check(documents, namespace=args.namespace, per_end=options, canonical=canonical)
+    findings += driver_findings(documents, args.namespace, registry)
+    findings += pod_findings(documents, args.namespace)
+    findings = _in_order(documents, findings)
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if args.output == "table":
         print(*findings, sep="\n", end="\n" if findings else "")
@@ -69,6 +76,12 @@ def _read(names: Sequence[str]) -> tuple[list[Document], list[Finding]]:
         except BadText as error:
             findings.append(Finding(Severity.ERROR, error.source, error.line, "", "", error.what))
     return documents, findings
+
+
+def _in_order(documents: Sequence[Document], findings: Sequence[Finding]) -> list[Finding]:
+    """By file as they were given, and by line; a file that could not be read comes first."""
+    order = {source: number for number, source in enumerate(dict.fromkeys(document.source for document in documents))}
+    return sorted(findings, key=lambda finding: (order.get(finding.source, -1), finding.line))
 
 
 def _emit(args: argparse.Namespace, findings: Sequence[Finding]) -> None:

@@ -1,0 +1,125 @@
+"""meshnet check: pods as the lab reads them, drivers and their options as far as they are installed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshnet.cli import exitcodes
+from meshnet.driver.registry import Registry
+from tests.cli.objects import link, topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Machine
+
+needs_macvlan = pytest.mark.skipif(Registry.load().find("macvlan") is None, reason="driver macvlan is not installed")
+needs_veth = pytest.mark.skipif(Registry.load().find("veth") is None, reason="driver veth is not installed")
+
+STATEFUL_SET = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: r}
+spec:
+  replicas: many
+  template:
+    spec:
+      containers:
+      - name: c
+        command: [sleep, 10]
+      volumes:
+      - name: v
+        configMap: {name: gone}
+"""
+
+
+def found(machine: Machine, directory: Path, *documents: Any, code: int = exitcodes.FAILED) -> list[tuple[str, ...]]:
+    path = directory / "all.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+    ran = machine.run("check", str(path), "-o", "json")
+    assert ran.code == code, ran.out
+    return [tuple(row[key] for key in ("severity", "object", "path", "message")) for row in json.loads(ran.out)]
+
+
+def pair(**fields: Any) -> list[dict[str, Any]]:
+    return [topology("r1", link(1, "r2", **fields)), topology("r2", link(1, "r1"))]
+
+
+def external(**fields: Any) -> dict[str, Any]:
+    return topology("r1", link(1, "localhost", peer_interface="eth0", **fields))
+
+
+def test_a_workload_that_a_lab_refuses(machine: Machine, tmp_path: Path) -> None:
+    path = tmp_path / "set.yml"
+    path.write_text(STATEFUL_SET)
+    ran = machine.run("check", str(path))
+
+    assert ran.code == exitcodes.FAILED
+    where = f"{path}:{{}}: error: StatefulSet default/r: spec."
+    container = "template.spec.containers[0]."
+    assert ran.out.splitlines() == [
+        where.format(5) + "replicas: 'many': must be a whole number from 0 to 10000",
+        where.format(10) + container + "command[1]: 10: must be a string (in quotes)",
+        where.format(13) + "template.spec.volumes[0].configMap.name: 'gone': no ConfigMap default/gone in these files",
+    ]
+
+
+def test_every_pod_that_is_wrong_is_told_and_a_wrong_config_map_alone(machine: Machine, tmp_path: Path) -> None:
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"restartPolicy": "Sometimes"}}
+        for name in ("r1", "r2")
+    ]
+    assert [row[1] for row in found(machine, tmp_path, *pods)] == ["Pod default/r1", "Pod default/r2"]
+    data = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"a": 1}}
+    assert [row[1:3] for row in found(machine, tmp_path, *pods, data)] == [("ConfigMap default/m", "data.a")]
+
+
+def test_a_config_map_in_the_same_files_is_known(machine: Machine, tmp_path: Path) -> None:
+    volume = {"name": "v", "configMap": {"name": "m"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "r1"}, "spec": {"volumes": [volume]}}
+    data = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"a": "1"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+    assert found(machine, tmp_path, pod, data, service, code=exitcodes.DONE) == []
+
+
+def test_a_driver_that_is_not_installed_is_a_warning_that_names_those_that_are(
+    machine: Machine, tmp_path: Path
+) -> None:
+    ((severity, about, path, message),) = found(
+        machine, tmp_path, *pair(driver="warp", options={"a": 1}), code=exitcodes.DONE
+    )
+    assert (severity, about, path) == ("warning", "Topology default/r1", "spec.links[0].driver")
+    assert "'warp'" in message
+    assert all(entry.name in message for entry in Registry.load().entries())
+
+
+@needs_macvlan
+def test_options_of_an_installed_driver_are_decoded(machine: Machine, tmp_path: Path) -> None:
+    for named in ({"driver": "MACVLAN"}, {}):
+        rows = found(machine, tmp_path, external(options={"mode": "fast", "speed": 1}, **named))
+        assert {row[0] for row in rows} == {"error"}
+        assert {row[2] for row in rows} == {"spec.links[0].options.speed", "spec.links[0].options.mode"}
+    assert found(machine, tmp_path, external(options={"mode": "private"}), code=exitcodes.DONE) == []
+
+
+@needs_veth
+def test_an_option_is_told_where_it_is_written(machine: Machine, tmp_path: Path) -> None:
+    one, two = pair(driver="veth")
+    two["spec"]["links"][0]["options"] = {"speed": 1}
+    assert [row[1:3] for row in found(machine, tmp_path, one, two)] == [
+        ("Topology default/r2", "spec.links[0].options.speed")
+    ]
+
+
+@needs_macvlan
+@needs_veth
+@pytest.mark.parametrize("documents", [pair(driver="macvlan"), [external(driver="veth")]], ids=["pods", "external"])
+def test_a_driver_that_cannot_make_such_a_link_is_an_error(
+    machine: Machine, tmp_path: Path, documents: list[dict[str, Any]]
+) -> None:
+    assert [row[:3] for row in found(machine, tmp_path, *documents)] == [
+        ("error", "Topology default/r1", "spec.links[0].driver")
+    ]
