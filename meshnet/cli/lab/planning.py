@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshnet.cli.files import WrongFiles, read_files
 from meshnet.cli.lab import wishes
@@ -21,7 +21,7 @@ from meshnet.model.resource import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from meshnet.driver.registry import Registry
     from meshnet.model.documents import Document
@@ -40,8 +40,9 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
             "(a Topology starts no pod: add one of its name)"
         )
     placement = place(manifests.pods, args.nodes, wishes.places(args.place))
+    preference, unmet = _preference(args.driver, manifests.topologies, placement.of)
     if not args.quiet:
-        _say((*manifests.notes, *placement.notes))
+        _say((*manifests.notes, *placement.notes, *unmet))
     plugin = plugin_command()
     lab_network(plugin, args.primary, 1, Path("/"))  # a plugin that is missing is found now
     return LabPlan(
@@ -53,7 +54,7 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
         plugin=plugin,
         primary=args.primary,
         underlay=Underlay(args.underlay, args.underlay_mtu, wishes.uplinks(args.uplink, placement.nodes)),
-        settings=wishes.settings(args.set, placement.nodes, _preferring(args.driver) if args.driver else {}),
+        settings=wishes.settings(args.set, placement.nodes, preference),
         wait_s=args.wait,
     )
 
@@ -101,14 +102,16 @@ def _located(documents: Sequence[Document], read: Callable[[], T]) -> T:
         raise
 
 
-def _preferring(driver: str) -> dict[str, str]:
-    """Return the settings that make `driver` the one for links that name none, where it can make them."""
-    registry = _registry()
-    entry = registry.find(driver)
-    if entry is None:
-        known = ", ".join(each.name for each in registry.entries()) or "none"
-        raise UsageError(f"--driver {driver}: not installed (installed: {known})")
-    return {f"MESHNET_PREFER_{scope.name}": entry.name for scope in entry.driver.scopes}
+def _preference(
+    driver: str | None, topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str]
+) -> tuple[Mapping[str, str], Iterable[str]]:
+    """Return the settings that prefer a driver, and what to tell of links that it cannot make. Raises UsageError."""
+    if not driver:
+        return {}, ()
+    from meshnet.cli.lab.preferred import notes_for, preferred, settings_for  # noqa: PLC0415 - loads every driver
+
+    entry = preferred(driver)
+    return settings_for(entry), notes_for(entry, topologies, placement)
 
 
 def _registry() -> Registry:

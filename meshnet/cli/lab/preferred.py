@@ -1,0 +1,61 @@
+"""The driver that ``--driver`` names: what it is set for, and which links it cannot make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshnet.driver.api import Scope
+from meshnet.driver.registry import Registry, setting_of, words_of
+from meshnet.errors import UsageError
+from meshnet.model.topology import LOCALHOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from meshnet.driver.registry import Entry
+
+
+def preferred(name: str) -> Entry:
+    """Return the installed driver of that name. Raises UsageError."""
+    registry = Registry.load()
+    entry = registry.find(name)
+    if entry is None:
+        known = ", ".join(each.name for each in registry.entries()) or "none"
+        raise UsageError(f"--driver {name}: not installed (installed: {known})")
+    return entry
+
+
+def settings_for(entry: Entry) -> dict[str, str]:
+    """Return the settings that make it the driver of links that name none, where it can make them."""
+    return {setting_of(scope): entry.name for scope in entry.driver.scopes}
+
+
+def notes_for(
+    entry: Entry, topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str]
+) -> Iterator[str]:
+    """Yield a sentence for each kind of link that names no driver and that this one cannot make.
+
+    Args:
+        entry: the driver.
+        topologies: valid documents, each with its namespace.
+        placement: node by (namespace, pod).
+    """
+    kinds = {kind for topology in topologies for kind in _kinds(topology, placement)}
+    for scope in Scope:
+        if scope in kinds and scope not in entry.driver.scopes:
+            yield f"--driver {entry.name}: makes no links of kind {words_of(scope)}: those get the default driver"
+
+
+def _kinds(topology: Mapping[str, Any], placement: Mapping[tuple[str, str], str]) -> Iterator[Scope]:
+    """Yield the kind of each link that names no driver and whose pods both run."""
+    metadata = topology["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    for link in (topology.get("spec") or {}).get("links") or ():
+        here, there = placement.get((namespace, name)), placement.get((namespace, link["peer_pod"]))
+        if link.get("driver") or here is None:
+            continue
+        if link["peer_pod"] == LOCALHOST:
+            yield Scope.EXTERNAL
+        elif there is not None:
+            yield Scope.SAME_NODE if here == there else Scope.BETWEEN_NODES
