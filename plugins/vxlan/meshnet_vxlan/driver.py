@@ -16,6 +16,7 @@ from meshnet_vxlan.owned import (
     belongs,
     is_newborn,
     of_one_sandbox,
+    read_device,
     read_devices,
     read_remotes,
     read_slots,
@@ -116,11 +117,12 @@ class VxlanDriver(LinkDriver):
         return told
 
     async def discard(self, owned: Owned) -> None:
-        for device in read_devices(self._ctx.netlink):
-            if Device(device.info.ifindex) != owned.splice:
-                continue
-            if is_newborn(device) if owned.endpoint is None else belongs(device, owned.endpoint):
-                await self._remove([device])
+        assert isinstance(owned.splice, Device)
+        device = read_device(self._ctx.netlink, owned.splice.ifindex)
+        if device is None:
+            return
+        if is_newborn(device) if owned.endpoint is None else belongs(device, owned.endpoint):
+            await self._remove([device])
 
     def mtu_limit(self, underlay: Underlay) -> int:
         return underlay.mtu - _OVERHEAD[underlay.family]

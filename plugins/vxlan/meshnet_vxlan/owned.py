@@ -70,6 +70,17 @@ def read_devices(netlink: Netlink) -> list[Vxlan]:
     return [device for device in there if device is not None and is_ours(device)]
 
 
+def read_device(netlink: Netlink, ifindex: int) -> Vxlan | None:
+    """Return the device of ours with that index, None when there is none any more. Raises KernelError."""
+    try:
+        device = parse_vxlan(netlink.ask(links.get_link(ifindex)))
+    except KernelError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return None
+    return device if device is not None and is_ours(device) else None
+
+
 def read_remotes(netlink: Netlink, device: Vxlan) -> list[Remote]:
     """Return where a device sends all frames. Raises KernelError."""
     entries = (parse_remote(payload, device) for payload in netlink.dump(dump_remotes(device.info.ifindex)))
@@ -84,8 +95,12 @@ def is_ours(device: Vxlan) -> bool:
 
 
 def is_newborn(device: Vxlan) -> bool:
-    """Tell whether a device of such a name is not marked yet: the kernel takes no mark in the message that makes it."""
-    return not device.info.alias and not device.info.up
+    """Tell whether a device is not marked yet: the kernel takes no mark in the message that makes it.
+
+    Nobody else gives a device of such a name the MAC that goes with it.
+    """
+    info = device.info
+    return not info.alias and not info.up and info.mac == device_mac(info.name)
 
 
 def belongs(device: Vxlan, endpoint: Endpoint) -> bool:

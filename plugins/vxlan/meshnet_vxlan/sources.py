@@ -46,14 +46,15 @@ class Admission:
 class SourceFilter:
     """Keeps the table. What is admitted is remembered here too, so that a table somebody flushed is made again.
 
-    Never raises for what nf_tables refuses: it says so once, and does nothing from then on.
+    Never raises for what nf_tables refuses: it says so once, and tries again with the next change.
     """
 
     def __init__(self, port: int, log: logging.Logger) -> None:
         self._port = port
         self._log = log
         self._nft: Nft | None = None
-        self._unusable = False
+        self._absent = False
+        self._told = False
         self._admitted: dict[int, Admission] = {}
 
     def adopt(self, admitted: Mapping[int, Admission]) -> None:
@@ -112,15 +113,25 @@ class SourceFilter:
         self._run(_REMOVE + _table(self._port, self._admitted))
 
     def _run(self, script: str) -> None:
-        if self._unusable:
+        if self._absent:
             return
         try:
             if self._nft is None:
-                self._nft = Nft()
+                self._nft = self._open()
             self._nft.run(script)
         except NftError as error:
-            self._unusable = True
-            self._log.info("no nf_tables: frames with a right VNI are taken from any address (%s)", error)
+            if not self._told:
+                self._log.info("no nf_tables: frames with a right VNI are taken from any address (%s)", error)
+            self._told = True
+        else:
+            self._told = False
+
+    def _open(self) -> Nft:
+        try:
+            return Nft()
+        except NftError:
+            self._absent = True
+            raise
 
 
 def _table(port: int, admitted: Mapping[int, Admission]) -> str:

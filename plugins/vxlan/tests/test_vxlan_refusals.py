@@ -71,6 +71,7 @@ def test_foreign_devices_are_left_alone(net, port):
     node = net.nodes[0]
     foreign = [make_foreign(node, "theirs", 77, port), make_foreign(node, "vx0123456789ab", 78, port)]
     node.netlink.run([links.set_link(found.info.ifindex, alias="theirs", up=True) for found in foreign])
+    foreign.append(make_foreign(node, "vx0123456789abb", 79, port))  # as if ours, and half made
     before = {link.name: link for link in node.links()}
     one, other = net.cable()
     node.restart()

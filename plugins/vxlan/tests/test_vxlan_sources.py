@@ -160,6 +160,26 @@ def test_without_nf_tables_it_works_and_says_so_once(make_net, monkeypatch, capl
     assert [record.getMessage() for record in caplog.records] == [said, said]  # one a node
 
 
+def test_what_nf_tables_refuses_for_a_while_is_said_once_and_made_good(net, nft, monkeypatch, caplog):
+    one, other = net.cable()
+    before = nft.run("list ruleset")
+    nft.run("flush ruleset")
+    run = Nft.run
+
+    def refuse(_nft, script):
+        raise NftError("busy")
+
+    with caplog.at_level(logging.INFO, logger="meshnet.driver.vxlan"):
+        monkeypatch.setattr(Nft, "run", refuse)
+        one.patch(other)
+        one.patch(other)
+        monkeypatch.setattr(Nft, "run", run)
+        one.patch(other)
+
+    assert nft.run("list ruleset") == before
+    assert [record.getMessage()[-6:] for record in caplog.records] == ["(busy)"]
+
+
 def test_a_refused_script_is_told_in_one_line_and_nothing_of_it_done(nft):
     with pytest.raises(NftError) as error:
         nft.run("add table inet good\nadd chain inet absent input")
