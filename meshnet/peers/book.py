@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
 
 
+NOT_YET = "NotYet"
+"""How `Book.admit` begins what may be admitted in a moment: the peer tries again, and nothing is counted."""
+
+
 class Book(Protocol):
     """The book of ends that core keeps: what it tells other nodes, and what it is told by them."""
 
@@ -25,7 +29,10 @@ class Book(Protocol):
         """Take how this daemon stands with a node's, and in a sentence why, if there is trouble."""
 
     def admit(self, node: str, driver: str, local: Endpoint, peer: Endpoint) -> str:
-        """Return why a node may not open a stream between an end here and one of its own; ``""`` if it may."""
+        """Return why a node may not open a stream between an end here and one of its own; ``""`` if it may.
+
+        See `NOT_YET` for an answer that will change soon.
+        """
 
     async def serve(self, driver: str, local: Endpoint, peer: Endpoint, stream: Stream) -> None:
         """Serve a stream that was admitted, until it ends."""

@@ -50,10 +50,10 @@ class Door:
         caller = await self._known(context)
         task = asyncio.ensure_future(_run(work, caller))
         self._calls[task] = caller
+        task.add_done_callback(self._calls.pop)
         try:
             await asyncio.wait({task})
         finally:
-            del self._calls[task]
             if not task.done():  # the caller has gone
                 task.cancel()
                 await asyncio.wait({task})
@@ -63,17 +63,17 @@ class Door:
 
     def check(self) -> None:
         """End the calls of certificates that are not pinned any more."""
-        for task, caller in self._calls.items():
+        for task, caller in tuple(self._calls.items()):
             if caller.mark not in self._pins.of(caller.node):
                 self._refusals.add("PinRemoved", caller.node, f"a call from {caller.address} is ended")
                 task.cancel()
 
     async def stop(self) -> None:
         """End every call."""
-        for task in self._calls:
-            task.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+        while self._calls:
+            for task in self._calls:
+                task.cancel()
+            await asyncio.wait(tuple(self._calls))
 
     async def refuse(self, context: Context, code: grpc.StatusCode, reason: str, detail: str) -> None:
         """Count a refusal and end the call with it; does not return."""

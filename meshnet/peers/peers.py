@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from meshnet import __version__
-from meshnet.errors import MeshnetError
+from meshnet.errors import LinkError, MeshnetError
 from meshnet.peers.contact import Liveness, ObservedClock
 from meshnet.peers.messages import Hello
 from meshnet.peers.pins import Pins
@@ -21,13 +21,16 @@ from meshnet.peers.subscribers import Subscribers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshnet.driver.context import Stream
     from meshnet.model.node_record import NodeRecord
     from meshnet.model.session import Contact, EndState
     from meshnet.model.topology import Endpoint
     from meshnet.peers.book import Book
     from meshnet.peers.door import Door
     from meshnet.peers.identity import Identity
+    from meshnet.peers.pools import Pools
     from meshnet.peers.server import PeerServer
+    from meshnet.peers.stream_calls import StreamCalls
     from meshnet.peers.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ class Peers:
         grace_s: float = GRACE_S,
     ) -> None:
         self.port = listen[1]
+        self._shown = identity.current
         self._hello = Hello(node, release=__version__)
         self._identity = identity
         self._listen = listen
@@ -76,6 +80,8 @@ class Peers:
         self._ending: set[asyncio.Task[None]] = set()
         self._door: Door | None = None
         self._server: PeerServer | None = None
+        self._pools: Pools | None = None
+        self._streams: StreamCalls | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,14 +93,18 @@ class Peers:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from meshnet.peers import wiring  # noqa: PLC0415 - loads gRPC
         from meshnet.peers.door import Door  # noqa: PLC0415
+        from meshnet.peers.pools import Pools  # noqa: PLC0415
         from meshnet.peers.server import PeerServer, SessionCalls  # noqa: PLC0415
+        from meshnet.peers.stream_calls import StreamCalls  # noqa: PLC0415
 
         door = Door(self._pins, self._refusals)
         sessions = SessionCalls(door, self._hello, self._book, self._subscribers)
         credentials = wiring.server_credentials(lambda: self._identity.current, self._pins.all)
-        server = PeerServer(credentials, Session=sessions.handle)
+        self._streams = StreamCalls(door, self._book)
+        server = PeerServer(credentials, Session=sessions.handle, Stream=self._streams.handle)
         self.port = await server.start(*self._listen)
         self._door, self._server = door, server
+        self._pools = Pools(self._records, self._pins, lambda: self._identity.current)
         self._identity.listen(self._renew)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="peers")
         self._hold()
@@ -109,9 +119,12 @@ class Peers:
             self._end(subscription)
         if self._ending:
             await asyncio.wait(self._ending)
-        if self._door is not None and self._server is not None:
+        if self._pools is not None:
+            await self._pools.close()
+        if self._door is not None and self._server is not None and self._streams is not None:
             await self._door.stop()
             await self._server.stop()
+            await self._streams.stop()
 
     def record(self, name: str, record: NodeRecord | None) -> None:
         """Take a node's record, or that it has gone: from now on its certificates, its address and its port hold."""
@@ -124,6 +137,8 @@ class Peers:
             log.warning("the record of node %s holds %d that are no certificates", name, broken)
         if self._door is not None:
             self._door.check()
+        if self._pools is not None:
+            self._pools.check(name)
         subscription = self._subscriptions.get(name)
         if subscription is not None:
             subscription.set_record(record)
@@ -137,6 +152,19 @@ class Peers:
     def announce(self, node: str, endpoint: Endpoint, state: EndState | None) -> None:
         """Tell a node of an end here, at once if it listens; else it is told with everything when it does."""
         self._subscribers.announce(node, endpoint, state)
+
+    async def open_stream(self, driver: str, local: Endpoint, peer: Endpoint, node: str) -> Stream:
+        """Open a stream from an end here to an end of a node; what it admits, it serves.
+
+        Waits up to 10 s while that may become possible.
+
+        Raises LinkError with the reason ``PeerUnreachable``, ``PeerNotReady`` or ``StreamRefused``.
+        """
+        if self._pools is None:
+            raise LinkError("PeerUnreachable", "this daemon does not speak to others yet")
+        from meshnet.peers.streams import About  # noqa: PLC0415 - loads gRPC
+
+        return await self._pools.open(About(driver, local, peer), node)
 
     def contacts(self) -> Mapping[str, tuple[Contact, str]]:
         """Return how this daemon stands with each node that it holds a session with, and why, if there is trouble."""
@@ -170,8 +198,13 @@ class Peers:
         task.add_done_callback(self._ending.discard)
 
     def _renew(self) -> None:
+        if self._shown == self._identity.current:
+            return
+        self._shown = self._identity.current
         for subscription in self._subscriptions.values():
             subscription.renew()
+        if self._pools is not None:
+            self._pools.check_all()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

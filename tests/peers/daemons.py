@@ -69,10 +69,29 @@ class Book:
         return next((why for name, _, why in reversed(self.contacts) if name == node), "")
 
 
+MADE: list[Daemon] = []
+
+
+def run(main: Any) -> None:
+    """Run a test in bounded time; no daemon and no task of it is left behind."""
+
+    async def bounded() -> None:
+        try:
+            async with asyncio.timeout(50):
+                await main()
+        finally:
+            while MADE:
+                await MADE.pop().peers.stop()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(bounded())
+
+
 class Daemon:
     """The part of a daemon that talks to others."""
 
     def __init__(self, path: Any, name: str, port: int = 0, **times: float) -> None:
+        MADE.append(self)
         self.name = name
         self.identity = Identity(path / name, name, published_s=0)
         self.book = Book()

@@ -10,23 +10,9 @@ import pytest
 
 from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact, EndState
-from tests.peers.daemons import Daemon, end, pair, until
+from tests.peers.daemons import Daemon, end, pair, run, until
 
 UP = EndState(4, "vxlan", end("r2"), 9, up=True, offer={"vni": 7})
-
-
-def run(main):
-    async def bounded():
-        async with asyncio.timeout(50):
-            await main()
-
-    asyncio.run(bounded())
-
-
-async def stop(*daemons):
-    for daemon in daemons:
-        await daemon.peers.stop()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_everything_is_told_then_every_change(tmp_path):
@@ -45,7 +31,6 @@ def test_everything_is_told_then_every_change(tmp_path):
         one.peers.announce("c", end("r3"), EndState(9))
         await until(lambda: two.book.told == {"a": {end("r3"): EndState(2)}})
         assert two.book.wholes == 1
-        await stop(one, two)
 
     run(main)
 
@@ -58,7 +43,6 @@ def test_a_burst_of_changes_ends_with_the_last(tmp_path):
             if epoch % 100 == 0:
                 await asyncio.sleep(0)
         await until(lambda: {state.epoch for state in two.book.told["a"].values()} == set(range(4993, 5000)))
-        await stop(one, two)
 
     run(main)
 
@@ -80,7 +64,6 @@ def test_a_daemon_that_goes_is_away_and_back_with_all_it_knows(tmp_path):
         assert one.book.told == {"b": {end("r2"): UP}}
         assert [contact for _, contact, _ in one.book.contacts].count(Contact.AWAY) == 1
         assert one.peers.contacts() == {"b": (Contact.LIVE, "")}
-        await stop(one, back)
 
     run(main)
 
@@ -91,7 +74,6 @@ def test_a_daemon_that_stays_away_lapses(tmp_path):
         await two.peers.stop()
         await until(lambda: one.book.last("b") is Contact.LAPSED)
         assert Contact.DEAD not in {contact for _, contact, _ in one.book.contacts}
-        await stop(one)
 
     run(main)
 
@@ -107,7 +89,6 @@ def test_who_is_not_wanted_any_more_is_left_alone(tmp_path):
         assert two.is_live(one)
         await asyncio.sleep(0.3)
         assert len(one.book.contacts) == seen
-        await stop(one)
 
     run(main)
 
@@ -124,7 +105,6 @@ def test_a_node_without_a_record_is_sought_until_it_has_one(tmp_path):
         two.knows(one)
         one.peers.record("b", two.record())
         await until(lambda: one.is_live(two))
-        await stop(one, two)
 
     run(main)
 
@@ -138,7 +118,6 @@ def test_a_node_that_moves_is_followed(tmp_path):
         moved.knows(one)
         one.peers.record("b", moved.record(addresses=("256.1.1.1", "127.0.0.1")))
         await until(lambda: one.is_live(moved) and moved.is_live(one) and one.book.wholes == 2)
-        await stop(one, moved)
 
     run(main)
 
@@ -152,7 +131,6 @@ def test_a_port_that_is_taken_is_named_and_can_be_tried_again(tmp_path):
             await two.peers.start()
         await one.peers.stop()
         await two.peers.start()
-        await stop(two)
 
     run(main)
 
@@ -178,7 +156,6 @@ def test_it_listens_where_it_is_told_to(tmp_path, address):
         two.peers.record("a", one.record(addresses=(address or "127.0.0.1",)))
         two.peers.want(frozenset({"a"}))
         await until(lambda: two.is_live(one))
-        await stop(one, two)
 
     run(main)
 
@@ -204,6 +181,5 @@ def test_a_bug_in_what_hears_ends_no_session_for_ever(tmp_path, caplog):
         one.book.heard = heard
         two.book.states = {end("r2"): UP}
         await until(lambda: one.book.told.get("b") == {end("r2"): UP})
-        await stop(one, two)
 
     run(main)

@@ -1,0 +1,102 @@
+"""Streams to every node: where each is reached, and that streams outlive the renewal of a certificate."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from meshnet.errors import LinkError
+from meshnet.peers import wiring
+from meshnet.peers.pool import Pool, Way
+from meshnet.peers.probe import Answer, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshnet.model.node_record import NodeRecord
+    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.pins import Pins
+    from meshnet.peers.streams import About, CarriedStream
+
+_IN_ALL_S = 10.0
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 0.5
+
+
+class Pools:
+    """A pool a node that streams were opened to.
+
+    Args:
+        records: of every node, as of now.
+        pins: what certificates a node may show.
+        own: this node's key and certificate as of now.
+    """
+
+    def __init__(self, records: Mapping[str, NodeRecord], pins: Pins, own: Callable[[], KeyPair]) -> None:
+        self._records = records
+        self._pins = pins
+        self._own = own
+        self._pools: dict[str, Pool] = {}
+        self._addresses: dict[str, str] = {}
+
+    async def open(self, about: About, node: str) -> CarriedStream:
+        """Open a stream; try for 10 s while it may become possible. Raises LinkError."""
+        loop = asyncio.get_running_loop()
+        limit, pause = loop.time() + _IN_ALL_S, _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._open(about, node)
+            except LinkError as error:
+                if error.reason == "StreamRefused" or loop.time() + pause > limit:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def check(self, node: str) -> None:
+        """Have the streams to a node go over connections that its record and this node's identity allow."""
+        pool = self._pools.get(node)
+        if pool is not None:
+            pool.check(self._way(node), lambda: self._way(node))
+
+    def check_all(self) -> None:
+        for node in self._pools:
+            self.check(node)
+
+    async def close(self) -> None:
+        """End every stream."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
+
+    async def _open(self, about: About, node: str) -> CarriedStream:
+        record = self._records.get(node)
+        if record is None or not record.certificates:
+            raise LinkError("PeerUnreachable", f"there is no record of node {node} with a certificate")
+        if self._addresses.get(node) not in record.addresses:
+            probed = await probe(record.addresses, record.port)
+            if probed.answer is not Answer.TAKEN:
+                at = f"at {probed.address}, TCP port {record.port}"
+                raise LinkError("PeerUnreachable", f"node {node} {probed.answer.value} {at}")
+            self._addresses[node] = probed.address
+        way = self._way(node)
+        if way is None:
+            raise LinkError("PeerUnreachable", f"the record of node {node} changed")
+        try:
+            return await self._pools.setdefault(node, Pool(node)).open(about, way)
+        except LinkError as error:
+            if error.reason == "PeerUnreachable":
+                self._addresses.pop(node, None)
+            raise
+
+    def _way(self, node: str) -> Way | None:
+        record, trusted = self._records.get(node), self._pins.of(node)
+        if record is None or not trusted or not record.addresses:
+            return None
+        address = self._addresses.get(node)
+        if address not in record.addresses:
+            address = record.addresses[0]
+        try:
+            target = wiring.target(address, record.port)
+        except ValueError:
+            return None
+        return Way(target, self._own(), trusted)

@@ -1,0 +1,315 @@
+"""Streams between drivers of two nodes: in order, with backpressure, bound to the ends of both, carried on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from meshnet.errors import LinkError, StreamEnded
+from meshnet.peers.streams import STREAM_MESSAGE, About
+from tests.peers.daemons import Daemon, end, pair, run, until
+
+ENDS = ("wire", end("r1"), end("r2"))
+
+
+async def echo(stream):
+    while True:
+        await stream.write(await stream.read())
+
+
+async def drain(stream):
+    while True:
+        await stream.read()
+
+
+async def opened(path, serve=echo, **times):
+    one, two = await pair(path, **times)
+    two.book.server = serve
+    return one, two, await one.peers.open_stream(*ENDS, "b")
+
+
+def test_messages_come_as_they_are_and_in_order(tmp_path):
+    async def main():
+        _, two, stream = await opened(tmp_path)
+        sent = [b"x", b"y" * 70_000, b"\x00" * STREAM_MESSAGE, b"z"]
+        for message in sent:
+            await stream.write(message)
+            assert await stream.read() == message
+        ((driver, local, peer, _),) = two.book.streams
+        assert (driver, local, peer) == ("wire", end("r2"), end("r1"))
+
+    run(main)
+
+
+@pytest.mark.parametrize("message", [b"", b"x" * (STREAM_MESSAGE + 1)])
+def test_what_is_no_message_is_not_sent_and_ends_nothing(tmp_path, message):
+    async def main():
+        _, _, stream = await opened(tmp_path)
+        with pytest.raises(ValueError, match=f"a message of {len(message)} bytes"):
+            await stream.write(message)
+        await stream.write(b"still there")
+        assert await stream.read() == b"still there"
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["close", "server closes", "server returns", "server fails", "one stops", "two stops"])
+def test_its_end_is_told_to_both(tmp_path, how, caplog):
+    async def main():
+        gone = asyncio.Event()
+
+        async def serve(stream):
+            try:
+                first = await stream.read()
+                if first == b"server closes":
+                    stream.close()
+                if first == b"server fails":
+                    raise RuntimeError("on purpose")
+                if first != b"server returns":
+                    await stream.write(b"go on")
+                    await stream.read()
+            except StreamEnded:
+                gone.set()
+                raise
+
+        one, two, stream = await opened(tmp_path, serve)
+        await stream.write(how.encode())
+        if how in ("close", "one stops", "two stops"):
+            assert await stream.read() == b"go on"
+        reading = asyncio.create_task(stream.read())
+        await asyncio.sleep(0)
+        if how == "close":
+            stream.close()
+            stream.close()
+        elif how == "one stops":
+            await one.peers.stop()
+        elif how == "two stops":
+            await two.peers.stop()
+        with pytest.raises(StreamEnded):
+            await reading
+        for again in (stream.read(), stream.write(b"x")):
+            with pytest.raises(StreamEnded):
+                await again
+        if how not in ("server returns", "server fails"):
+            await gone.wait()
+        assert ("failed at the stream" in caplog.text) is (how == "server fails")
+        await until(lambda: not two.peers._streams._served)
+
+    run(main)
+
+
+def test_who_writes_waits_for_who_reads(tmp_path):
+    async def main():
+        go = asyncio.Event()
+        seen = []
+
+        async def serve(stream):
+            await go.wait()
+            while True:
+                seen.append(await stream.read())
+
+        _, _, stream = await opened(tmp_path, serve)
+        sent = 0
+
+        async def fill():
+            nonlocal sent
+            while sent < 200:
+                await stream.write(bytes([sent]) * (1 << 20))
+                sent += 1
+
+        filling = asyncio.create_task(fill())
+        await asyncio.sleep(0.5)
+        stuck = sent
+        assert stuck < 20
+        go.set()
+        await filling
+        await until(lambda: len(seen) == 200)
+        assert [message[0] for message in seen] == list(range(200))
+
+    run(main)
+
+
+def test_a_wire_that_is_stuck_delays_neither_another_nor_the_session(tmp_path):
+    async def main():
+        async def serve(stream):
+            if await stream.read() == b"stuck":
+                await asyncio.sleep(1000)
+            await stream.write(b"answer")
+            await echo(stream)
+
+        one, _, stuck = await opened(tmp_path, serve)
+        await stuck.write(b"stuck")
+
+        async def fill():
+            while True:
+                await stuck.write(b"x" * (1 << 20))
+
+        filling = asyncio.create_task(fill())
+        await asyncio.sleep(0.3)
+        stream = await one.peers.open_stream(*ENDS, "b")
+        await stream.write(b"free")
+        assert await stream.read() == b"answer"
+        await asyncio.sleep(1.5)
+        assert {contact.value for _, contact, _ in one.book.contacts} == {"live"}
+        filling.cancel()
+        await asyncio.wait({filling})
+
+    run(main)
+
+
+def test_more_streams_than_connections(tmp_path):
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.server = echo
+
+        async def use(number):
+            stream = await one.peers.open_stream("wire", end(f"l{number}"), end(f"p{number}"), "b")
+            for count in range(5):
+                await stream.write(f"{number} {count}".encode())
+                assert await stream.read() == f"{number} {count}".encode()
+            return stream
+
+        streams = await asyncio.gather(*map(use, range(80)))
+        pool = one.peers._pools._pools["b"]
+        assert len(pool._lanes) == 64
+        assert sorted(lane.calls for lane in pool._lanes) == [1] * 48 + [2] * 16
+        for stream in streams:
+            stream.close()
+        await until(lambda: not pool._lanes and not pool._held and not two.peers._streams._served)
+
+    run(main)
+
+
+def test_who_is_not_admitted_is_refused_and_counted(tmp_path, caplog):
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.refuse = "r1 runs on node c"
+        with pytest.raises(LinkError, match="r1 runs on node c") as caught:
+            await one.peers.open_stream(*ENDS, "b")
+        assert caught.value.reason == "StreamRefused"
+        assert two.peers.counters() == {"StreamRefused": 1}
+        assert "node a, driver wire, from default/r1:eth1 to default/r2:eth1: r1 runs on node c" in caplog.text
+        assert two.book.streams == []
+
+    run(main)
+
+
+def test_who_is_not_admitted_yet_waits(tmp_path):
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.refuse = "NotYet: r2 has no patch"
+        two.book.server = echo
+        opening = asyncio.create_task(one.peers.open_stream(*ENDS, "b"))
+        await asyncio.sleep(0.3)
+        assert not opening.done()
+        two.book.refuse = ""
+        stream = await opening
+        await stream.write(b"x")
+        assert await stream.read() == b"x"
+        assert two.peers.counters() == {}
+
+    run(main)
+
+
+def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshnet.peers.pools._IN_ALL_S", 0.5)
+
+    async def main():
+        one, two = await pair(tmp_path)
+        with pytest.raises(LinkError, match="no record of node c") as caught:
+            await one.peers.open_stream(*ENDS, "c")
+        assert caught.value.reason == "PeerUnreachable"
+        await two.peers.stop()
+        with pytest.raises(LinkError, match="node b refuses connections at") as caught:
+            await one.peers.open_stream(*ENDS, "b")
+        assert caught.value.reason == "PeerUnreachable"
+        await one.peers.stop()
+        with pytest.raises(LinkError):
+            await Daemon(tmp_path, "d").peers.open_stream(*ENDS, "b")
+
+    run(main)
+
+
+def moved(daemon):
+    """Tell whether its streams go over connections that may stay."""
+    pools = daemon.peers._pools
+    lanes = pools._pools["b"]._lanes
+    return all(lane.way.goes_on(pools._way("b")) for lane in lanes)
+
+
+def test_a_renewal_of_both_certificates_loses_no_message_and_no_session(tmp_path):
+    async def main():
+        one, two, stream = await opened(tmp_path)
+        sent = read = 0
+        going = True
+
+        async def write():
+            nonlocal sent
+            while going:
+                await stream.write(sent.to_bytes(4, "big") + b"x" * 20_000)
+                sent += 1
+
+        async def follow():
+            nonlocal read
+            while True:
+                message = await stream.read()
+                assert int.from_bytes(message[:4], "big") == read
+                read += 1
+
+        writing, reading = asyncio.create_task(write()), asyncio.create_task(follow())
+        old = {daemon.name: daemon.identity.current for daemon in (one, two)}
+        for daemon, other in ((one, two), (two, one), (one, two), (two, one)):
+            daemon.identity.rotate()
+            for _ in range(3):
+                other.peers.record(daemon.name, daemon.record())
+                so_far = read
+                await until(lambda at=so_far: read > at + 20 and moved(one))
+                await asyncio.sleep(0.2)  # sessions are begun anew
+                daemon.identity.advance()
+            assert len(daemon.identity.certificates()) == 1
+        for daemon, other in ((one, two), (two, one)):
+            other.peers.record(daemon.name, daemon.record())
+        await until(lambda: len(one.peers._pools._pools["b"]._lanes) == 1)
+        going = False
+        await writing
+        await until(lambda: read == sent)
+        reading.cancel()
+        await asyncio.wait({reading})
+        for daemon in (one, two):
+            assert daemon.identity.current != old[daemon.name]
+            assert {contact.value for _, contact, _ in daemon.book.contacts} == {"live"}
+            assert daemon.peers.counters() == {}
+        assert len(two.book.streams) == 1
+
+    run(main)
+
+
+def test_who_cannot_carry_a_stream_on_loses_it(tmp_path, caplog):
+    async def main():
+        one, two, stream = await opened(tmp_path)
+        pools = one.peers._pools
+        (held,) = pools._pools["b"]._held
+        held.about = About(held.about.driver, held.about.local, held.about.peer, carries_on="another")
+        one.identity.rotate()
+        two.peers.record("a", one.record())
+        one.identity.advance()
+        with pytest.raises(StreamEnded):
+            await stream.read()
+        assert two.peers.counters() == {"StreamUnknown": 1}
+        assert "could not be carried on" in caplog.text
+
+    run(main)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_pin_that_is_removed_ends_the_streams_of_its_node(tmp_path, side):
+    async def main():
+        one, two, stream = await opened(tmp_path)
+        (one if side == "a" else two).peers.record("b" if side == "a" else "a", None)
+        with pytest.raises(StreamEnded):
+            await stream.read()
+        await until(lambda: not two.peers._streams._served)
+        assert (two.peers.counters().get("PinRemoved", 0) > 0) is (side == "b")
+
+    run(main)
