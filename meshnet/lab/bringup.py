@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from meshnet.errors import DaemonUnreachable
 from meshnet.lab import underlay
 from meshnet.lab.node import STORE
-from meshnet.lab.pods import Phase
+from meshnet.lab.pod import Phase
 from meshnet.lab.progress import Summary, expected_endpoints, summarize
 from meshnet.model.resource import Kind
 from meshnet.netlink.socket import Netlink
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from meshnet.lab.node import Node
     from meshnet.lab.plan import LabPlan
-    from meshnet.lab.pods import Pod, Pods
+    from meshnet.lab.pod import Pod
+    from meshnet.lab.pods import Pods
 
     Tell = Callable[[dict[str, Any]], None]
 

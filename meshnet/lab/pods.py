@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import enum
+import functools
 import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from meshnet.errors import MeshnetError
+from meshnet.lab.pod import Phase, Pod, describe
 from meshnet.lab.sandbox import Sandbox
 from meshnet.netlink import netns
 
@@ -27,32 +26,6 @@ WORKERS = 2
 """Threads that run plugins. More gain nothing: the daemon takes one ADD after the other."""
 START_PATIENCE_S = 30.0
 """Of a start that somebody waits for."""
-
-
-class Phase(enum.Enum):
-    """Where a pod is in its life; the value is what users see."""
-
-    STOPPED = "Stopped"
-    STARTING = "Starting"
-    RUNNING = "Running"
-    FAILED = "Failed"
-
-
-@attrs.define
-class Pod:
-    """A pod and what there is of it now.
-
-    Attributes:
-        message: why it failed.
-        lock: one start or stop at a time.
-    """
-
-    spec: PodSpec
-    node: str
-    sandbox: Sandbox | None = None
-    phase: Phase = Phase.STOPPED
-    message: str = ""
-    lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
 
 class Pods:
@@ -85,6 +58,7 @@ class Pods:
         self._containers = containers
         self._executor = executor
         self._patience_s = patience_s
+        self._left: list[tuple[str, Sandbox]] = []
 
     def __iter__(self) -> Iterator[Pod]:
         return iter(self._pods.values())
@@ -142,30 +116,38 @@ class Pods:
             await self._containers.stop(pod.spec)
             await self._in_thread(lambda: self._detach(pod))
 
-    async def restart(self, pod: Pod, node: str | None = None) -> None:
+    async def restart(self, pod: Pod, node: str | None = None, *, force: bool = False) -> None:
         """Stop a pod and start it again, elsewhere with `node`; as it was when a daemon that it needs does not answer.
+
+        With `force` the old sandbox is left as it is, as when its node is lost: `delete_left` is for later.
 
         Raises MeshnetError.
         """
         await self._in_thread(self._node(node or pod.node).refuse_silent)
-        await self.stop(pod)
+        await (self._leave(pod) if force else self.stop(pod))
         await self.start(pod, node)
+
+    async def _leave(self, pod: Pod) -> None:
+        async with pod.lock:
+            if pod.sandbox is not None:
+                await self._containers.stop(pod.spec)
+                self._left.append((pod.node, pod.sandbox))
+                pod.sandbox = None
+                pod.phase = Phase.STOPPED
+
+    async def delete_left(self, node: str) -> None:
+        """Delete the sandboxes that were left on a node, as the kubelet does when it is back. Raises MeshnetError."""
+        for each in [each for each in self._left if each[0] == node]:
+            self._left.remove(each)
+            try:
+                await self._in_thread(functools.partial(self._delete, node, each[1]))
+            except MeshnetError:
+                self._left.append(each)
+                raise
 
     def describe(self, pod: Pod) -> dict[str, Any]:
         """Return a pod as a document for the command line."""
-        return {
-            "namespace": pod.spec.namespace,
-            "name": pod.spec.name,
-            "node": pod.node,
-            "phase": pod.phase.value,
-            "message": pod.message,
-            "netns": str(pod.sandbox.path) if pod.sandbox else "",
-            "container_id": pod.sandbox.container_id if pod.sandbox else "",
-            "commands": [
-                {"name": each.name, "pid": each.pid, "code": each.code, "restarts": each.restarts, "error": each.error}
-                for each in self._containers.of(pod.spec)
-            ],
-        }
+        return describe(pod, self._containers.of(pod.spec))
 
     def _named(self, name: str) -> list[Pod]:
         return [pod for pod in self._pods.values() if name in {pod.spec.name, str(pod.spec)}]
@@ -228,14 +210,17 @@ class Pods:
         sandbox = pod.sandbox
         assert sandbox is not None
         try:
-            with netns.entered(self._nodes[pod.node].netns_fd):
-                self._runtimes[pod.node].delete(sandbox.attachment)
+            self._delete(pod.node, sandbox)
         except MeshnetError as error:
             self._fail(pod, error)
             raise MeshnetError(f"pod {pod.spec}: {error}") from error
-        sandbox.remove()
         pod.sandbox = None
         pod.phase = Phase.STOPPED
+
+    def _delete(self, node: str, sandbox: Sandbox) -> None:
+        with netns.entered(self._nodes[node].netns_fd):
+            self._runtimes[node].delete(sandbox.attachment)
+        sandbox.remove()
 
     def _fail(self, pod: Pod, error: Exception) -> None:
         pod.phase = Phase.FAILED

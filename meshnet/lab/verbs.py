@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from meshnet.lab.containers import Containers
     from meshnet.lab.node import Node
     from meshnet.lab.plan import LabPlan
-    from meshnet.lab.pods import Pod, Pods
+    from meshnet.lab.pod import Pod
+    from meshnet.lab.pods import Pods
 
 
 class Verbs:
@@ -68,7 +69,7 @@ class Verbs:
 
     async def _restart(self, request: Mapping[str, Any]) -> Reply:
         pod = self._pod(request)
-        await self._pods.restart(pod, request.get("node"))
+        await self._pods.restart(pod, request.get("node"), force=request.get("force") == "yes")
         return Reply(self._pods.describe(pod))
 
     async def _node(self, request: Mapping[str, Any]) -> Reply:
@@ -78,6 +79,8 @@ class Verbs:
             raise MeshnetError(f"node {name!r}: not in this lab (nodes: {', '.join(self._nodes)})")
         work = functools.partial(act, node, action, str(request.get("direction") or ""))
         await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        if action in {"start", "rejoin"} and node.pid is not None:
+            await self._pods.delete_left(name)
         return Reply(node.describe())
 
     async def _enter(self, request: Mapping[str, Any]) -> Reply:

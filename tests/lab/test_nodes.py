@@ -93,6 +93,24 @@ def test_pod_stays_when_a_daemon_that_it_needs_is_away(lab, silent):
     assert place_of(lab, "r1") == ("n2", "Running")
 
 
+def test_pod_taken_from_a_lost_node_is_deleted_there_when_the_node_is_back(lab):
+    lab.ok("lab", "up", "--nodes", "2", "--place", "r1=n1", "--place", "r2=n2", "-", stdin=pair())
+    before = sandboxes(lab)
+    lab.ok("lab", "node", "n1", "isolate")
+    lab.ok("lab", "node", "n1", "kill")
+    assert lab.run("lab", "restart", "r1", "--node", "n2").returncode == 1
+    lab.ok("lab", "restart", "r1", "--node", "n2", "--force")
+    lab.ok("wait", "--for", "up", "r1:eth1")
+    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
+    lab.ok("lab", "node", "n1", "start")
+    lab.ok("lab", "node", "n1", "rejoin")
+    now = sandboxes(lab)
+    assert [(row["pod"], row["node"]) for row in now] == [("r1", "n2"), ("r2", "n2")]
+    assert now[0]["container_id"] not in {row["container_id"] for row in before}
+    assert now[0]["epoch"] == before[0]["epoch"] + 1
+    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
+
+
 def test_pod_is_not_started_while_the_daemon_is_away(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     lab.ok("lab", "stop", "r1")

@@ -32,10 +32,16 @@ def register(subparsers: Verbs) -> None:
         "restart",
         description="Delete a pod's sandbox (CNI DEL) and make a new one (ADD), as the kubelet would. Where a daemon "
         "that this needs does not answer, the pod stays as it is.",
-        example="meshnet lab restart r1 --node n2",
+        example="meshnet lab restart r1 --node n2\nmeshnet lab restart r1 --node n2 --force",
     )
     parser.add_argument("pod", metavar="POD", help=_POD)
     parser.add_argument("--node", metavar="NODE", help="start it there (default: where it was)")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="leave the old sandbox alone (no DEL), as when its node is lost; the DEL comes when that node is started "
+        "or rejoins",
+    )
     parser.set_defaults(run=run, verb="restart")
     parser = subparsers.add_parser(
         "start",
@@ -44,14 +50,14 @@ def register(subparsers: Verbs) -> None:
     )
     parser.add_argument("pod", metavar="POD", help=_POD)
     parser.add_argument("--node", metavar="NODE", help="start it there (default: where it was)")
-    parser.set_defaults(run=run, verb="start")
+    parser.set_defaults(run=run, verb="start", force=False)
     parser = subparsers.add_parser(
         "stop",
         description="End a pod's command and delete its sandbox (CNI DEL).",
         example="meshnet lab stop r1",
     )
     parser.add_argument("pod", metavar="POD", help=_POD)
-    parser.set_defaults(run=run, verb="stop", node=None)
+    parser.set_defaults(run=run, verb="stop", node=None, force=False)
     parser = subparsers.add_parser(
         "pods",
         description="List the pods of a lab: where they are, and how their commands are.",
@@ -68,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from meshnet.lab.record import find_lab  # noqa: PLC0415
 
     enter_box(find_lab(args.lab))
-    pod, _ = ask_lab(args.verb, pod=args.pod, node=args.node)
+    pod, _ = ask_lab(args.verb, pod=args.pod, node=args.node, force="yes" if args.force else None)
     if not args.quiet:
         print(f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['phase']}", file=sys.stderr)
     return 0
