@@ -18,10 +18,17 @@ if TYPE_CHECKING:
 
 
 def record_of(place: Place, node: str) -> NodeRecord:
-    """Return what is known of the peer's node. Raises LinkError ``NodeUnknown``."""
+    """Return what is known of the peer's node. Raises LinkError ``NodeUnknown``, ``AddressConflict``."""
     record = place.record(node)
     if record is None:
         raise LinkError("NodeUnknown", f"node {node}, which runs the peer, has not told of itself yet")
+    own = place.underlay.address
+    if own and record.addresses[:1] == (own,):
+        raise LinkError(
+            "AddressConflict",
+            f"nodes {place.node} and {node} both say that they are reached at {own}; "
+            "set HOST_IP or MESHNET_UNDERLAY_INTERFACE of each to what the others reach it at",
+        )
     return record
 
 

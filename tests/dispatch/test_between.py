@@ -7,7 +7,7 @@ import pytest
 
 from meshnet.dispatch.place import Place
 from meshnet.dispatch.resolve import resolve
-from meshnet.driver.api import LinkDriver, Scope
+from meshnet.driver.api import LinkDriver, Scope, Underlay
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
 from meshnet.model.node_record import DriverFacts, NodeRecord
@@ -32,20 +32,24 @@ def driver(name, *, limit=None, rank=0, **attributes):
 class Node:
     """A node as the other one knows it, by the record that its daemon would write."""
 
-    def __init__(self, name, *drivers):
+    def __init__(self, name, *drivers, address=""):
         self.name = name
+        self.address = address
         self.registry = Registry.of(*drivers)
         self.others = {}
 
     @property
     def place(self):
-        return Place(self.name, NodeCatalog(self.registry), record=self.others.get)
+        return Place(
+            self.name, NodeCatalog(self.registry), record=self.others.get, underlay=Underlay(1500, 4, self.address)
+        )
 
     @property
     def record(self):
         default = self.place.default_driver()
         return NodeRecord(
             self.name,
+            addresses=(self.address,) if self.address else (),
             default_driver=default.name if default else "",
             link_mtu=self.place.link_mtu(),
             drivers={
@@ -149,3 +153,17 @@ def test_one_that_cannot_be_names_the_maximum_at_both_ends():
         assert "mtu 9000" in end.message
         assert "at most 1400" in end.message
         assert not end.waiting
+
+
+def test_two_nodes_with_one_address_are_told_apart_by_nobody():
+    left, right = both(Node("n1", FAST, address="10.0.2.15"), Node("n2", FAST, address="10.0.2.15"))
+
+    assert left.reason == right.reason == "AddressConflict"
+    assert "10.0.2.15" in left.message
+    assert "MESHNET_UNDERLAY_INTERFACE" in left.message
+
+
+def test_two_nodes_with_an_address_each():
+    left, right = both(Node("n1", FAST, address="10.0.2.15"), Node("n2", FAST, address="10.0.2.16"))
+
+    assert (left.reason, right.reason) == ("", "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.scenarios.nodes import DRIVERS, bring_up
 from tests.lab.scenarios.watching import capturing
 from tests.lab.scenarios.wiring import Cable, network, write
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.lab.scenarios.lab import Lab
 
-HONEST = Cable(1, "r1:eth1", "r2:eth1")
+HONEST = Cable(1, "r1:eth1", "r2:eth1", both={"mtu": 1500})
 JUMBO = Cable(2, "r1:eth2", "r2:eth2", both={"mtu": 9000})
 OFFLOAD = Cable(3, "r1:eth3", "r2:eth3", both={"options": {"offload": True}})
 SERVE = """
@@ -58,6 +59,18 @@ def test_frames_have_valid_checksums_and_are_not_longer_than_the_mtu(
 ) -> None:
     lab.up(write(tmp_path / "lab.yml", network([cable])))
     with capturing(lab, "r2", cable.b.partition(":")[2]) as seen:
+        assert load(lab, cable, tmp_path) == 8 << 20
+    assert seen.told["tcp"] > 500
+    assert (seen.told["longest"], seen.told["wrong"]) == (mtu, 0)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("mtu", [1450, 9000])
+def test_between_nodes_too(lab: Lab, tmp_path: Path, driver: str, mtu: int) -> None:
+    cable = Cable(1, "r1:eth1", "r2:eth1", both={"mtu": mtu})
+    underlay = ("--underlay-mtu", 9100)
+    bring_up(lab, tmp_path, [cable], {"r1": "n1", "r2": "n2"}, driver, *underlay)
+    with capturing(lab, "r2", "eth1") as seen:
         assert load(lab, cable, tmp_path) == 8 << 20
     assert seen.told["tcp"] > 500
     assert (seen.told["longest"], seen.told["wrong"]) == (mtu, 0)

@@ -1,0 +1,129 @@
+"""Many links, equal uids, other ports and names of NICs: nothing is mixed up."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.scenarios.lab import eventually
+from tests.lab.scenarios.nodes import DRIVERS, bring_up
+from tests.lab.scenarios.watching import capturing, flooding
+from tests.lab.scenarios.wiring import Cable, network, topologies, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.scenarios.lab import Lab
+
+PLACE = {"r1": "n1", "r2": "n2"}
+SPACES = ("one", "two")
+
+
+def prefer(driver: str) -> tuple[str, ...]:
+    return ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_equal_uids_in_two_namespaces_do_not_meet(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """The same pods, links, uids and addresses twice: what is sent in one is never seen in the other."""
+    cables = [Cable(uid, f"r1:eth{uid}", f"r2:eth{uid}") for uid in (1, 2)]
+    documents = [document for space in SPACES for document in network(cables, space)]
+    placed = [word for space in SPACES for pod, node in PLACE.items() for word in ("--place", f"{space}/{pod}={node}")]
+    lab.up("--nodes", 2, *placed, *prefer(driver), write(tmp_path / "lab.yml", documents))
+    with capturing(lab, "two/r2", "eth1") as seen, flooding(lab, "one/r1", cables[0].addresses[1]) as flood:
+        assert lab.pings("two/r1", cables[1].addresses[1])
+    assert flood.told["received"] > 100
+    assert seen.told["frames"] < 50, "only what the pod's own neighbours say"
+    for space in SPACES:
+        rows = lab.get("links", "-n", space)
+        assert {link["namespace"] for link in rows} == {space}
+        assert len(rows) == 2
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_forty_pods_at_once_and_few_writes_for_each(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """A ring with chords over three nodes: writes to the store do not grow with the number of links."""
+    pods = [f"p{number}" for number in range(40)]
+    ring = [(a, b) for a, b in zip(pods, [*pods[1:], pods[0]], strict=True)]
+    chords = [(pods[number], pods[number + 13]) for number in range(26)]
+    ports = {pod: itertools.count(1) for pod in pods}
+    cables = [
+        Cable(uid, f"{a}:eth{next(ports[a])}", f"{b}:eth{next(ports[b])}")
+        for uid, (a, b) in enumerate([*ring, *chords], 1)
+    ]
+    lab.up("--nodes", 3, *prefer(driver), write(tmp_path / "lab.yml", network(cables)))
+    links = lab.links()
+    assert len(links) == len(cables)
+    assert {link["state"] for link in links.values()} == {"Up"}
+    assert {link["driver"] for link in links.values()} == {driver, "veth"}
+    for cable in cables[::11]:
+        assert lab.pings(cable.a.partition(":")[0], cable.addresses[1])
+    eventually(lambda: lab.run("wait", "--for", "up", *(cable.a for cable in cables), code=None).returncode == 0, "up")
+    versions = [int(row["metadata"]["resourceVersion"]) for row in lab.get("topologies")]
+    # 40 applied, 3 nodes' records twice; an ADD, and when all its links are up
+    assert max(versions) <= 40 + 6 + 40 * 4
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_other_ports_and_nics_of_other_names(lab: Lab, tmp_path: Path, driver: str) -> None:
+    cable = Cable(1, "r1:eth1", "r2:eth1")
+    settings = ("--set", "MESHNET_PORT=5000", "--set", "n2:MESHNET_PORT=5001", "--set", "MESHNET_VXLAN_PORT=4790")
+    bring_up(lab, tmp_path, [cable], PLACE, driver, *settings, "--uplink", "n2=ens5")
+    assert lab.pings("r1", cable.addresses[1])
+    sockets = lab.in_box("ip netns exec n1 ss -lntuH; ip netns exec n2 ss -lntuH")
+    assert ":51111" not in sockets
+    assert ":5001" in sockets
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_port_that_somebody_holds_is_named(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """KNE#633: which address and which port, at the link and in the log; it works as soon as the port is free."""
+    cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2")]
+    bring_up(lab, tmp_path, cables, PLACE, driver)
+    kind = "DGRAM" if driver == "vxlan" else "STREAM"
+    hold = (
+        "import socket, time\n"
+        f"with socket.socket(socket.AF_INET, socket.SOCK_{kind}) as held:\n"
+        "    held.bind(('10.99.0.2', 51111))\n"
+        "    held.listen() if held.type is socket.SOCK_STREAM else None\n"
+        "    time.sleep(8)\n"
+    )
+    (tmp_path / "hold.py").write_text(hold)
+    for pod in PLACE:
+        lab.run("lab", "stop", pod)
+    lab.run("lab", "node", "n2", "stop")
+    lab.in_box(f"ip netns exec n2 {lab.python} {tmp_path}/hold.py >/dev/null 2>&1 &")
+    lab.run("lab", "node", "n2", "start")
+    for pod in PLACE:
+        lab.run("lab", "start", pod)
+    eventually(lambda: "51111" in lab.run("lab", "logs", "n2").stdout, "the log names the port", 20)
+    lab.wait("up", timeout_s=40)
+    assert lab.pings("r1", cables[0].addresses[1])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_one_link_that_fails_stops_no_other(lab: Lab, tmp_path: Path, driver: str) -> None:
+    good, bad = Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2", both={"driver": "no-such"})
+    file = write(tmp_path / "lab.yml", network([good, bad]))
+    placed = [word for pod, node in PLACE.items() for word in ("--place", f"{pod}={node}")]
+    lab.up("--nodes", 2, *placed, *prefer(driver), "--wait", 5, file, code=1)
+    assert lab.pings("r1", good.addresses[1])
+    assert (lab.end("r1:eth2")["state"], lab.end("r1:eth2")["reason"]) == ("Failed", "DriverMissing")
+    events = lab.run("get", "events").stdout
+    assert "no-such" in events
+    lab.apply(write(tmp_path / "mended.yml", topologies([good, Cable(2, "r1:eth2", "r2:eth2")])))
+    lab.wait("up")
+    assert lab.pings("r1", bad.addresses[1])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_declared_port_without_a_peer_is_there(lab: Lab, tmp_path: Path, driver: str) -> None:
+    cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "nobody:eth1")]
+    documents = [each for each in network(cables) if each["metadata"]["name"] != "nobody"]
+    placed = [word for pod, node in PLACE.items() for word in ("--place", f"{pod}={node}")]
+    lab.up("--nodes", 2, *placed, *prefer(driver), "--wait", 5, write(tmp_path / "lab.yml", documents), code=1)
+    assert not lab.carrier("r1:eth2")
+    assert lab.end("r1:eth2")["reason"] == "PeerMissing"
+    assert lab.pings("r1", cables[0].addresses[1])

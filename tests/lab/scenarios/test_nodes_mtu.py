@@ -1,0 +1,104 @@
+"""The MTU of links between nodes: equal at both ends, as large as can be, and honest."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.scenarios.nodes import DRIVERS, bring_up, took
+from tests.lab.scenarios.wiring import Cable, topologies, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.scenarios.lab import Lab
+
+PLACE = {"r1": "n1", "r2": "n2"}
+HEADERS = {"ipv4": 50, "ipv6": 70}
+"""What VXLAN adds to a packet, bytes."""
+ICMP = 28
+WIRE_MAX = 9500
+
+IPERF = ("iperf3", "--json", "-t", "1", "-c")
+
+
+def largest(driver: str, underlay_mtu: int, family: str) -> int:
+    return WIRE_MAX if driver == "grpcwire" else underlay_mtu - HEADERS[family]
+
+
+def fragments(lab: Lab, node: str) -> int:
+    """Return how many packets a node has cut into fragments, of both families."""
+    told = lab.in_box(f"ip netns exec {node} cat /proc/net/snmp /proc/net/snmp6")
+    names, values = re.findall(r"^Ip: (.*)$", told, re.MULTILINE)
+    four = dict(zip(names.split(), values.split(), strict=True))
+    six = re.search(r"^Ip6FragCreates\s+(\d+)", told, re.MULTILINE)
+    return int(four["FragCreates"]) + (int(six[1]) if six else 0)
+
+
+def passes_exactly(lab: Lab, pod: str, address: str, mtu: int) -> None:
+    """Hold a link to its MTU: a packet of that size passes whole, a larger one does not leave the pod."""
+    ping = ["ping", "-c", "2", "-i", "0.1", "-W", "2", "-M", "do", address]
+    lab.exec(pod, *ping, "-s", mtu - ICMP)
+    ran = lab.run("lab", "exec", pod, "--", *ping, "-s", mtu - ICMP + 1, code=1)
+    assert "too long" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("underlay_mtu", [1500, 1600, 9000])
+def test_full_size_packets_pass_whole(lab: Lab, tmp_path: Path, driver: str, family: str, underlay_mtu: int) -> None:
+    limit = largest(driver, underlay_mtu, family)
+    cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2", a_only={"mtu": limit})]
+    underlay = ("--underlay", family, "--underlay-mtu", underlay_mtu)
+    bring_up(lab, tmp_path, cables, PLACE, driver, *underlay)
+    for cable, mtu in zip(cables, (min(1500, limit), limit), strict=True):
+        found = [lab.interfaces(pod)[cable.a.partition(":")[2]].mtu for pod in PLACE]
+        assert found == [mtu, mtu]
+        passes_exactly(lab, "r1", cable.addresses[1], mtu)
+        passes_exactly(lab, "r2", cable.addresses[0], mtu)
+    with lab.started("lab", "exec", "r2", "--", "iperf3", "-s"):
+        took(
+            lambda: lab.run("lab", "exec", "r1", "--", *IPERF, cables[1].addresses[1], code=None).returncode == 0, "TCP"
+        )
+    assert [fragments(lab, node) for node in ("n1", "n2")] == [0, 0]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_one_that_cannot_be_names_the_maximum(lab: Lab, tmp_path: Path, driver: str) -> None:
+    limit = largest(driver, 1500, "ipv4")
+    cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2")]
+    bring_up(lab, tmp_path, cables, PLACE, driver)
+    too_large = [cables[0], Cable(2, "r1:eth2", "r2:eth2", both={"mtu": limit + 1})]
+    lab.apply(write(tmp_path / "edited.yml", topologies(too_large)))
+    took(lambda: lab.end("r1:eth2").get("reason") == "MtuTooLarge", "it says so")
+    for place in ("r1:eth2", "r2:eth2"):
+        link = lab.end(place)
+        assert link["state"] == "Failed"
+        assert str(limit) in link["message"]
+    assert lab.pings("r1", cables[0].addresses[1])
+    lab.apply(write(tmp_path / "edited.yml", topologies(cables)))
+    lab.wait("up")
+    assert lab.pings("r1", cables[1].addresses[1])
+
+
+@pytest.mark.parametrize("driver", ["vxlan"])
+def test_a_path_that_is_smaller_than_the_nic(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """One node alone knows of it: both ends have what it can."""
+    cable = Cable(1, "r1:eth1", "r2:eth1")
+    bring_up(lab, tmp_path, [cable], PLACE, driver, "--set", "n2:MESHNET_UNDERLAY_MTU=1400")
+    assert [lab.interfaces(pod)["eth1"].mtu for pod in PLACE] == [1350, 1350]
+    passes_exactly(lab, "r1", cable.addresses[1], 1350)
+
+
+def test_a_move_keeps_the_mtu(lab: Lab, tmp_path: Path) -> None:
+    """It is the same for every kind of link: the pod's interface does not change when its peer moves."""
+    cable = Cable(1, "r1:eth1", "r2:eth1")
+    bring_up(lab, tmp_path, [cable], PLACE, "vxlan")
+    before = lab.interfaces("r1")
+    assert before["eth1"].mtu == 1450
+    lab.run("lab", "restart", "r2", "--node", "n1")
+    lab.wait("up")
+    assert lab.interfaces("r1") == before
+    assert lab.interfaces("r2")["eth1"].mtu == 1450
