@@ -37,6 +37,8 @@ class MemoryStream:
         self.writes = 0
         self.largest = 0
         self.stuck = False
+        self.endless = False
+        self.noted = bool
 
     @classmethod
     def pair(cls):
@@ -46,10 +48,11 @@ class MemoryStream:
 
     async def write(self, message):
         assert type(message) is bytes
-        while not self.ended and (self.peer.stuck or len(self.peer.queue) >= IN_FLIGHT):
+        while not self.ended and (self.peer.stuck or (len(self.peer.queue) >= IN_FLIGHT and not self.endless)):
             await self._wait()
         self._check()
         self.writes += 1
+        self.noted()
         self.largest = max(self.largest, len(message))
         self.peer.queue.append(message)
         self._notify()
@@ -183,6 +186,16 @@ class Cable:
         return self.nodes.streams[min(end.endpoint for end in self.ends)]
 
 
+class Loop(LoopThread):
+    """A loop in a thread, in which plain functions can be called, too."""
+
+    def call(self, function, *args):
+        async def called():
+            return function(*args)
+
+        return self.run(called(), limit_s=10)
+
+
 class Nodes:
     """Drivers, one for every pod that is asked for, as if each ran on a node of its own.
 
@@ -209,7 +222,7 @@ class Nodes:
         self.ethtool = Ethtool()
         self.maker = PortMaker(node.netlink, self.ethtool, Indices(directory / "indices"))
         self.splicer = Splicer(node.netlink, self.ethtool, redirect_peer=False)
-        self.loop = LoopThread()
+        self.loop = Loop()
 
     def close(self):
         for driver in self.drivers.values():
@@ -263,10 +276,23 @@ class Nodes:
         mine, theirs = self.make_stream()
         self.streams[link.local] = mine
         self.opened += 1
-        task = asyncio.ensure_future(driver.accept_stream(link.peer, link.local, theirs))
+        self.spawn(driver.accept_stream(link.peer, link.local, theirs))
+        return mine
+
+    def spawn(self, coroutine):
+        task = asyncio.ensure_future(coroutine)
         self.served.add(task)
         task.add_done_callback(self.served.discard)
-        return mine
+
+    def serve(self, end, *streams):
+        """Have an end accept streams, all at a time."""
+        driver = self.driver(end.endpoint.pod)
+
+        async def accept():
+            for stream in streams:
+                self.spawn(driver.accept_stream(end.endpoint, end.peer, stream))
+
+        self.run(accept())
 
     def within(self, condition, limit_s=5.0):
         """Wait until a condition is met, at most so long; return what it gave."""

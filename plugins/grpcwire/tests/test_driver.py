@@ -1,0 +1,116 @@
+"""Driver grpcwire: what it declares, its settings, and when it tries again."""
+
+import asyncio
+import itertools
+import logging
+
+import pytest
+from meshnet_grpcwire import GrpcwireDriver
+from meshnet_grpcwire.libc import keep_heap
+from meshnet_grpcwire.opener import LONGEST_DELAY_S, back_off
+from meshnet_grpcwire.path import Path
+from meshnet_grpcwire.settings import Settings
+
+from meshnet.driver import AcceptsStreams, Counts, DriverContext, Underlay
+from meshnet.driver.declaration import declaration_problems
+from meshnet.errors import InvalidObject
+from meshnet.model.topology import Endpoint
+
+END = Endpoint("default", "r1", "eth1")
+
+
+def test_its_declaration_is_right():
+    assert declaration_problems(GrpcwireDriver) == []
+    assert isinstance(GrpcwireDriver(), AcceptsStreams)
+    assert isinstance(GrpcwireDriver(), Counts)
+
+
+@pytest.mark.parametrize("mtu", [1280, 1500, 9000])
+def test_any_underlay_carries_jumbo_frames(mtu):
+    assert GrpcwireDriver().mtu_limit(Underlay(mtu, 4)) == 9500
+
+
+def test_an_end_that_was_never_patched_has_counted_nothing():
+    counted = asyncio.run(GrpcwireDriver().counters(END))
+
+    assert counted["sent_frames"] == 0
+    assert set(counted.values()) == {0}
+
+
+def test_settings_have_defaults_and_are_read():
+    assert Settings.read({}).receive_buffer == 8 << 20
+    assert Settings.read({"receive_buffer": "1048576"}).receive_buffer == 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"receive_buffer": "8M"}, "MESHNET_GRPCWIRE_RECEIVE_BUFFER: '8M': bytes, 65536 to 268435456"),
+        ({"receive_buffer": "1"}, "MESHNET_GRPCWIRE_RECEIVE_BUFFER: '1': bytes"),
+        ({"buffer": "1"}, "MESHNET_GRPCWIRE_BUFFER: '1': no setting; there is MESHNET_GRPCWIRE_RECEIVE_BUFFER"),
+    ],
+)
+def test_a_wrong_setting_keeps_it_from_starting(given, said):
+    ctx = DriverContext("n1", None, logging.getLogger(), None, None, None, Underlay(1500, 4), given)
+    with pytest.raises(InvalidObject, match=said):
+        asyncio.run(GrpcwireDriver().start(ctx))
+
+
+def test_it_tries_again_at_once_and_then_ever_more_slowly():
+    first, *later = itertools.islice(back_off(), 12)
+
+    assert first == 0
+    assert later[0] <= 0.1
+    assert all(LONGEST_DELAY_S / 2 <= delay <= LONGEST_DELAY_S for delay in later[6:])
+
+
+def test_the_allocator_can_be_told_or_is_another():
+    assert keep_heap() in (True, False)
+
+
+def told(*steps):
+    """What a path with a short grace tells, when these happen one after the other."""
+
+    async def played():
+        said = []
+        path = Path(said.append, grace_s=0.02)
+        for step in steps:
+            await step(path)
+        path.close()
+        return said
+
+    return asyncio.run(played())
+
+
+async def back(path):
+    path.back()
+
+
+async def lost(path):
+    path.lost("StreamLost")
+
+
+async def refused(path):
+    path.lost("StreamRefused")
+
+
+async def long(path):
+    await asyncio.sleep(0.06)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([back, long], []),
+        ([long], ["StreamLost"]),
+        ([refused, long], ["StreamRefused"]),
+        ([back, lost, back, long], []),
+        ([back, lost, refused, refused, long], ["StreamRefused"]),
+        ([long, refused, refused], ["StreamLost", "StreamRefused"]),
+        ([long, back, back], ["StreamLost", ""]),
+        ([long, back, lost, back, long], ["StreamLost", ""]),
+        ([back, lost], []),
+    ],
+)
+def test_a_path_tells_what_lasts(steps, said):
+    assert told(*steps) == said
