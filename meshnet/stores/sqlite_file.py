@@ -7,6 +7,7 @@ waits inside SQLite: a busy file is tried again after a short sleep of the calle
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import sqlite3
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from meshnet.errors import StoreUnavailable
+from meshnet.stores.sqlite_guard import FileGuard
 from meshnet.stores.sqlite_schema import connect
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class SqliteFile:
         self._create = create
         self._synchronous = synchronous
         self._connection: sqlite3.Connection | None = None
-        self._inode: tuple[int, int] | None = None
+        self._guard = FileGuard(self.path)
         self._closed = False
 
     async def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
@@ -79,6 +81,8 @@ class SqliteFile:
         """Close the connection for good; idempotent."""
         self._closed = True
         if self._connection is not None:
+            with contextlib.suppress(StoreUnavailable, OSError):
+                self._guard.look()
             self._connection.close()
             self._connection = None
 
@@ -87,10 +91,8 @@ class SqliteFile:
             raise StoreUnavailable(f"store {self.path}: is closed")
         if self._connection is None:
             self._connection = connect(self.path, create=self._create, synchronous=self._synchronous)
-            self._inode = _inode(self.path)
-        elif _inode(self.path) != self._inode:
-            # What is written into a file that has no name any more is lost; never acknowledge that.
-            raise StoreUnavailable(f"store {self.path}: was removed or replaced while in use: start again what uses it")
+        # What is written into a file that has no name any more is lost; never acknowledge that.
+        self._guard.look()
         return self._connection
 
     def _judge(self, error: sqlite3.DatabaseError) -> None:
@@ -131,11 +133,3 @@ def _pauses() -> Iterator[float]:
     while time.monotonic() < end:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311
         pause = min(pause * 2, 0.02)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
