@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import machine
-from tests.lab.topologies import pair
+from tests.lab.topologies import link, pod, text, topology
 
 pytestmark = pytest.mark.lab
 
@@ -15,7 +15,12 @@ CARRIER = ("cat", "/sys/class/net/eth0/carrier")
 
 def up(lab, *words: str, nodes: int = 2) -> None:
     """Start a lab whose pods are all on the first node: links between nodes are not this file's affair."""
-    lab.ok("lab", "up", "--nodes", str(nodes), "--place", "r1=n1", "--place", "r2=n1", *words, "-", stdin=pair())
+    documents = (
+        topology("r1", link(1, "eth1", "r2:eth1", "10.0.0.1/24", mtu=1400)),
+        topology("r2", link(1, "eth1", "r1:eth1", "10.0.0.2/24")),
+        *(pod(name, nodeName="n1") for name in ("r1", "r2")),
+    )
+    lab.ok("lab", "up", "--nodes", str(nodes), *words, "-", stdin=text(*documents))
 
 
 def on(lab, node: str, *words: str) -> str:
@@ -98,6 +103,10 @@ def test_unplugged_node_has_no_carrier_and_keeps_its_addresses(lab, family):
 )
 def test_frames_vanish_in_one_direction_and_the_carrier_stays(lab, direction, comes, goes):
     up(lab)
+    for node, other in (("n1", "n2"), ("n2", "n1")):
+        # asking for it takes both directions
+        mac = on(lab, other, "cat", "/sys/class/net/eth0/address")
+        on(lab, node, *f"ip neigh replace 10.99.0.{other[1:]} lladdr {mac} nud permanent dev eth0".split())
     assert (arrives(lab, "n1", "n2"), arrives(lab, "n2", "n1")) == (True, True)
     lab.ok("lab", "node", "n1", "isolate", "--direction", direction)
     assert [on(lab, node, *CARRIER) for node in ("n1", "n2")] == ["1", "1"]
