@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DRIVERS = {"veth": "meshnet_veth", "macvlan": "meshnet_macvlan", "vxlan": "meshnet_vxlan"}
+DRIVERS = {driver: f"meshnet_{driver}" for driver in ("veth", "macvlan", "vxlan", "grpcwire")}
 LIMIT_S = 300
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
 from meshnet.errors import KernelError
 from meshnet_grpcwire.counters import Counters
-from meshnet_grpcwire.libc import keep_heap
 from meshnet_grpcwire.opener import keep_open, opens
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.pumps import Pumps
@@ -50,7 +49,6 @@ class GrpcwireDriver(LinkDriver):
         self._settings = Settings.read(ctx.settings)
         self._ctx = ctx
         self._pumps = Pumps()
-        keep_heap()
 
     async def stop(self) -> None:
         for endpoint in list(self._wires):

@@ -1,4 +1,4 @@
-"""What Python's socket module has not got: many frames in one system call, binding by index, the allocator's habits."""
+"""What Python's socket module has not got: many frames in one system call, binding by index."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import struct
 
 ETH_P_ALL = 3
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-_KEPT = 32 << 20
-_STEP = 4 << 20
-_LARGEST_FROM_HEAP = 8 << 20
 
 
 class IoVec(ctypes.Structure):
@@ -79,18 +74,6 @@ def bind_packet(sock: socket.socket, ifindex: int) -> None:
     address = _SOCKADDR_LL.pack(socket.AF_PACKET, socket.htons(ETH_P_ALL), ifindex, 0, 0, 0, b"")
     if _libc.bind(sock.fileno(), address, len(address)) != 0:
         raise _failure()
-
-
-def keep_heap() -> bool:
-    """Have the allocator keep what large messages used, where it can be told so; tell whether it could.
-
-    glibc else gives their memory back to the kernel after each, to fetch it again, zeroed page by page, for the next.
-    """
-    mallopt = getattr(_libc, "mallopt", None)
-    if mallopt is None:
-        return False
-    wishes = ((_M_MMAP_THRESHOLD, _LARGEST_FROM_HEAP), (_M_TRIM_THRESHOLD, _KEPT), (_M_TOP_PAD, _STEP))
-    return [mallopt(*wish) for wish in wishes] == [1, 1, 1]
 
 
 def _failure() -> OSError:

@@ -6,7 +6,6 @@ import logging
 
 import pytest
 from meshnet_grpcwire import GrpcwireDriver
-from meshnet_grpcwire.libc import keep_heap
 from meshnet_grpcwire.opener import LONGEST_DELAY_S, back_off
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.settings import Settings
@@ -62,10 +61,6 @@ def test_it_tries_again_at_once_and_then_ever_more_slowly():
     assert first == 0
     assert later[0] <= 0.1
     assert all(LONGEST_DELAY_S / 2 <= delay <= LONGEST_DELAY_S for delay in later[6:])
-
-
-def test_the_allocator_can_be_told_or_is_another():
-    assert keep_heap() in (True, False)
 
 
 def told(*steps):
