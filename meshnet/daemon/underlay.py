@@ -29,8 +29,8 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
     """
     if not address and not interface:
         return Underlay(mtu or MTU, 4)
-    known = {info.ifindex: info for info in map(links.parse_link, netlink.dump(links.dump_links()))}
-    having = [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses())]
+    known = {info.ifindex: info for info in map(links.parse_link, netlink.dump(links.dump_links(), steady=False))}
+    having = [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses(), steady=False)]
     for device, cidr in having:
         found = ipaddress.ip_interface(cidr).ip
         info = known.get(device)
