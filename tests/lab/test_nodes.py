@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.lab import machine
-from tests.lab.topologies import link, pair, pod, text, topology
+from tests.lab.topologies import link, pair, pod, ring, text, topology
 
 pytestmark = pytest.mark.lab
 
@@ -175,6 +175,14 @@ def test_run_tells_the_nodes_of_every_link(lab):
     first, second = [line for line in done.stdout.splitlines() if ":eth1" in line]
     assert "left" in first
     assert "right" in second
+
+
+@pytest.mark.parametrize("underlay", ["ipv4", "ipv6"])
+def test_run_pings_links_between_nodes_both_ways(lab, underlay):
+    done = lab.run("lab", "run", "--nodes", "3", "--underlay", underlay, "--uplink", "n2=ens7", "-", stdin=ring(5))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 links, 10 pings, 0 links with a ping unanswered" in done.stdout
+    assert "n1 / n2" in done.stdout
 
 
 def test_nodes_tell_their_records_uplinks_and_daemons(lab):

@@ -113,6 +113,19 @@ def test_user_brings_a_lab_up(user_lab):
     assert Path(f"/proc/{lab.pid}").stat().st_uid == NOBODY
 
 
+def test_user_cuts_a_node_off(user_lab):
+    lab = user_lab
+    lab.ok("lab", "up", "--nodes", "2", "--underlay", "ipv6", "--place", "r1=n1", "--place", "r2=n1", "-", stdin=pair())
+    reach = ("lab", "exec", "n2", "--", "ping", "-c", "1", "-W", "1", "fd00:99::1")
+    lab.ok(*reach)
+    for way in ((), ("--direction", "in"), ("--direction", "out")):
+        lab.ok("lab", "node", "n1", "isolate", *way)
+        assert lab.run(*reach).returncode == 1
+        lab.ok("lab", "node", "n1", "rejoin")
+        machine.eventually(lambda: lab.run(*reach).returncode == 0, "it is still cut off")
+    assert lab.ok("lab", "exec", "n1", "--", "ls", "/sys/class/net").split()[:2] == ["eth0", "lo"]
+
+
 def test_user_runs_a_lab(user_lab):
     done = user_lab.run("lab", "run", "-", stdin=pair())
     assert done.returncode == 0, done.stdout + done.stderr
