@@ -18,12 +18,14 @@ AT_ONCE = 64
 class UdpLink:
     """One end of a link."""
 
+    port_class = PacketPort
+
     def __init__(self, driver, link):
         self.driver = driver
         self.link = link
         self.target, self.peer_id, self.sequence = None, 0, 0
         self.pieces, self.of = {}, -1
-        self.port = PacketPort(link.port)
+        self.port = self.port_class(link.port)
         asyncio.get_running_loop().add_reader(self.port.socket, self.send)
 
     def close(self):
@@ -52,6 +54,7 @@ class UdpWire(LinkDriver):
     api = 1
     name = "udpwire"
     scopes = Scope.BETWEEN_NODES
+    link_class = UdpLink
 
     def __init__(self):
         self.links, self.by_id = {}, {}
@@ -82,7 +85,7 @@ class UdpWire(LinkDriver):
             raise LinkError("PeerUnknown", f"{link.local}: not known yet how its peer is reached")
         there = self.links.get(link.local)
         if there is None or there.link.port != link.port:
-            made = UdpLink(self, link)
+            made = self.link_class(self, link)
             if there is not None:
                 self.drop(there)
             there = self.links[link.local] = made
