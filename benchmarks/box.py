@@ -35,12 +35,17 @@ def options(doc: str, **more: dict[str, object]) -> argparse.Namespace:
     return asked
 
 
+def inside() -> bool:
+    """Tell whether this program is in its namespaces already: all that is before `enter` runs twice."""
+    return os.environ.get(_INSIDE) == "yes"
+
+
 def enter() -> None:
     """Go on in network, mount and PID namespaces of this benchmark's own; for who is not root in a user namespace, too.
 
     The program is started again in there. /run is empty there, and every process ends with this one.
     """
-    if os.environ.get(_INSIDE) != "yes":
+    if not inside():
         user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
         kinds = ("--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc")
         os.environ[_INSIDE] = "yes"

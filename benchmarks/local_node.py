@@ -32,8 +32,9 @@ SETTLED_S = 60.0
 class BenchPod:
     """A pod's sandbox: a named network namespace, and what a runtime tells the plugin about it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, directory: Path = RUN) -> None:
         self.name = name
+        self.directory = directory
         self.container_id = secrets.token_hex(32)
         self.path = f"/run/netns/{name}-{self.container_id[:8]}"
         netns.new_netns(self.path)
@@ -46,7 +47,7 @@ class BenchPod:
             "CNI_NETNS": self.path,
             "CNI_IFNAME": "eth0",
             "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={self.name}",
-            "MESHNET_SOCKET": str(RUN / "meshnetd.sock"),
+            "MESHNET_SOCKET": str(self.directory / "meshnetd.sock"),
         }
 
     def remove(self) -> None:
@@ -55,38 +56,80 @@ class BenchPod:
 
 
 class BenchNode:
-    """A running daemon. `running` makes one; the calling thread is in its node's namespace.
+    """A node and its daemon, which lives in the network namespace of the thread that starts it.
+
+    Args:
+        name: of the node.
+        directory: of all the daemon's files.
+        settings: more environment for the daemon.
 
     Attributes:
-        daemon: its process.
+        name: of the node.
     """
 
-    def __init__(self, daemon: subprocess.Popen[bytes], config: Path) -> None:
-        self.daemon = daemon
-        self._config = config
+    def __init__(self, name: str = "n1", directory: Path = RUN, **settings: str) -> None:
+        self.name = name
+        self._directory = directory
+        self._config = directory / "config.json"
+        self._log = directory / "daemon.log"
+        self._settings = settings
+        self._daemon: subprocess.Popen[bytes] | None = None
         self._plugin = plugin_command()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._config.write_text(json.dumps(CONFIG))
 
     @classmethod
     @contextlib.contextmanager
     def running(cls, documents: Sequence[dict[str, Any]] = ()) -> Iterator[BenchNode]:
         """Start a daemon whose store has these topologies; it and its files are gone at the end of the ``with``."""
-        RUN.mkdir(parents=True)
-        config = RUN / "config.json"
-        config.write_text(json.dumps(CONFIG))
-        asyncio.run(_store(documents))
+        node = cls()
+        fill_store(documents)
         here = netns.own_netns()
         underlay.prepare_node(here)
         os.close(here)
-        log = RUN / "daemon.log"
-        with log.open("wb") as output:
-            daemon = subprocess.Popen([sys.executable, "-m", "meshnet", "daemon"], env=_environment(), stderr=output)
+        node.start_daemon()
         try:
-            _until_ready(daemon, log)
-            yield cls(daemon, config)
+            node.until_ready()
+            yield node
         finally:
-            daemon.kill()
-            daemon.wait()
+            node.kill_daemon()
             shutil.rmtree(RUN)
+
+    @property
+    def daemon(self) -> subprocess.Popen[bytes]:
+        """Return the daemon's process."""
+        assert self._daemon is not None
+        return self._daemon
+
+    def start_daemon(self) -> None:
+        """Start the daemon in the calling thread's network namespace, without waiting for it."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MESHNET_")},
+            "MESHNET_RUN_DIR": str(self._directory),
+            "MESHNET_STATE_DIR": str(self._directory / "state"),
+            "MESHNET_STORE": STORE,
+            "NODE_NAME": self.name,
+            **self._settings,
+        }
+        with self._log.open("ab") as output:
+            self._daemon = subprocess.Popen([sys.executable, "-m", "meshnet", "daemon"], env=environment, stderr=output)
+
+    def kill_daemon(self) -> None:
+        """End the daemon as a crash does."""
+        self.daemon.kill()
+        self.daemon.wait()
+
+    def until_ready(self) -> None:
+        """Wait until the daemon takes connections. Ends the benchmark when that takes too long."""
+        deadline = time.monotonic() + READY_S
+        while not daemon_query.listens(self._directory / "meshnetd.sock"):
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"the daemon of {self.name} does not start: {self.last_words()}")
+            time.sleep(0.005)
+
+    def pod(self, name: str) -> BenchPod:
+        """Return a new sandbox on this node, not attached yet."""
+        return BenchPod(name, self._directory)
 
     def start(self, command: str, pod: BenchPod) -> int:
         """Start the plugin and return its pid. What it prints goes to waste."""
@@ -119,7 +162,7 @@ class BenchNode:
 
     def attach(self, names: Sequence[str]) -> dict[str, BenchPod]:
         """Make these pods and attach them, two at a time as a lab does, and wait until all link ends are up."""
-        pods = {name: BenchPod(name) for name in names}
+        pods = {name: self.pod(name) for name in names}
         self.add_all(list(pods.values()))
         self.until_up()
         return pods
@@ -146,11 +189,11 @@ class BenchNode:
 
     def ask(self, query: str) -> dict[str, Any]:
         """Ask the daemon."""
-        return daemon_query.ask(RUN / "meshnetd.sock", query, timeout_s=30.0)
+        return daemon_query.ask(self._directory / "meshnetd.sock", query, timeout_s=30.0)
 
     def last_words(self) -> str:
         """Return the end of the daemon's log."""
-        return (RUN / "daemon.log").read_text(errors="replace")[-800:]
+        return self._log.read_text(errors="replace")[-800:]
 
 
 def spawn(program: Path, environment: dict[str, str], config: Path) -> int:
@@ -162,27 +205,14 @@ def spawn(program: Path, environment: dict[str, str], config: Path) -> int:
     return os.posix_spawn(program, [str(program)], environment, file_actions=files)
 
 
-def _environment() -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MESHNET_")},
-        "MESHNET_RUN_DIR": str(RUN),
-        "MESHNET_STATE_DIR": str(RUN / "state"),
-        "MESHNET_STORE": STORE,
-        "NODE_NAME": "n1",
-    }
+def fill_store(documents: Sequence[dict[str, Any]]) -> None:
+    """Put topologies into the store of all nodes."""
 
+    async def fill() -> None:
+        store = open_store(STORE)
+        try:
+            await store.apply_all(documents)
+        finally:
+            await store.close()
 
-async def _store(documents: Sequence[dict[str, Any]]) -> None:
-    store = open_store(STORE)
-    try:
-        await store.apply_all(documents)
-    finally:
-        await store.close()
-
-
-def _until_ready(daemon: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_S
-    while not daemon_query.listens(RUN / "meshnetd.sock"):
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"the daemon does not start: {log.read_text(errors='replace')[-800:]}")
-        time.sleep(0.005)
+    asyncio.run(fill())

@@ -2,10 +2,11 @@
  * packets: a load of small UDP datagrams, and the count of those that arrive.
  *
  *   packets receive PORT CPU                          prints: packets, nanoseconds from the first to the last
- *   packets send ADDRESS PORT PAYLOAD MILLISECONDS CPU   prints: packets, nanoseconds
+ *   packets send ADDRESS PORT PAYLOAD MILLISECONDS CPU RATE   prints: packets, nanoseconds
  *
- * 64 datagrams a system call on both sides, so that what is measured is the path between. The receiver says "ready"
- * first, and ends after 300 ms of silence; what does not fit its socket's buffer is not counted.
+ * Up to 64 datagrams a system call on both sides, so that what is measured is the path between. RATE is packets a
+ * second, 0 for as many as go. The receiver says "ready" first, and ends after 300 ms of silence; what does not fit its
+ * socket's buffer is not counted.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,11 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 
-enum { BATCH = 64, LARGEST = 2048, BUFFER = 4 << 20 };
+enum { BATCH = 64, LARGEST = 2048, BUFFER = 4 << 20, PAUSE = 50000 };
 
 static int die(const char *what) {
     perror(what);
@@ -68,8 +70,6 @@ static int receive_all(int sock) {
         ended = now();
         if (!packets) {
             began = ended;
-            got = 0; /* the first batch starts the clock */
-            packets = 1;
             setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence);
         }
         packets += got;
@@ -92,6 +92,17 @@ static int receiver(char **arguments) {
     return receive_all(sock);
 }
 
+/* How many datagrams are due of those that a rate allows; all, without one. Sleeps a little when none is. */
+static int due(int64_t began, int64_t rate, int64_t packets) {
+    if (!rate)
+        return BATCH;
+    int64_t wanted = (now() - began) * rate / 1000000000LL - packets;
+    if (wanted > 0)
+        return wanted < BATCH ? (int)wanted : BATCH;
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
+    return 0;
+}
+
 static int sender(char **arguments) {
     struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1]))};
     int sock = socket(AF_INET, SOCK_DGRAM, 0);
@@ -101,9 +112,13 @@ static int sender(char **arguments) {
         return die("connect");
     pin(arguments[4]);
     prepare((size_t)atoi(arguments[2]) % LARGEST);
-    int64_t packets = 0, began = now(), end = began + atoll(arguments[3]) * 1000000LL;
+    prctl(PR_SET_TIMERSLACK, 1000);
+    int64_t packets = 0, rate = atoll(arguments[5]), began = now(), end = began + atoll(arguments[3]) * 1000000LL;
     while (now() < end) {
-        int sent = sendmmsg(sock, messages, BATCH, 0);
+        int count = due(began, rate, packets);
+        if (!count)
+            continue;
+        int sent = sendmmsg(sock, messages, count, 0);
         if (sent < 0 && errno != ENOBUFS && errno != ECONNREFUSED)
             return die("sendmmsg");
         packets += sent > 0 ? sent : 0;
@@ -115,7 +130,7 @@ static int sender(char **arguments) {
 int main(int count, char **arguments) {
     if (count == 4 && !strcmp(arguments[1], "receive"))
         return receiver(arguments + 2);
-    if (count == 7 && !strcmp(arguments[1], "send"))
+    if (count == 8 && !strcmp(arguments[1], "send"))
         return sender(arguments + 2);
     fputs("see the top of packets.c\n", stderr);
     return 2;
