@@ -29,7 +29,7 @@ class Pumps:
     writer: FrameWriter = attrs.field(factory=FrameWriter)
 
     async def carry(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
-        """Carry frames both ways until the stream ends, and end it. Raises MessageError, OSError."""
+        """Carry frames both ways until the stream ends. Raises StreamEnded, MessageError, OSError."""
         tasks = [
             asyncio.ensure_future(self._outward(port, stream, counters)),
             asyncio.ensure_future(self._inward(port, stream, counters)),
@@ -37,7 +37,6 @@ class Pumps:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stream.close()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=END_S)

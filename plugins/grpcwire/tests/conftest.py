@@ -202,7 +202,7 @@ class Nodes:
     Attributes:
         drivers: by pod.
         streams: by the opening endpoint: the opener's end of the latest.
-        opened: how many streams were.
+        opened: how many streams were, and `opened_for` the link of the latest.
         refuse: none can be opened.
         changes: what the drivers told.
         make_stream: returns both ends of a new one.
@@ -214,6 +214,7 @@ class Nodes:
         self.streams = {}
         self.served = set()
         self.opened = 0
+        self.opened_for = None
         self.refuse = False
         self.changes = []
         self.settings = {}
@@ -276,6 +277,7 @@ class Nodes:
         mine, theirs = self.make_stream()
         self.streams[link.local] = mine
         self.opened += 1
+        self.opened_for = link
         self.spawn(driver.accept_stream(link.peer, link.local, theirs))
         return mine
 

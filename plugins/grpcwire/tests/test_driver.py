@@ -1,11 +1,13 @@
 """Driver grpcwire: what it declares, its settings, and when it tries again."""
 
 import asyncio
+import errno
 import itertools
 import logging
 
 import pytest
 from meshnet_grpcwire import GrpcwireDriver
+from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.opener import LONGEST_DELAY_S, back_off
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.settings import Settings
@@ -34,6 +36,17 @@ def test_an_end_that_was_never_patched_has_counted_nothing():
 
     assert counted["sent_frames"] == 0
     assert set(counted.values()) == {0}
+
+
+def test_what_the_kernel_refuses_is_counted_by_reason():
+    counters = Counters()
+    for number in (errno.EMSGSIZE, errno.ENOBUFS, errno.EAGAIN, errno.EINVAL, None):
+        counters.refused(number)
+
+    counted = {name: count for name, count in counters.as_dict().items() if count}
+    assert counted == {
+        "received_dropped_too_long": 1, "received_dropped_queue_full": 2, "received_dropped_refused": 2
+    }  # fmt: skip
 
 
 def test_settings_have_defaults_and_are_read():

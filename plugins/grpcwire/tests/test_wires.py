@@ -178,6 +178,16 @@ class TestBackPressure:
         nodes.loop.call(stream.jam, False)
         assert nodes.within(lambda: passes(cable, "afterwards"))
 
+    def test_without_a_stream_the_kernel_keeps_little(self, nodes):
+        cable = nodes.cable()
+        nodes.refuse = True
+        nodes.loop.call(cable.stream.close)
+        nodes.within(lambda: not cable.ends[0].wire._carrying)
+
+        flood(cable.near, 3000)
+
+        assert cable.ends[0].counters["sent_dropped_backlog"] > 1500
+
     def test_a_batch_has_a_mebibyte_at_most(self, nodes):
         cable = nodes.cable(mtu=9500)
         stream = cable.stream
@@ -324,6 +334,18 @@ class TestPatch:
         assert [end.wire for end in cable.ends] == wires
         assert cable.stream is stream
         assert not stream.ended
+
+    def test_an_edited_link_keeps_its_stream_and_is_what_the_next_is_opened_for(self, nodes):
+        cable = nodes.cable()
+        for end in cable.ends:
+            end.mtu = 9000
+            end.patch()
+        assert nodes.opened == 1
+
+        nodes.loop.call(cable.stream.close)
+
+        nodes.within(lambda: nodes.opened == 2)
+        assert nodes.opened_for.mtu == 9000
 
     def test_a_new_sandbox_of_the_peer_gets_a_new_stream(self, nodes):
         cable = nodes.cable()

@@ -1,0 +1,83 @@
+"""Reading batches: what belongs into one, and what not. A socket of datagrams stands for a port's."""
+
+import socket
+
+import pytest
+from meshnet_grpcwire.batch import LARGEST_BATCH, parse
+from meshnet_grpcwire.reader import SLOT, SLOTS, BatchReader
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME
+
+LONGEST = bytes(HEADER.size) + bytes(LONGEST_FRAME)
+
+
+@pytest.fixture
+def sockets():
+    into, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with into, out:
+        into.setblocking(False)
+        into.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        yield into, out
+
+
+def frames(batch):
+    found = parse(batch.message)
+    return [batch.message[at : at + length] for at, length in zip(found.offsets, found.lengths, strict=True)]
+
+
+def test_all_that_is_there_is_one_batch(sockets):
+    into, out = sockets
+    sent = [bytes(HEADER.size) + bytes([number]) * (14 + number) for number in range(5)]
+    for datagram in sent:
+        into.send(datagram)
+
+    batch = BatchReader().read(out.fileno())
+
+    assert frames(batch) == sent
+    assert (batch.frames, batch.size) == (5, sum(14 + number for number in range(5)))
+    assert (batch.drained, batch.too_long) == (True, 0)
+
+
+def test_nothing_there_is_no_message(sockets):
+    batch = BatchReader().read(sockets[1].fileno())
+
+    assert batch == (b"", 0, 0, 0, True)
+
+
+def test_the_longest_frame_passes_and_a_longer_one_is_left_out(sockets):
+    """A pod may let its TCP make frames longer than IP's own limit."""
+    into, out = sockets
+    for datagram in (LONGEST, bytes(SLOT + 5000), LONGEST[:100]):
+        into.send(datagram)
+
+    batch = BatchReader().read(out.fileno())
+
+    assert frames(batch) == [LONGEST, LONGEST[:100]]
+    assert batch.too_long == 1
+
+
+def test_only_frames_that_are_too_long_are_no_message(sockets):
+    sockets[0].send(bytes(SLOT))
+
+    batch = BatchReader().read(sockets[1].fileno())
+
+    assert (batch.message, batch.too_long, batch.drained) == (b"", 1, True)
+
+
+def test_a_batch_of_the_longest_frames_stays_below_its_bound():
+    assert SLOTS * (SLOT + 8) < LARGEST_BATCH < (SLOTS + 2) * SLOT
+
+
+def test_one_reader_reads_for_many(sockets):
+    into, out = sockets
+    reader = BatchReader()
+    for number in range(20):
+        into.send(bytes(HEADER.size) + bytes([number]) * 60)
+        assert frames(reader.read(out.fileno())) == [bytes(HEADER.size) + bytes([number]) * 60]
+
+
+def test_a_closed_socket_is_an_error(sockets):
+    number = sockets[1].fileno()
+    sockets[1].close()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        BatchReader().read(number)
