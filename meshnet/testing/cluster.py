@@ -142,7 +142,7 @@ class Cluster:
 
     def join(self, near: End, far: End, *, uid: int = 1) -> Cable:
         """Return a link between two ends, which may have been those of others before."""
-        return Cable(self.scope, [near, far], uid=uid, mtu=near.station.mtu, options=self._making.options)
+        return Cable(self.scope, [near, far], uid=uid, mtu=near.mtu, options=self._making.options)
 
     def restart(self) -> None:
         """Restart the driver on every node."""

@@ -113,9 +113,9 @@ class PeerTests(DriverTestBase):
     def test_a_pod_has_links_to_many_nodes(self, cluster: Cluster) -> None:
         """Each leads to its own peer."""
         second = cluster.cable()
-        ends = cluster.on("n1").end("r1:eth2", uid=2), cluster.on("n3").end("r3:eth1", uid=2, host=2)
-        third = cluster.join(*ends, uid=2)
-        third.mtu = second.mtu
+        near = cluster.on("n1").end("r1:eth2", uid=2, mtu=second.mtu)
+        far = cluster.on("n3").end("r3:eth1", uid=2, host=2, mtu=second.mtu)
+        third = cluster.join(near, far, uid=2)
         for cable in (second, third):
             _start(cable)
 

@@ -54,6 +54,8 @@ class UnderlayTests(DriverTestBase):
         for bench in cluster.benches:
             bench.node.forward_ipv6()
         cable = cluster.cable()
+        if self._direct:
+            cable.patch()  # else there is nothing to listen at
         ends = [(end.pod, end.endpoint.interface) for end in cable.ends]
         with captured(*ends[0]) as near, captured(*ends[1]) as far:
             cable.patch()

@@ -68,6 +68,7 @@ class End:
         bench: of the node that its pod runs on.
         pod: its sandbox.
         cidrs: addresses of the interface.
+        mtu: of the interface at first, bytes.
         epoch: of the sandbox.
         port: core's; None for a direct driver.
         splice: what the driver gave for it; None while it is not patched.
@@ -78,6 +79,7 @@ class End:
     bench: Bench
     pod: KitPod
     cidrs: tuple[str, ...]
+    mtu: int
     epoch: int = 1
     port: PanelPort | None = None
     splice: Splice | None = None
@@ -119,7 +121,7 @@ def make_end(bench: Bench, endpoint: Endpoint, pod: KitPod, cidrs: tuple[str, ..
         uid: of the link that it is an end of at first.
         mtu: of the interface, bytes.
     """
-    end = End(endpoint, bench, pod, cidrs)
+    end = End(endpoint, bench, pod, cidrs, mtu)
     if bench.driver.attachment is Attachment.PORT:
         wish = PortWish(endpoint, uid, end.container, end.mac, mtu, cidrs)
         with pod.enter() as inside:
