@@ -29,6 +29,12 @@ def percentile(values: Sequence[float], part: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
+def jain(rates: Sequence[float]) -> float:
+    """Return Jain's index of fairness of these rates."""
+    squares = sum(rate * rate for rate in rates)
+    return sum(rates) ** 2 / (len(rates) * squares) if squares else 0.0
+
+
 @attrs.define
 class Figure:
     """One figure: a value of each side a round.

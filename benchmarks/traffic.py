@@ -6,6 +6,7 @@ of Ethernet), sent by one process on one processor and counted where a process o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from figures import Figure
@@ -126,6 +127,32 @@ def highest(passes: Callable[[float], bool], begin: float) -> float:
     return between if passes(between) else rate
 
 
+@contextlib.contextmanager
+def full(program: Path, pair: Pair, addresses: Sequence[str], seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Have a TCP stream to each of the receiver's addresses (streams.c), for so long at most; yields what receives."""
+    command, time_ms = [str(program)], f"{seconds * 1000:.0f}"
+    receive = inside(pair.receiver, *command, "receive", PORT, str(len(addresses)), time_ms)
+    with contextlib.ExitStack() as ends:
+        receiving = subprocess.Popen(receive, stdout=subprocess.PIPE, text=True)
+        ends.callback(_end, receiving)
+        assert receiving.stdout is not None
+        if receiving.stdout.readline() != "ready\n":
+            sys.exit("the receiver of streams does not start")
+        sending = subprocess.Popen(inside(pair.sender, *command, "send", PORT, time_ms, *addresses))
+        ends.callback(_end, sending)
+        yield receiving
+
+
+def streams(program: Path, pair: Pair, addresses: Sequence[str], seconds: float) -> list[float]:
+    """Return Gbit/s of a TCP stream to each of the receiver's addresses, all at once and from one process."""
+    with full(program, pair, addresses, seconds) as receiving:
+        said, _ = receiving.communicate(timeout=seconds + 60)
+    if receiving.returncode:
+        sys.exit("not all streams were there")
+    got = dict(line.split() for line in said.splitlines())
+    return [int(got[address]) * 8 / seconds / 1e9 for address in addresses]
+
+
 def pings(pair: Pair, count: int, interval_s: float = 0.01) -> list[float]:
     """Return the milliseconds of each ping that was answered. Ends the benchmark when most are not."""
     ping = inside(pair.sender, "ping", "-n", "-c", str(count), "-i", f"{interval_s:g}", "-W", "1", pair.address)
@@ -152,3 +179,8 @@ def add(figure: Figure, values: tuple[float, float]) -> None:
     """Take a round's values of both sides."""
     figure.ours.append(values[0])
     figure.theirs.append(values[1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()

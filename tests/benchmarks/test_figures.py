@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.figures import Figure, percentile
+from benchmarks.figures import Figure, jain, percentile
 
 
 @pytest.mark.parametrize(("part", "expected"), [(0, 1), (0.5, 2.5), (0.75, 3.25), (1, 4)])
@@ -14,6 +14,11 @@ def test_a_percentile_is_interpolated(part: float, expected: float) -> None:
 
 def test_a_percentile_of_one_value_is_that_value() -> None:
     assert percentile([7], 0.99) == 7
+
+
+@pytest.mark.parametrize(("rates", "index"), [([3, 3, 3], 1), ([1, 0, 0, 0], 0.25), ([1, 3], 0.8), ([0, 0], 0)])
+def test_fairness_is_jains_index(rates: list[float], index: float) -> None:
+    assert jain(rates) == pytest.approx(index)
 
 
 def test_ratios_are_of_the_same_round() -> None:
