@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from meshnet.panel.indices import Indices
     from meshnet.panel.port import PortWish
 
+WITHOUT_IPV6 = errno.EAFNOSUPPORT
+"""What silencing a port is answered where IPv6 is not: on a node without it, or at an MTU that is too small for it."""
 INDEX_TRIES = 16
 """How many taken interface indexes to step over before giving up on a port."""
 
@@ -118,9 +120,9 @@ class PortMaker:
         """Mark the ports and silence them, before their first up."""
         requests: list[Request] = []
         for port in ports:
-            requests += (links.set_link(port.ifindex, alias=alias_of(port), quiet=True), *seal(port))
+            requests += (links.set_link(port.ifindex, alias=alias_of(port)), *quieten(port), *seal(port))
         if requests:
-            self._netlink.run(requests)
+            self._netlink.run_tolerating(requests, WITHOUT_IPV6)
         for port in ports:
             self._ethtool.set_tx_checksum(port.name, on=False)
 
@@ -150,6 +152,11 @@ class PortMaker:
 def alias_of(port: PanelPort) -> str:
     """Return the ownership mark of a port."""
     return names.Mark.of(port.endpoint, port.uid, port.container_id).alias
+
+
+def quieten(port: PanelPort) -> tuple[Request, ...]:
+    """Return what keeps a port from speaking IPv6 for itself; answered `WITHOUT_IPV6` where it cannot anyway."""
+    return (links.set_link(port.ifindex, quiet=True),)
 
 
 def seal(port: PanelPort) -> tuple[Request, ...]:

@@ -17,6 +17,7 @@ from meshnet.errors import KernelError, LinkError, RestartPod
 from meshnet.model import names
 from meshnet.netlink import addresses, links
 from meshnet.netlink.netns import nsid
+from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
 from meshnet.reconcile.inside import NO_IPV6, give_addresses, moved_on
@@ -182,7 +183,8 @@ class Furnisher:
 
     def _change_port(self, port: PanelPort, before: Applied, wanted: Applied) -> None:
         if wanted.mtu != before.mtu:
-            self._netlink.run([links.set_link(port.ifindex, mtu=wanted.mtu)])
+            # At 1280 a port gets its IPv6 back, which speaks for itself again.
+            self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=wanted.mtu), *quieten(port)], WITHOUT_IPV6)
         if wanted.uid != before.uid:
             self._splicer.relabel(port, wanted.uid)
 

@@ -102,3 +102,19 @@ def test_a_move_keeps_the_mtu(lab: Lab, tmp_path: Path) -> None:
     lab.wait("up")
     assert lab.interfaces("r1") == before
     assert lab.interfaces("r2")["eth1"].mtu == 1450
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_less_than_ipv6_needs(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """Such a port has no IPv6 that could be silenced; it gets it when the link becomes larger."""
+    cables = [Cable(1, "r1:eth1", "r2:eth1", both={"mtu": 1000}), Cable(2, "r1:eth2", "r3:eth1", both={"mtu": 600})]
+    bring_up(lab, tmp_path, cables, {"r1": "n1", "r3": "n1", "r2": "n2"}, driver)
+    passes_exactly(lab, "r1", cables[0].addresses[1], 1000)
+    passes_exactly(lab, "r1", cables[1].addresses[1], 600)
+    larger = [Cable(1, "r1:eth1", "r2:eth1", both={"mtu": 1400}), Cable(2, "r1:eth2", "r3:eth1", both={"mtu": 1500})]
+    lab.apply(write(tmp_path / "edited.yml", topologies(larger)))
+    took(lambda: lab.interfaces("r3")["eth1"].mtu == 1500 and lab.interfaces("r2")["eth1"].mtu == 1400, "larger")
+    lab.wait("up")
+    passes_exactly(lab, "r1", cables[0].addresses[1], 1400)
+    modes = lab.in_box("ip -n n1 -d -o link | grep ' mn' | grep -o 'addrgenmode [a-z0-9]*'").split("\n")
+    assert set(filter(None, modes)) == {"addrgenmode none"}
