@@ -1,0 +1,113 @@
+"""Random trouble under traffic: in the end everything is as declared, and no frame was ever on a wrong link.
+
+For as long as you like: ``MESHNET_SOAK_SECONDS=300 MESHNET_SOAK_SEED=7 pytest -m lab -k nodes_soak -s``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.scenarios.chaos import NODES, PODS, Chaos
+from tests.lab.scenarios.lab import PROGRAMS, eventually
+from tests.lab.scenarios.nodes import DRIVERS, bare, devices, took
+from tests.lab.scenarios.wiring import network, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.scenarios.lab import Lab
+
+SECONDS = float(os.environ.get("MESHNET_SOAK_SECONDS", "12"))
+SEED = int(os.environ.get("MESHNET_SOAK_SEED", "1"))
+LATE_S = 4.0
+"""How long after an edit frames may still come by the cable that was: a node that is cut off hears of it later."""
+
+
+def frames(log: Path) -> list[dict[str, Any]]:
+    """Return what all pods have received."""
+    rows: list[dict[str, Any]] = []
+    for path in sorted(log.glob("*.jsonl")):
+        text, pod = path.read_text(), path.name.partition("-")[0]
+        rows += [{"pod": pod, **json.loads(line)} for line in text[: text.rfind("\n") + 1].splitlines()]
+    return rows
+
+
+def pods_with_marks(log: Path, documents: list[dict[str, Any]], python: str, program: Path) -> list[dict[str, Any]]:
+    """Let each pod run the program that marks; a pod that comes anew writes to a file of its own."""
+    for document in documents:
+        if document["kind"] == "Pod":
+            name = document["metadata"]["name"]
+            run = f"sleep infinity | exec {python} {program} {name} > {log}/{name}-$$.jsonl"
+            document["spec"]["containers"][0]["command"] = ["sh", "-c", run]
+    return documents
+
+
+def wrong_frames(chaos: Chaos, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the frames that came by a link that was not declared then."""
+    wrong = []
+    for row in rows:
+        if "from" not in row:
+            continue
+        spells = chaos.spells.get((f"{row['pod']}:{row['at']}", row["from"]), [])
+        fits = any(row["last"] >= s.since and (s.until is None or row["first"] <= s.until + LATE_S) for s in spells)
+        if not fits:
+            wrong.append(row)
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(max(240, SECONDS + 240))
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_nodes_soak(lab: Lab, tmp_path: Path, driver: str) -> None:
+    log = tmp_path / "marks"
+    log.mkdir()
+    chaos = Chaos(lab, tmp_path, SEED)
+    program = write_program(tmp_path)
+    documents = pods_with_marks(log, network(chaos.cables), lab.python, program)
+    prefer = ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
+    lab.up("--nodes", len(NODES), *prefer, write(tmp_path / "lab.yml", documents))
+    try:
+        chaos.for_seconds(SECONDS)
+    finally:
+        print("\n".join(chaos.done))
+    took(lambda: as_declared(lab, chaos), "everything is as declared", 30)
+    for cable in chaos.cables:
+        if cable.uid not in chaos.down:
+            assert lab.pings(cable.a.partition(":")[0], cable.addresses[1]), cable
+    rows = frames(log)
+    assert sum(row.get("count", 0) for row in rows) > 1000
+    assert wrong_frames(chaos, rows) == []
+    ports = sum(len([name for name in devices(lab, node) if name.startswith("mn")]) for node in NODES)
+    assert ports >= 16
+    for pod in PODS:
+        lab.run("lab", "stop", pod)
+    eventually(lambda: bare(lab, NODES), "nothing is left on any node")
+
+
+def write_program(directory: Path) -> Path:
+    """Put the program where pods can read it, whoever runs the test."""
+    path = directory / "marks.py"
+    path.write_text((PROGRAMS / "marks.py").read_text())
+    return path
+
+
+def as_declared(lab: Lab, chaos: Chaos) -> bool:
+    """Tell whether every link is as declared, and every endpoint's carrier is the truth, as its pod sees it."""
+    links = lab.links()
+    wanted = {cable.uid: cable for cable in chaos.cables}
+    if links.keys() != wanted.keys():
+        return False
+    seen = {pod: lab.interfaces(pod) for pod in PODS}
+    for uid, cable in wanted.items():
+        up = uid not in chaos.down
+        if links[uid]["state"] != ("Up" if up else "Down"):
+            return False
+        for place in (cable.a, cable.b):
+            pod, _, interface = place.partition(":")
+            if seen[pod][interface].carrier is not up:
+                return False
+    return True
