@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
 
 from meshnet.netlink import LinkInfo, LinkStats, Netlink, VethSpec, addresses, links, tc
 from meshnet.netlink.netns import entered
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 FIRST_PORT = 1 << 20
 IFF_RUNNING = 0x40
 GROUP = 0x4D4E
+LINUX = tuple(int(number) for number in os.uname().release.split(".")[:2])
+
+echoes = pytest.mark.skipif(LINUX < (6, 2), reason="Linux before 6.2 does not echo new links")
+"""What a test is marked with that is about echoes; all others ask."""
 
 
 class Pod(NamedTuple):
@@ -33,6 +40,12 @@ class Pod(NamedTuple):
         return f"fd00::{self.number}"
 
 
+def make_veths(netlink: Netlink, *specs: VethSpec) -> list[LinkInfo]:
+    """Make veths in one batch and return their ports. They are asked for, since Linux before 6.2 does not echo them."""
+    netlink.run([links.new_veth(spec) for spec in specs])
+    return [links.parse_link(netlink.ask(links.get_link(spec.port_ifindex))) for spec in specs]
+
+
 def make_pod(netlink: Netlink, netns: int, number: int, *, drops: bool = True) -> Pod:
     """Make a pod with its port, as a daemon would: quiet and dropping (unless not `drops`), admin down."""
     spec = VethSpec(
@@ -45,7 +58,7 @@ def make_pod(netlink: Netlink, netns: int, number: int, *, drops: bool = True) -
         peer_mac=f"02:00:00:00:02:{number:02x}",
         peer_netns_fd=netns,
     )
-    port = links.parse_link(netlink.run([links.new_veth(spec)])[0])
+    (port,) = make_veths(netlink, spec)
     netlink.run([links.set_link(port.ifindex, quiet=True)])
     if drops:
         netlink.run(

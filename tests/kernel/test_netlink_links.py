@@ -12,7 +12,7 @@ from meshnet.netlink import BatchError, Netlink, VethSpec, addresses, links
 from meshnet.netlink.ifla import IFINFO, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES
 from meshnet.netlink.wire import attributes, to_u32
 from meshnet.testing.frames import CORPUS, FrameSocket
-from tests.kernel.pods import FIRST_PORT, await_carrier, eventually, make_pod
+from tests.kernel.pods import FIRST_PORT, await_carrier, echoes, eventually, make_pod, make_veths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,15 @@ def spec(netns: int, number: int = 0, **changes: Any) -> VethSpec:
     return port._replace(**changes)
 
 
-def test_veth_echo_tells_both_ends(netlink: Netlink, new_ns: Callable[[], int]) -> None:
-    pod = new_ns()
-    (echo,) = netlink.run([links.new_veth(spec(pod))])
-    port = links.parse_link(echo)
+@echoes
+def test_echo_of_a_veth_is_its_port(netlink: Netlink, new_ns: Callable[[], int]) -> None:
+    (echo,) = netlink.run([links.new_veth(spec(new_ns()))])
+
+    assert links.parse_link(echo) == links.parse_link(netlink.ask(links.get_link(FIRST_PORT)))
+
+
+def test_veth_tells_both_ends(netlink: Netlink, new_ns: Callable[[], int]) -> None:
+    (port,) = make_veths(netlink, spec(new_ns()))
 
     assert (port.ifindex, port.name, port.kind, port.group) == (FIRST_PORT, "port0", "veth", 77)
     assert (port.mtu, port.mac, port.up) == (1400, "02:00:00:00:01:01", False)
@@ -43,7 +48,7 @@ def test_veth_echo_tells_both_ends(netlink: Netlink, new_ns: Callable[[], int]) 
 
 
 def test_both_ends_have_one_queue_each_way(netlink: Netlink, new_ns: Callable[[], int]) -> None:
-    port = links.parse_link(netlink.run([links.new_veth(spec(new_ns()))])[0])
+    (port,) = make_veths(netlink, spec(new_ns()))
     for request in (links.get_link(port.ifindex), links.get_link(port.link, port.link_nsid)):
         found = attributes(netlink.ask(request), IFINFO.size)
 
@@ -51,8 +56,7 @@ def test_both_ends_have_one_queue_each_way(netlink: Netlink, new_ns: Callable[[]
 
 
 def test_veths_into_two_namespaces_in_one_batch(netlink: Netlink, new_ns: Callable[[], int]) -> None:
-    requests = [links.new_veth(spec(new_ns(), number, peer_ifindex=40 + number)) for number in range(2)]
-    ports = [links.parse_link(echo) for echo in netlink.run(requests)]
+    ports = make_veths(netlink, *(spec(new_ns(), number, peer_ifindex=40 + number) for number in range(2)))
 
     assert [port.ifindex for port in ports] == [FIRST_PORT, FIRST_PORT + 1]
     assert [port.link for port in ports] == [40, 41]
@@ -61,7 +65,7 @@ def test_veths_into_two_namespaces_in_one_batch(netlink: Netlink, new_ns: Callab
 
 def test_longest_name_is_kept_whole(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     name = "ethernet1234567"
-    port = links.parse_link(netlink.run([links.new_veth(spec(new_ns(), port_name=name, peer_name=name))])[0])
+    (port,) = make_veths(netlink, spec(new_ns(), port_name=name, peer_name=name))
 
     assert name == port.name
     assert name == links.parse_link(netlink.ask(links.get_link(port.link, port.link_nsid))).name
@@ -108,7 +112,7 @@ def test_set_link_changes_what_is_given(netlink: Netlink, new_ns: Callable[[], i
 def test_quiet_link_gets_no_address(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     quiet, loud = new_ns(), new_ns()
     for netns in (quiet, loud):
-        port = links.parse_link(netlink.run([links.new_veth(spec(netns, netns))])[0])
+        (port,) = make_veths(netlink, spec(netns, netns))
         with Netlink.open(netns) as inside:
             inside.run([links.set_link(port.link, quiet=netns == quiet), links.set_link(port.link, up=True)])
         netlink.run([links.set_link(port.ifindex, quiet=True), links.set_link(port.ifindex, up=True)])

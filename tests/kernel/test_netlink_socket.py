@@ -12,7 +12,7 @@ import pytest
 
 from meshnet.errors import KernelError
 from meshnet.netlink import BatchError, Netlink, addresses, links
-from tests.kernel.pods import make_pod
+from tests.kernel.pods import echoes, make_pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +56,7 @@ def test_failure_at_the_end_of_a_batch(netlink: Netlink) -> None:
     assert "lo" in names(netlink)
 
 
+@echoes
 def test_echoes_of_what_worked_come_with_the_failures(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     pod = new_ns()
     make_pod(netlink, pod, 1)
