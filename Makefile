@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows it, `make test` proves it. Both set up everything that they need.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: demo test check lint unit kernel lab bench install clean
+.PHONY: demo test check lint unit kernel lab soak bench install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,6 +44,10 @@ kernel: install
 # On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
 lab: install
 	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
+
+# Random trouble for labs of several nodes: MESHNET_SOAK_SECONDS, MESHNET_SOAK_SEED.
+soak: install
+	MESHNET_SOAK_SECONDS=$${MESHNET_SOAK_SECONDS:-150} $(PYTEST) -m lab -s tests/lab/scenarios/test_nodes_soak.py
 
 bench: install
 	@scripts/system-packages bench

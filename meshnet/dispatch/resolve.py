@@ -141,7 +141,7 @@ def _to(plan: Plan, claim: Claim) -> Plan:
 
 
 def _with_driver(plan: Plan, agreed: EffectiveLink, driver: LinkDriver, why: str) -> Plan:
-    plan = attrs.evolve(plan, driver=driver, why=why)
+    plan = attrs.evolve(plan, driver=driver, why=f"{why}; {driver.caution}" if driver.caution else why)
     try:
         core, options = decode_options(driver, agreed.options, "options")
     except InvalidObject as error:

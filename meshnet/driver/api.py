@@ -125,6 +125,7 @@ class LinkDriver:
         attachment: a port of core's, or an interface of its own.
         carries: which frames pass.
         honest: a receiver sees valid checksums and nothing longer than the MTU.
+        caution: what who has such a link should know, in a few words; told with each. Empty for nothing.
     """
 
     api: ClassVar[int]
@@ -137,6 +138,7 @@ class LinkDriver:
     attachment: ClassVar[Attachment] = Attachment.PORT
     carries: ClassVar[Carries] = Carries.ANY_FRAME
     honest: ClassVar[bool] = True
+    caution: ClassVar[str] = ""
 
     async def start(self, ctx: DriverContext) -> None:
         """Begin; called once, before anything else. Raise LinkError when it cannot work on this node: why."""

@@ -32,6 +32,7 @@ def _working(entry: Entry) -> dict[str, Any]:
         "attachment": driver.attachment.value,
         "carries": driver.carries.value,
         "honest": driver.honest,
+        "caution": driver.caution,
     }
     return row | ({"reason": entry.unusable} if entry.unusable else {})
 

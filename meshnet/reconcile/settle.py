@@ -143,8 +143,9 @@ class Settler:
             return plan
         if _taken_over(end, topology.claim):
             claim = topology.claim
-            where = f"node {claim.node}" if claim.node else "another sandbox"
-            message = f"{where} has taken the pod over with sandbox {claim.container_id[:13] or '?'}"
+            message = f"node {claim.node} has taken the pod over with sandbox {claim.container_id[:13]}"
+            if not claim.node:
+                message = f"another sandbox had taken the pod over (epoch {claim.epoch}) and is gone"
             return attrs.evolve(plan, reason="Superseded", message=message)
         return plan
 

@@ -119,6 +119,7 @@ class Applied:
     """What of the spec was last applied to the pod's end. Only a difference from this is ever applied to it.
 
     Attributes:
+        mac: ``""`` where nothing is known: the checkpoint was lost.
         driver: of a direct interface; ``""`` where there is a port.
     """
 

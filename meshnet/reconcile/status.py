@@ -33,7 +33,9 @@ def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
         return _far_state(peer) if isinstance(peer, FarEnd) else _NOT_PATCHED
     if end.plan.down:
         return DOWN, "Unplugged", "the cable is unplugged (down: true)"
-    return UP, "", ""
+    known = end.applied.mac  # of an end whose checkpoint was lost it is not known what was applied
+    refused = [cidr for cidr in end.plan.addresses if known and cidr not in end.applied.addresses]
+    return UP, "", f"the pod takes no address {', '.join(refused)}" if refused else ""
 
 
 _NOT_PATCHED = (PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet")

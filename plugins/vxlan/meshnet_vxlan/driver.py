@@ -48,6 +48,7 @@ class VxlanDriver(LinkDriver):
     scopes = Scope.BETWEEN_NODES
     claims = Scope.BETWEEN_NODES
     rank = 10
+    caution = "as trusted as the network between the nodes"
 
     _ctx: DriverContext
     _sources: SourceFilter
