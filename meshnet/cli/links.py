@@ -20,7 +20,7 @@ STATES = ("Up", "Down", "Pending", "Failed")
 STATUS_FIELDS = ("state", "reason", "message", "driver", "why")
 """How an end is: its daemon writes it into `status.links`, and answers it."""
 
-LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "counters")
+LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "receive_id", "counters", "driver_counters")
 """What the daemon of an end's node answers; the store does not know it."""
 
 Entry = dict[str, Any]

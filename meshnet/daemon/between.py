@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import AcceptsStreams
 from meshnet.errors import LinkError, MeshnetError, StreamEnded
@@ -52,6 +52,13 @@ class Between:
     def certificates(self) -> tuple[str, ...]:
         """Return what this node's record says; none while it is alone."""
         return self._identity.certificates() if self._identity else ()
+
+    def told(self) -> dict[str, Any]:
+        """Return how this node stands with the others, and how many calls it refused and why; for who asks."""
+        if self._peers is None:
+            return {"port": None, "peers": {}, "refused": {}}
+        contacts = {node: {"contact": how.value, "why": why} for node, (how, why) in self._peers.contacts().items()}
+        return {"port": self._peers.port, "peers": contacts, "refused": dict(self._peers.counters())}
 
     def node_changed(self, node: str) -> None:
         """Take note that another node told of itself, or is gone."""

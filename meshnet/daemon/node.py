@@ -74,6 +74,7 @@ class Node:
             registry=registry,
             cache=self._core.cache,
             carrier=self._core.carrier,
+            peers=self._between.told,
         )
         self._server = LocalServer(settings.socket, self._answer)
 
@@ -86,7 +87,7 @@ class Node:
         await core.leftovers.sort_out()
         if adopted.orphans:
             # Before anybody calls: a repeated ADD makes ports of the same names.
-            log.info("%d ports of no known sandbox are deleted", len(adopted.orphans))
+            log.info("%d ports that no sandbox's checkpoint lists are deleted", len(adopted.orphans))
             await kernel.deleter.delete(adopted.orphans)
         self._server.start()
         self._begin("nodes", core.nodes.run())
@@ -179,7 +180,7 @@ class Node:
     async def _answer(self, call: Call) -> bytes:
         env = call.frame.env
         if "MESHNET_QUERY" in env:
-            return self._queries.answer(env["MESHNET_QUERY"])
+            return await self._queries.answer(env["MESHNET_QUERY"])
         if "CNI_COMMAND" in env:
             return await self._cni.answer(call)
         return encode_reply(1, error_json(CniError(Code.INVALID_ENVIRONMENT, "CNI_COMMAND: is needed and missing")))

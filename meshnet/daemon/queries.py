@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections import Counter, defaultdict
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet import __version__
 from meshnet.cni.frame import encode_reply
+from meshnet.driver.api import Counts
+from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
-from meshnet.errors import KernelError
+from meshnet.errors import KernelError, LinkError
 from meshnet.netlink import addresses
 from meshnet.reconcile.status import link_state, link_status
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
+COUNT_LIMIT_S = 1.0
+"""How long a driver may take to tell what it counts."""
 STATES = ("up", "down", "pending", "failed")
 
 
@@ -41,6 +46,7 @@ class Queries:
         registry: Registry,
         cache: TopologyCache,
         carrier: CarrierKeeper,
+        peers: Callable[[], dict[str, Any]],
     ) -> None:
         self._node = node
         self._table = table
@@ -50,7 +56,7 @@ class Queries:
         self._cache = cache
         self._carrier = carrier
         self._answers: dict[str, Callable[[], Any]] = {
-            "links": self.links,
+            "peers": lambda: {"node": node, **peers()},
             "states": self.states,
             "sandboxes": self.sandboxes,
             "summary": self.summary,
@@ -58,18 +64,22 @@ class Queries:
             "health": self.health,
         }
 
-    def answer(self, name: str) -> bytes:
+    async def answer(self, name: str) -> bytes:
         """Return the reply to a query."""
+        if name == "links":
+            return encode_reply(0, json.dumps(await self.links()))
         answer = self._answers.get(name)
         if answer is None:
-            known = ", ".join(self._answers)
+            known = ", ".join(["links", *self._answers])
             return encode_reply(1, json.dumps({"error": f"query {name[:40]!r}: one of {known}"}))
         return encode_reply(0, json.dumps(answer()))
 
-    def links(self) -> dict[str, Any]:
+    async def links(self) -> dict[str, Any]:
         """Every end on this node as it is now."""
-        known = self._addresses()
-        return {"node": self._node, "links": [self._end(end, known) for end in self._table.ends()]}
+        known, ends = self._addresses(), self._table.ends()
+        counted = await asyncio.gather(*map(self._counted, ends))
+        rows = [self._end(end, known) | more for end, more in zip(ends, counted, strict=True)]
+        return {"node": self._node, "links": rows}
 
     def states(self) -> dict[str, Any]:
         """The state of every end, from the table alone: for who asks often."""
@@ -105,6 +115,7 @@ class Queries:
         port = end.port
         return {
             **self._named(end),
+            "receive_id": end.receive_id or None,
             "addresses": known.get((end.nsid, end.pod_ifindex), []),
             "port": port.name if port else None,
             "port_ifindex": port.ifindex if port else None,
@@ -112,6 +123,17 @@ class Queries:
             "offload": port.offload if port else None,
             **(self._inspector.live(end) or {}),
         }
+
+    async def _counted(self, end: End) -> dict[str, Any]:
+        """What a driver counts of an end; nothing when it does not, or does not answer."""
+        entry = self._registry.find(end.patched_by) if end.patched_by else None
+        if entry is None or not isinstance(entry.driver, Counts):
+            return {}
+        try:
+            told = await call(entry.driver, "counters", end.endpoint, limit_s=COUNT_LIMIT_S)
+        except LinkError:
+            return {}
+        return {"driver_counters": dict(told)}
 
     def _named(self, end: End) -> dict[str, Any]:
         """Which end it is, how it is, and of which generation of its Topology."""

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from meshnet.model.resource import Resource
 
 COUNTED = ("endpoints", "sandboxes", "up", "down", "pending", "failed")
+OF_PEERS = ("peers", "refused")
 OF_THE_LAB = ("daemon", "uplink", "uplink_state")
 
 
 def read(query: Query) -> list[Row]:
     records = {record.name: record for record in query.objects(Kind.NODE)} if query.target.store_url else {}
     answers = query.target.ask("summary")
+    peers = query.target.ask("peers")
     lab = _lab(query.target)
     rows = []
     for name in sorted(records.keys() | answers.keys() | set(query.target.nodes)):
         if query.wants(name):
             counts = {field: value for field, value in answers.get(name, {}).items() if field != "node"}
             record = _record(records[name]) if name in records else {}
-            rows.append({"name": name, "reachable": name in answers, **lab.get(name, {}), **record, **counts})
+            answer = peers.get(name, {})
+            told = {field: answer[field] for field in OF_PEERS if field in answer}
+            rows.append({"name": name, "reachable": name in answers, **lab.get(name, {}), **record, **counts, **told})
     return rows
 
 
