@@ -11,6 +11,7 @@ from meshnet.errors import KernelError
 from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.opener import keep_open, opens
 from meshnet_grpcwire.path import Path
+from meshnet_grpcwire.port_socket import why_unusable
 from meshnet_grpcwire.pumps import Pumps
 from meshnet_grpcwire.settings import Settings
 from meshnet_grpcwire.wire import Route, Wire
@@ -47,6 +48,9 @@ class GrpcwireDriver(LinkDriver):
         if sys.byteorder != "little":
             raise LinkError("ByteOrder", "offload headers are sent as little-endian processors have them", retry=False)
         self._settings = Settings.read(ctx.settings)
+        why = why_unusable()
+        if why is not None:
+            raise LinkError("PacketSocketsRefused", why)
         self._ctx = ctx
         self._pumps = Pumps()
 

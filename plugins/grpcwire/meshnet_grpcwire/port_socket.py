@@ -90,17 +90,33 @@ class PortSocket:
                 continue  # a port that was down tells so once
 
 
+def why_unusable() -> str | None:
+    """Return why this process cannot have such sockets; None when it can."""
+    try:
+        _deaf_socket().close()
+    except OSError as error:
+        return f"packet sockets are refused: {error.strerror}; the daemon needs the capability NET_RAW"
+    return None
+
+
 def _packet_socket(ifindex: int) -> socket.socket:
     with contextlib.ExitStack() as undo:
-        # With protocol 0 it hears nothing before it is bound.
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
+        sock = _deaf_socket()
         undo.callback(sock.close)
-        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-        sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, SEND_BUFFER)
         bind_packet(sock, ifindex)
         sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, _MEMBERSHIP.pack(ifindex, PACKET_MR_PROMISC, 0, b""))
+        undo.pop_all()
+    return sock
+
+
+def _deaf_socket() -> socket.socket:
+    """Return a socket that is not bound: with protocol 0 it hears nothing before."""
+    with contextlib.ExitStack() as undo:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
+        undo.callback(sock.close)
+        for option in (PACKET_IGNORE_OUTGOING, PACKET_VNET_HDR, PACKET_AUXDATA):
+            sock.setsockopt(SOL_PACKET, option, 1)
         undo.pop_all()
     return sock
 

@@ -51,6 +51,7 @@ class Pumps:
                 batch = self.reader.read(port.fileno())
             except OSError as error:
                 self._unread(error, counters)
+                await asyncio.sleep(0)
                 continue
             counters.sent_dropped_too_long += batch.too_long
             if batch.message:

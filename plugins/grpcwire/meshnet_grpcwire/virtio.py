@@ -28,8 +28,8 @@ GSO_ECN = 0x80
 SHORTEST_FRAME = 14
 LONGEST_FRAME = 65535 + 14 + 8
 """An IP packet of the greatest length with two VLAN tags."""
-MOST_SEGMENTS = 8192
-"""Into so many the kernel may cut one frame: a TCP segment has 8 bytes or more in Linux."""
+MOST_SEGMENTS = 2048
+"""Into so many the kernel may cut one frame: Linux sends no TCP segment of less than 48 bytes, options included."""
 TAG_BYTES = 4
 
 _GSO_TYPES = {GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_UDP_L4}

@@ -85,10 +85,10 @@ class FrameWriter:
                 continue
             chosen.append((offset, length))
             size += length
-            if len(chosen) >= MOST_FRAMES or size >= MOST_BYTES:
+            if size >= MOST_BYTES:
                 break
         return chosen
 
     def _rest(self, sending: Sending) -> Iterator[tuple[int, int]]:
-        frames = sending.frames
-        return zip(frames.offsets[sending.next :], frames.lengths[sending.next :], strict=True)
+        frames, end = sending.frames, sending.next + MOST_FRAMES
+        return zip(frames.offsets[sending.next : end], frames.lengths[sending.next : end], strict=True)

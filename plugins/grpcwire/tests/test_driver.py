@@ -12,12 +12,16 @@ from meshnet_grpcwire.opener import LONGEST_DELAY_S, back_off
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.settings import Settings
 
-from meshnet.driver import AcceptsStreams, Counts, DriverContext, Underlay
+from meshnet.driver import AcceptsStreams, Counts, DriverContext, LinkError, Underlay
 from meshnet.driver.declaration import declaration_problems
 from meshnet.errors import InvalidObject
 from meshnet.model.topology import Endpoint
 
 END = Endpoint("default", "r1", "eth1")
+
+
+def context(settings=()):
+    return DriverContext("n1", None, logging.getLogger(), None, None, None, Underlay(1500, 4), dict(settings))
 
 
 def test_its_declaration_is_right():
@@ -63,8 +67,19 @@ def test_settings_have_defaults_and_are_read():
     ],
 )
 def test_a_wrong_setting_keeps_it_from_starting(given, said):
-    ctx = DriverContext("n1", None, logging.getLogger(), None, None, None, Underlay(1500, 4), given)
+    ctx = context(given)
     with pytest.raises(InvalidObject, match=said):
+        asyncio.run(GrpcwireDriver().start(ctx))
+
+
+def test_a_daemon_without_packet_sockets_cannot_use_it(monkeypatch):
+    def refused(*args):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("meshnet_grpcwire.port_socket._deaf_socket", refused)
+    ctx = context()
+
+    with pytest.raises(LinkError, match="packet sockets are refused: Operation not permitted; the daemon needs"):
         asyncio.run(GrpcwireDriver().start(ctx))
 
 

@@ -35,6 +35,21 @@ def port(nodes):
         yield port
 
 
+def test_headers_that_are_all_wrong_take_turns_too(port):
+    """A message may have thousands of them: looking at them is work as well."""
+    counters, writer = Counters(), FrameWriter()
+    parts = [HEADER.pack(0xFF, 0, 0, 0, 0, 0) + bytes(14)] * 600
+    message = pack([len(part) for part in parts], parts)
+    sending = Sending(parse(message))
+
+    writer.write(port.fileno(), message, sending, counters)
+    assert counters.received_dropped_header == 256
+
+    while not sending.done:
+        writer.write(port.fileno(), message, sending, counters)
+    assert counters.received_dropped_header == 600
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FRAMES, min_size=1, max_size=30))
 def test_every_frame_is_sent_or_counted(port, parts):
