@@ -153,21 +153,6 @@ class TurnsOffloadsOn(Tunnel):
         return await super().patch(link, peer)
 
 
-class ForgetsAtRestart(Tunnel):
-    """Tells of what it has made itself."""
-
-    def __init__(self):
-        self.made = set()
-
-    async def patch(self, link, peer):
-        splice = await super().patch(link, peer)
-        self.made.add(splice.ifindex)
-        return splice
-
-    async def inspect(self):
-        return [owned for owned in await super().inspect() if owned.splice.ifindex in self.made]
-
-
 class TagEatingPort(PacketPort):
     def tagged(self, message, ancillary):
         return message

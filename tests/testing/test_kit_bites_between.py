@@ -29,7 +29,6 @@ CAUGHT_BY = {
     "SpeaksForTheNode": "test_the_nodes_keep_out_of_the_link",
     "CopiesToTheNode": "test_the_nodes_keep_out_of_the_link",
     "TurnsOffloadsOn": "test_a_receiver_sees_honest_frames",
-    "ForgetsAtRestart": "test_inspect_reports_exactly_what_is_there",
     "EatsVlanTags": "test_frames_pass_both_ways",
     "Truncates": "test_the_mtu_is_honoured",
     "CarriesWhatIsCommon": "test_the_largest_mtu_fits_the_underlay[9000]",
