@@ -58,7 +58,8 @@ class Door:
                 task.cancel()
                 await asyncio.wait({task})
         if task.cancelled():
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this call was ended")
+            with contextlib.suppress(grpc.aio.UsageError):  # it may have been refused already
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this call was ended")
         task.result()
 
     def check(self) -> None:

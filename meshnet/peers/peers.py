@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from meshnet.peers.server import PeerServer
     from meshnet.peers.stream_calls import StreamCalls
     from meshnet.peers.subscription import Subscription
+    from meshnet.peers.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Peers:
         self._ending: set[asyncio.Task[None]] = set()
         self._door: Door | None = None
         self._server: PeerServer | None = None
+        self._trust: Trust | None = None
         self._pools: Pools | None = None
         self._streams: StreamCalls | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -91,19 +93,20 @@ class Peers:
         """
         # What gRPC's core says to stderr is said here, in context.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from meshnet.peers import wiring  # noqa: PLC0415 - loads gRPC
-        from meshnet.peers.door import Door  # noqa: PLC0415
+        from meshnet.peers.door import Door  # noqa: PLC0415 - loads gRPC
         from meshnet.peers.pools import Pools  # noqa: PLC0415
         from meshnet.peers.server import PeerServer, SessionCalls  # noqa: PLC0415
         from meshnet.peers.stream_calls import StreamCalls  # noqa: PLC0415
+        from meshnet.peers.trust import Trust  # noqa: PLC0415
 
         door = Door(self._pins, self._refusals)
         sessions = SessionCalls(door, self._hello, self._book, self._subscribers)
-        credentials = wiring.server_credentials(lambda: self._identity.current, self._pins.all)
+        trust = Trust(lambda: self._identity.current, self._pins.all)
         self._streams = StreamCalls(door, self._book)
-        server = PeerServer(credentials, Session=sessions.handle, Stream=self._streams.handle)
+        server = PeerServer(trust.credentials(), Session=sessions.handle, Stream=self._streams.handle)
         self.port = await server.start(*self._listen)
-        self._door, self._server = door, server
+        trust.follow(self._listen[0] or "127.0.0.1", self.port)
+        self._door, self._server, self._trust = door, server, trust
         self._pools = Pools(self._records, self._pins, lambda: self._identity.current)
         self._identity.listen(self._renew)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="peers")
@@ -119,6 +122,8 @@ class Peers:
             self._end(subscription)
         if self._ending:
             await asyncio.wait(self._ending)
+        if self._trust is not None:
+            await self._trust.stop()
         if self._pools is not None:
             await self._pools.close()
         if self._door is not None and self._server is not None and self._streams is not None:
@@ -135,7 +140,8 @@ class Peers:
         broken = self._pins.set(name, record.certificates if record is not None else ())
         if broken:
             log.warning("the record of node %s holds %d that are no certificates", name, broken)
-        if self._door is not None:
+        if self._door is not None and self._trust is not None:
+            self._trust.changed()
             self._door.check()
         if self._pools is not None:
             self._pools.check(name)
@@ -171,8 +177,12 @@ class Peers:
         return {node: (held.contact, held.why) for node, held in self._subscriptions.items()}
 
     def counters(self) -> Mapping[str, int]:
-        """Return what was refused, by reason."""
-        return self._refusals.counts()
+        """Return what was refused, by reason, and how many connections were taken (``Connections``).
+
+        A certificate that no record holds ends its connection within gRPC, which tells nobody.
+        """
+        taken = self._trust.connections if self._trust is not None else 0
+        return {**self._refusals.counts(), "Connections": taken}
 
     def _hold(self) -> None:
         from meshnet.peers.subscription import Subscription  # noqa: PLC0415 - loads gRPC
@@ -201,6 +211,8 @@ class Peers:
         if self._shown == self._identity.current:
             return
         self._shown = self._identity.current
+        if self._trust is not None:
+            self._trust.changed()
         for subscription in self._subscriptions.values():
             subscription.renew()
         if self._pools is not None:

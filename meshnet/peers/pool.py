@@ -28,6 +28,8 @@ MOST_CHANNELS = 64
 STREAM_ID = "stream-id"
 
 _OPEN_S = 2.0
+_TRIES = 10
+_AGAIN_S = 0.5
 _REASONS = {
     grpc.StatusCode.PERMISSION_DENIED: "StreamRefused",
     grpc.StatusCode.FAILED_PRECONDITION: "PeerNotReady",
@@ -70,6 +72,7 @@ class _Held:
     stream: CarriedStream
     about: About
     lane: _Lane
+    call: Call | None = None
     moving: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
 
@@ -120,32 +123,40 @@ class Pool:
     async def _carry_on(self, held: _Held, now: Callable[[], Way | None]) -> None:
         """Carry a stream on over a connection of the way as it is now; end it when that cannot be."""
         async with held.moving:
-            way = now()
-            if way is None or held.stream.over:
-                held.stream.close()
-                return
-            lane = self._lane(way)
-            try:
-                call, _ = await self._call(held.about, lane)
-            except LinkError as error:
-                log.warning("a stream ends, since it could not be carried on: %s", error)
-                held.stream.close()
-                return
-            held.lane = lane
-            leg = _leg(call)
-            held.stream.follow(leg)
-            self._hold(held, call)
-            try:
-                await held.stream.go_over(leg)
-            except StreamEnded:
-                call.cancel()
+            for _ in range(_TRIES):
+                way = now()
+                if way is None or held.stream.over:
+                    break
+                lane = self._lane(way)
+                try:
+                    call, _ = await self._call(held.about, lane)
+                except LinkError as error:
+                    if error.reason == "StreamRefused":
+                        log.warning("a stream ends, since it could not be carried on: %s", error)
+                        break
+                    await asyncio.sleep(_AGAIN_S)
+                else:
+                    await self._go_over(held, call, lane)
+                    return
+            held.stream.close()
+
+    async def _go_over(self, held: _Held, call: Call, lane: _Lane) -> None:
+        leg = _leg(call)
+        held.lane = lane
+        held.stream.follow(leg)
+        self._hold(held, call)
+        try:
+            await held.stream.go_over(leg)
+        except StreamEnded:
+            call.cancel()
 
     def _hold(self, held: _Held, call: Call) -> None:
+        held.call = call
         self._held.add(held)
-        call.add_done_callback(lambda _: self._done(held))
+        call.add_done_callback(lambda _: self._done(held, call))
 
-    def _done(self, held: _Held) -> None:
-        if held.stream.over:
+    def _done(self, held: _Held, call: Call) -> None:
+        if held.call is call:  # and no other carries it on
             self._held.discard(held)
 
     async def _call(self, about: About, lane: _Lane) -> tuple[Call, str]:

@@ -54,12 +54,12 @@ class SessionCalls:
         task = asyncio.current_task()
         assert task is not None
         subscriber = Subscriber(self._book.states_for(caller.node))
-        with self._subscribers.subscribed(caller.node, subscriber, task.cancel):
-            try:
+        try:
+            with self._subscribers.subscribed(caller.node, subscriber, task.cancel):
                 await subscriber.run(context.write)
-            except TimeoutError:
-                detail = "it does not read what it subscribed to"
-                await self._door.refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "Stalled", detail)
+        except TimeoutError:
+            detail = "it does not read what it subscribed to"
+            await self._door.refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "Stalled", detail)
 
     async def _greet(self, caller: Caller, context: Context) -> Hello:
         try:
@@ -69,7 +69,7 @@ class SessionCalls:
                 raise ValueError("no hello")
             hello = decode_hello(message)
         except (ValueError, TimeoutError) as error:
-            detail = f"its first message: {error or 'none came'}"
+            detail = f"its first message: {str(error) or 'none came'}"
             await self._door.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "Malformed", detail)
             raise
         if hello.node != caller.node:

@@ -40,6 +40,7 @@ DIAL_S = 1.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.7
 _AFTER_NOTHING_S = 0.2
+_SAY_AGAIN_S = 5.0
 _MOST_ENDS = 1 << 20
 
 
@@ -73,8 +74,10 @@ class Subscription:
         self._known = False
         self._call: Call | None = None
         self._quiet_s = 0.0
+        self._alone_s = 0.0
         self._lived = False
-        self._told: tuple[Contact, str] | None = None
+        self._told = (liveness.contact, "")
+        self._unsaid_s = _SAY_AGAIN_S
         self._poke = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session with {node}")
 
@@ -100,6 +103,8 @@ class Subscription:
         if not self._known:
             return  # there is no record yet: nothing was tried
         self._quiet_s += seconds
+        self._unsaid_s += seconds
+        self._alone_s += seconds
         self._liveness.passes(seconds)
         if self._call is not None and self._quiet_s >= SILENT_S:
             self._call.cancel()
@@ -145,9 +150,9 @@ class Subscription:
         try:
             await self._talk(wiring.target(probed.address, record.port))
         except _NoSession as error:
-            if not self._lived:
+            if not self._lived and self._alone_s >= SILENT_S:
                 self._liveness.answered()
-                self._say(f"{where}, but there is no session: {error}" if str(error) else where)
+                self._say(f"{where}, but there is no session: {error}")
         return _LONGEST_PAUSE_S
 
     async def _talk(self, target: str) -> None:
@@ -183,7 +188,9 @@ class Subscription:
             hello = decode_hello(await _read(call))
         if agree(self._hello.protocol, hello.protocol) is None:
             ours, theirs = self._hello.protocol, hello.protocol
-            raise _NoSession(f"PeerVersion: it speaks protocol {theirs[0]} to {theirs[1]}, this {ours[0]} to {ours[1]}")
+            raise _NoSession(
+                f"PeerVersion: it speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
+            )
 
     async def _listen(self, call: Call) -> None:
         whole: dict[Endpoint, EndState | None] | None = {}
@@ -201,7 +208,7 @@ class Subscription:
                 whole = None
             elif told.states:
                 self._book.heard(self.node, told.states, whole=False)
-            self._lived = True
+            self._lived, self._alone_s = True, 0.0
             self._liveness.heard()
             self._say("")
 
@@ -212,8 +219,9 @@ class Subscription:
     def _tell(self) -> None:
         contact = self._liveness.contact
         now = (contact, "" if contact is Contact.LIVE else self.why)
-        if now != self._told:
-            self._told = now
+        # A new contact is told at once; words that change from one try to the next are not.
+        if now[0] is not self._told[0] or (now != self._told and self._unsaid_s >= _SAY_AGAIN_S):
+            self._told, self._unsaid_s = now, 0.0
             self._book.contact(self.node, *now)
 
 

@@ -1,4 +1,4 @@
-"""Credentials and options of every gRPC connection between daemons: mutual TLS, one connection each, no surprises."""
+"""Options of every gRPC connection between daemons, and channels: mutual TLS, one connection each, no surprises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 from meshnet.peers.messages import MAX_MESSAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from meshnet.peers.identity import KeyPair
 
@@ -28,6 +28,9 @@ _KEEPALIVE = (
 _COMMON = (
     *_KEEPALIVE,
     ("grpc.enable_http_proxy", 0),  # peers are on the underlay, whatever the environment says of proxies
+    # Windows are as large as a message and no larger: they would grow with what a slow reader leaves in them.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", STREAM_MESSAGE),
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
 )
@@ -76,16 +79,3 @@ def _channel(where: str, own: KeyPair, node: str, trusted: Iterable[str], larges
         ("grpc.max_send_message_length", largest),
     ]
     return grpc.aio.secure_channel(where, credentials, options)
-
-
-def server_credentials(own: Callable[[], KeyPair], trusted: Callable[[], Iterable[str]]) -> grpc.ServerCredentials:
-    """Return credentials that are asked for anew at each connection, from a thread of gRPC's."""
-
-    def configuration() -> grpc.ServerCertificateConfiguration:
-        pair = own()
-        roots = "".join(dict.fromkeys((pair.certificate, *trusted())))  # never empty: that would be no configuration
-        return grpc.ssl_server_certificate_configuration(
-            [(pair.key.encode(), pair.certificate.encode())], roots.encode()
-        )
-
-    return grpc.dynamic_ssl_server_credentials(configuration(), configuration, require_client_authentication=True)

@@ -1,0 +1,275 @@
+"""What a daemon takes a peer for that falls silent, refuses, vanishes, or answers wrongly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from meshnet.model.node_record import NodeRecord
+from meshnet.model.session import Contact, EndState
+from meshnet.peers.identity import Identity
+from meshnet.peers.messages import Hello, encode_ends, encode_hello
+from tests.peers.daemons import Daemon, end, pair, run, until
+from tests.peers.hostile import Proxy, serving
+
+
+def contacts(daemon):
+    return [contact for _, contact, _ in daemon.book.contacts]
+
+
+@contextlib.asynccontextmanager
+async def through_a_proxy(path, **times):
+    """Two daemons; what the first hears of the second comes through a proxy."""
+    one, two = Daemon(path, "a", **times), Daemon(path, "b", **times)
+    await one.peers.start()
+    await two.peers.start()
+    proxy = Proxy(two.peers.port)
+    await proxy.start()
+    two.knows(one)
+    one.peers.record("b", two.record(port=proxy.port))
+    one.peers.want(frozenset({"b"}))
+    try:
+        await until(lambda: one.is_live(two))
+        yield one, two, proxy
+    finally:
+        await proxy.stop()
+
+
+def test_who_takes_connections_and_is_silent_is_away(tmp_path):
+    async def main():
+        async with through_a_proxy(tmp_path, timeout_s=3, grace_s=60) as (one, two, proxy):
+            proxy.freeze()
+            await until(lambda: one.book.last("b") is Contact.AWAY)
+            assert "takes connections" in one.book.why("b")
+            await asyncio.sleep(3.5)
+            assert contacts(one) == [Contact.LIVE, Contact.AWAY]
+            two.book.states = {end("r2"): EndState(5)}
+            proxy.goes.set()
+            await until(lambda: one.is_live(two))
+            assert one.book.told["b"] == two.book.states
+
+    run(main)
+
+
+def test_who_refuses_is_away(tmp_path):
+    async def main():
+        async with through_a_proxy(tmp_path, grace_s=60) as (one, two, proxy):
+            await proxy.refuse()
+            await until(lambda: one.book.last("b") is Contact.AWAY)
+            assert "refuses connections" in one.book.why("b")
+            await proxy.start()
+            await until(lambda: one.is_live(two))
+
+    run(main)
+
+
+def test_who_vanishes_is_dead_and_live_when_it_is_back(tmp_path):
+    async def main():
+        async with through_a_proxy(tmp_path, timeout_s=3, grace_s=60) as (one, two, proxy):
+            await proxy.vanish()
+            await until(lambda: one.book.last("b") is Contact.DEAD)
+            assert "does not answer" in one.book.why("b")
+            assert Contact.AWAY not in contacts(one)
+            await proxy.stop()
+            await proxy.start()
+            await until(lambda: one.is_live(two))
+            assert contacts(one) == [Contact.LIVE, Contact.DEAD, Contact.LIVE]
+
+    run(main)
+
+
+def test_a_moment_of_silence_is_nothing(tmp_path):
+    async def main():
+        async with through_a_proxy(tmp_path) as (one, _, proxy):
+            for _ in range(4):
+                proxy.freeze()
+                await asyncio.sleep(0.3)
+                proxy.goes.set()
+                await asyncio.sleep(0.3)
+            assert contacts(one) == [Contact.LIVE]
+
+    run(main)
+
+
+def test_a_busy_loop_of_ours_is_not_their_silence(tmp_path):
+    async def main():
+        one, two = await pair(tmp_path, timeout_s=1)
+        for _ in range(3):
+            time.sleep(1.5)  # noqa: ASYNC251 - that is the point
+            await asyncio.sleep(0.2)
+        assert contacts(one) == contacts(two) == [Contact.LIVE]
+
+    run(main)
+
+
+PEER = """
+import asyncio, sys
+from pathlib import Path
+from meshnet.model.node_record import NodeRecord
+from tests.peers.daemons import Daemon
+
+async def main(path, certificate, port):
+    peer = Daemon(Path(path), "b")
+    await peer.peers.start()
+    peer.peers.record("a", NodeRecord("a", ("127.0.0.1",), int(port), (Path(certificate).read_text(),)))
+    peer.peers.want(frozenset({"a"}))
+    print(peer.peers.port, flush=True)
+    await asyncio.sleep(50)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("end_by", [signal.SIGKILL, signal.SIGCONT])
+def test_a_process_that_is_stopped_is_away_and_so_is_one_that_is_killed(tmp_path, end_by):
+    async def main():
+        one = Daemon(tmp_path, "a", timeout_s=3, grace_s=60)
+        await one.peers.start()
+        (tmp_path / "a.pem").write_text(one.identity.current.certificate)
+        arguments = ("-c", PEER, str(tmp_path), str(tmp_path / "a.pem"), str(one.peers.port))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."}
+        )
+        try:
+            port = int(await process.stdout.readline())
+            certificates = Identity(tmp_path / "b", "b").certificates()
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, certificates))
+            one.peers.want(frozenset({"b"}))
+            await until(lambda: one.book.last("b") is Contact.LIVE)
+            process.send_signal(signal.SIGSTOP)
+            await until(lambda: one.book.last("b") is Contact.AWAY)
+            await asyncio.sleep(3.5)
+            assert one.book.last("b") is Contact.AWAY
+            process.send_signal(end_by)
+            if end_by == signal.SIGCONT:
+                await until(lambda: one.book.last("b") is Contact.LIVE)
+            else:
+                await until(lambda: "refuses" in one.book.why("b"))
+                assert one.book.last("b") is Contact.AWAY
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    run(main)
+
+
+def test_another_version_is_said_with_both_ranges_and_is_no_session(tmp_path):
+    async def main():
+        one, two = Daemon(tmp_path, "a", grace_s=60), Daemon(tmp_path, "b", grace_s=60)
+        two.peers._hello = Hello("b", (2, 3), "9.0")
+        await one.peers.start()
+        await two.peers.start()
+        one.knows(two)
+        two.knows(one)
+        await until(lambda: one.book.contacts and two.book.contacts)
+        await until(lambda: "PeerVersion" in one.book.why("b") and "PeerVersion" in two.book.why("a"))
+        assert one.book.why("b").endswith("PeerVersion: it speaks protocol 2 to 3, this node 1 to 1")
+        assert two.book.why("a").endswith("PeerVersion: it speaks protocol 1 to 1, this node 2 to 3")
+        assert Contact.LIVE not in contacts(one) + contacts(two)
+        assert one.book.told == {}
+        assert one.refused()["PeerVersion"] > 0
+
+    run(main)
+
+
+HELLO = encode_hello(Hello("b"))
+WHOLE = next(encode_ends({end("r2"): EndState(1)}, whole=True))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        [b"\xff\x00"],
+        [HELLO, b"nonsense"],
+        [HELLO, b"[" * 500_000],
+        [HELLO, b'{"ends": [[1]]}'],
+        [HELLO, b" " * (1 << 20) + b"{}"],
+        [WHOLE],
+        [HELLO, b"{}", b'{"ends": "x", "whole": true}'],
+    ],
+)
+def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path, answers):
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            for message in answers:
+                await context.write(message)
+
+        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
+        await one.peers.start()
+        async with serving(other, one.identity.certificates(), answer) as port:
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+            one.peers.want(frozenset({"b"}))
+            await until(lambda: calls > 2 and one.book.contacts)
+            assert set(contacts(one)) == {Contact.AWAY}
+            assert one.book.told == {}
+            assert "takes connections" in one.book.why("b")
+            assert "but there is no session: " in one.book.why("b")
+            before = calls
+            await asyncio.sleep(2)
+            assert calls - before < 10
+
+    run(main)
+
+
+def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            await context.write(HELLO)
+            await context.write(WHOLE)
+
+        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
+        await one.peers.start()
+        async with serving(other, one.identity.certificates(), answer) as port:
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+            one.peers.want(frozenset({"b"}))
+            await asyncio.sleep(3)
+            assert 2 < calls < 20
+
+    run(main)
+
+
+def test_what_an_old_session_says_is_not_heard(tmp_path):
+    async def main():
+        old = None
+
+        async def answer(_, context):
+            nonlocal old
+            await context.write(HELLO)
+            await context.write(WHOLE)
+            if old is None:
+                old = context
+                await asyncio.sleep(20)
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(Exception):
+                await old.write(next(encode_ends({end("old"): EndState(6)}, whole=False)))
+            while True:
+                await context.write(b"{}")
+                await asyncio.sleep(0.2)
+
+        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
+        await one.peers.start()
+        async with serving(other, one.identity.certificates(), answer) as port:
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+            one.peers.want(frozenset({"b"}))
+            await until(lambda: one.book.wholes == 2)
+            await asyncio.sleep(1)
+            assert one.book.told == {"b": {end("r2"): EndState(1)}}
+            assert contacts(one) == [Contact.LIVE]
+
+    run(main)
