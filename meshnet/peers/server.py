@@ -82,7 +82,7 @@ class PeerServer:
     """Listens; one a daemon."""
 
     def __init__(self, credentials: grpc.ServerCredentials, **calls: Handler) -> None:
-        self._server = grpc.aio.server(options=wiring.SERVER, maximum_concurrent_rpcs=_CALLS)
+        self._server = grpc.aio.server(options=wiring.server_options(), maximum_concurrent_rpcs=_CALLS)
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.stream_stream_rpc_method_handler(call) for name, call in calls.items()
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 from typing import TYPE_CHECKING
 
 import grpc
@@ -18,6 +19,7 @@ SERVICE = "meshnet.Peers"
 STREAM_MESSAGE = 4 << 20
 """The largest message of a stream, bytes."""
 
+_MOST_CONNECTIONS = 4096
 _ROOM = 64 << 10
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 1000),
@@ -34,13 +36,12 @@ _COMMON = (
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
 )
-SERVER = (
+_SERVER = (
     *_COMMON,
     ("grpc.so_reuseport", 0),  # else a second daemon on the port would get half of the calls
     ("grpc.max_receive_message_length", STREAM_MESSAGE + _ROOM),
     ("grpc.max_send_message_length", STREAM_MESSAGE + _ROOM),
     ("grpc.max_concurrent_streams", 1024),
-    ("grpc.max_allowed_incoming_connections", 4096),
     ("grpc.max_connection_idle_ms", 60_000),
     ("grpc.server_handshake_timeout_ms", 5000),
     ("grpc.http2.max_ping_strikes", 0),
@@ -52,6 +53,12 @@ _CHANNEL = (
     ("grpc.enable_retries", 0),
     ("grpc.service_config_disable_resolution", 1),
 )
+
+
+def server_options() -> tuple[tuple[str, int], ...]:
+    """Return the options of a server; half of the descriptors that this process may open are nobody else's."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (*_SERVER, ("grpc.max_allowed_incoming_connections", min(_MOST_CONNECTIONS, descriptors // 2)))
 
 
 def target(address: str, port: int) -> str:

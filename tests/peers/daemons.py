@@ -80,9 +80,11 @@ def run(main: Any) -> None:
             async with asyncio.timeout(50):
                 await main()
         finally:
-            while MADE:
-                await MADE.pop().peers.stop()
-        # gRPC ends what it began for a call a moment after the call.
+            made = MADE[:]
+            MADE.clear()
+            for daemon in made:
+                await daemon.peers.stop()
+        # gRPC ends what it began for a call a moment after the call, unless nothing of it is held any more.
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, 5)
 
     asyncio.run(bounded())

@@ -55,7 +55,7 @@ def hello(name: str) -> bytes:
 @contextlib.asynccontextmanager
 async def serving(identity: Identity, trusted: Iterable[str], answer: Any) -> AsyncIterator[int]:
     """A server that says it is some node, and answers sessions as it likes; its port."""
-    server = grpc.aio.server(options=wiring.SERVER)
+    server = grpc.aio.server(options=wiring.server_options())
     handlers = {"Session": grpc.stream_stream_rpc_method_handler(answer)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(wiring.SERVICE, handlers),))
     trust = Trust(lambda: identity.current, lambda: trusted)

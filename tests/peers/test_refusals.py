@@ -275,6 +275,26 @@ def test_a_port_scan_harms_nobody(tmp_path):
     run(main)
 
 
+def test_no_more_connections_are_taken_than_descriptors_are_spared(tmp_path, monkeypatch):
+    monkeypatch.setattr(wiring, "_MOST_CONNECTIONS", 50)
+
+    async def main():
+        daemon = await listening(tmp_path)
+        before = len(os.listdir("/proc/self/fd"))
+        held = []
+        for _ in range(200):
+            reader, writer = await asyncio.open_connection("127.0.0.1", daemon.peers.port)
+            held.append((reader, writer))
+        await asyncio.sleep(0.5)
+        assert len(os.listdir("/proc/self/fd")) - before < 200 + 60
+        for _, writer in held:
+            writer.transport.abort()
+        await asyncio.sleep(0.1)
+        await works(daemon, tmp_path)
+
+    run(main)
+
+
 def test_a_flood_of_refusals_is_a_few_lines(caplog):
     now = 0.0
     refusals = Refusals(lambda: now)

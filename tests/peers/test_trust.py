@@ -1,0 +1,123 @@
+"""Whom the server lets in follows the pins, without a connection being lost or the process being hurt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import grpc
+
+from meshnet.peers.identity import Identity
+from tests.peers.daemons import Daemon, pair, run, until
+from tests.peers.hostile import calling, hello, refusal
+
+
+def let_in(daemon):
+    trust = daemon.peers._trust
+    return trust._in_use == trust._wanted() and trust._fresh is None
+
+
+async def taken(daemon, identity):
+    async with calling(daemon, identity) as call:
+        try:
+            await call.write(hello(identity.node))
+            return isinstance(await call.read(), bytes)
+        except grpc.aio.AioRpcError:
+            return False
+
+
+def test_it_follows_every_change_of_a_pin(tmp_path):
+    async def main():
+        daemon = Daemon(tmp_path, "b")
+        await daemon.peers.start()
+        callers = {name: Identity(tmp_path / name, name) for name in ("c", "d")}
+        for known in ("c", "d", "cd", "", "d"):
+            for name, identity in callers.items():
+                daemon.peers.record(
+                    name, daemon.record(certificates=identity.certificates()) if name in known else None
+                )
+            await until(lambda: let_in(daemon))
+            for name, identity in callers.items():
+                assert await taken(daemon, identity) is (name in known), (known, name)
+
+    run(main)
+
+
+def test_a_record_that_says_the_same_certificates_replaces_nothing(tmp_path):
+    async def main():
+        one, two = await pair(tmp_path)
+        await until(lambda: let_in(one))
+        before = one.peers.counters()["Connections"]
+        for number in range(50):
+            one.peers.record("b", two.record(version=str(number)))
+        await asyncio.sleep(0.3)
+        assert one.peers.counters()["Connections"] == before
+
+    run(main)
+
+
+def test_certificates_change_while_many_connect(tmp_path):
+    async def main():
+        daemon = Daemon(tmp_path, "b")
+        await daemon.peers.start()
+        callers = [Identity(tmp_path / name, name) for name in ("c", "d")]
+        going = True
+
+        def scan():
+            while going:
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", daemon.peers.port), 5) as sock,
+                ):
+                    sock.sendall(b"nonsense")
+
+        threads = [threading.Thread(target=scan) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(60):
+                identity = callers[number % 2]
+                daemon.peers.record("c", daemon.record(certificates=identity.certificates()))
+                await until(lambda: let_in(daemon))
+        finally:
+            going = False
+            for thread in threads:
+                await asyncio.to_thread(thread.join)
+        daemon.peers.record("c", daemon.record(certificates=callers[0].certificates()))
+        await until(lambda: let_in(daemon))
+        assert await taken(daemon, callers[0])
+
+    run(main)
+
+
+def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, caplog):
+    async def main():
+        daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
+        await daemon.peers.start()
+        trust = daemon.peers._trust
+        hold, trust._hold = trust._hold, broken
+        daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
+        await until(lambda: "cannot be used yet: nothing is there" in caplog.text)
+        assert not await taken(daemon, caller)
+        trust._hold = hold
+        await until(lambda: let_in(daemon))
+        assert await taken(daemon, caller)
+        assert len([record for record in caplog.records if "cannot be used yet" in record.getMessage()]) == 1
+
+    async def broken(address, port):
+        raise OSError("nothing is there")
+
+    run(main)
+
+
+def test_a_refusal_is_no_call(tmp_path):
+    async def main():
+        daemon = Daemon(tmp_path, "b")
+        await daemon.peers.start()
+        async with calling(daemon, Identity(tmp_path / "x", "x")) as call:
+            assert (await refusal(call, hello("x")))[0] is grpc.StatusCode.UNAVAILABLE
+        assert daemon.peers.counters() == {"Connections": 1}
+
+    run(main)
