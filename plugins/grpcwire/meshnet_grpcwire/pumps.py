@@ -10,6 +10,7 @@ import attrs
 
 from meshnet_grpcwire.batch import MessageError, parse
 from meshnet_grpcwire.reader import BatchReader
+from meshnet_grpcwire.share import Share
 from meshnet_grpcwire.writer import FrameWriter, Sending
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Pumps:
 
     reader: BatchReader = attrs.field(factory=BatchReader)
     writer: FrameWriter = attrs.field(factory=FrameWriter)
+    share: Share = attrs.field(factory=Share)
 
     async def carry(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
         """Carry frames both ways until the stream ends. Raises StreamEnded, MessageError, OSError."""
@@ -48,7 +50,7 @@ class Pumps:
         """From port to stream. While the stream does not take a batch, frames wait in the socket, or are dropped."""
         while True:
             try:
-                batch = self.reader.read(port.fileno())
+                batch = self.reader.read(port.fileno(), self.share.size)
             except OSError as error:
                 self._unread(error, counters)
                 await asyncio.sleep(0)
@@ -56,7 +58,8 @@ class Pumps:
             counters.sent_dropped_too_long += batch.too_long
             if batch.message:
                 # A small batch goes at once: to wait for more would only add to its way.
-                await stream.write(batch.message)
+                with self.share.taken(len(batch.message)):
+                    await stream.write(batch.message)
                 counters.sent_frames += batch.frames
                 counters.sent_bytes += batch.size
             if batch.drained:

@@ -22,7 +22,8 @@ SLOT = -(-(LONGEST_FRAME + HEADER.size + 1) // 64) * 64
 """Room for one frame; what fills it whole was cut."""
 SLOTS = LARGEST_BATCH // (SLOT + TAG_BYTES + LENGTH_BYTES)
 MOST_FRAMES = 256
-_WORTH_A_CALL = 4
+_FEWEST = 2
+"""Slots that a call is made for."""
 
 TP_STATUS_VLAN_VALID = 0x10
 TP_STATUS_VLAN_TPID_VALID = 0x40
@@ -75,12 +76,13 @@ class BatchReader:
         ]
         self._statuses = memoryview(self._controls).cast("I")[_CMSG_DATA // 4 :: _CONTROL // 4]
 
-    def read(self, fd: int) -> Batch:
-        """Read what is there, up to a batch. Raises OSError: ENETDOWN once after the port went down."""
+    def read(self, fd: int, limit: int = LARGEST_BATCH) -> Batch:
+        """Read what is there, up to about `limit` bytes. Raises OSError: ENETDOWN once after the port went down."""
         lengths: list[int] = []
         parts: list[bytes | memoryview] = []
-        too_long, size, room, drained = 0, 0, SLOTS, False
-        while room >= _WORTH_A_CALL and len(lengths) < MOST_FRAMES and not drained:
+        too_long, size, drained, more = 0, 0, False, True
+        room = max(_FEWEST, min(SLOTS, limit // SLOT))
+        while more:
             try:
                 count = receive_many(fd, self._address, room)
             except BlockingIOError:
@@ -93,9 +95,10 @@ class BatchReader:
             got, pieces = self._taken(count)
             too_long += count - len(got)
             size += sum(got)
-            room = min(SLOTS, (LARGEST_BATCH - HEAD_BYTES - size) // (SLOT + TAG_BYTES + LENGTH_BYTES))
             lengths += got
-            if room >= _WORTH_A_CALL and not drained:
+            room = _room(size, len(lengths), limit)
+            more = not drained and room >= _FEWEST and len(lengths) < MOST_FRAMES
+            if more:
                 parts.append(b"".join(pieces))  # the slots are used again
             else:
                 parts += pieces
@@ -135,3 +138,10 @@ class BatchReader:
             pieces.append(struct.pack("!HH", protocol, tag))
             pieces.append(slot[addresses:length])
         return kept, pieces
+
+
+def _room(size: int, frames: int, limit: int) -> int:
+    """Return how many slots to read next: so that `limit` is met if frames go on as before, and a batch in any case."""
+    likely = (limit - size) * frames // max(size, 1)
+    certain = (LARGEST_BATCH - HEAD_BYTES - size) // (SLOT + TAG_BYTES + LENGTH_BYTES)
+    return min(SLOTS, likely, certain)

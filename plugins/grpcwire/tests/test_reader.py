@@ -67,6 +67,28 @@ def test_a_batch_of_the_longest_frames_stays_below_its_bound():
     assert SLOTS * (SLOT + 8) < LARGEST_BATCH < (SLOTS + 2) * SLOT
 
 
+def test_a_batch_of_small_frames_keeps_to_a_smaller_limit(sockets):
+    into, out = sockets
+    reader = BatchReader()
+    for _ in range(10):
+        into.send(bytes(HEADER.size) + bytes(1000))
+
+    sizes = [reader.read(out.fileno(), 3000).frames for _ in range(5)]
+
+    assert sum(sizes) == 10
+    assert max(sizes) <= 4
+
+
+def test_one_of_long_frames_has_two_whatever_its_limit(sockets):
+    into, out = sockets
+    for _ in range(3):
+        into.send(LONGEST)
+
+    batch = BatchReader().read(out.fileno(), 1)
+
+    assert (batch.frames, batch.drained) == (2, False)
+
+
 def test_one_reader_reads_for_many(sockets):
     into, out = sockets
     reader = BatchReader()

@@ -1,0 +1,98 @@
+"""The pumps, with a port and a stream that are none."""
+
+import asyncio
+import errno
+
+import pytest
+from meshnet_grpcwire.batch import LARGEST_BATCH
+from meshnet_grpcwire.counters import Counters
+from meshnet_grpcwire.pumps import Pumps
+from meshnet_grpcwire.reader import Batch
+from meshnet_grpcwire.share import BUDGET
+
+from meshnet.driver import StreamEnded
+
+
+class Port:
+    def fileno(self):
+        return -1
+
+
+class Reader:
+    """Gives full batches without end, or the errors it is told to raise first."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.limits = []
+
+    def read(self, fd, limit):
+        self.limits.append(limit)
+        if self.errors:
+            raise OSError(self.errors.pop(0), "told to")
+        return Batch(bytes(limit), 1, limit, 0, False)
+
+
+class Stuck:
+    """A stream whose other side takes nothing and says nothing."""
+
+    async def write(self, message):
+        await asyncio.Event().wait()
+
+    async def read(self):
+        await asyncio.Event().wait()
+
+
+class Ends(Stuck):
+    """A stream that is over after some messages."""
+
+    def __init__(self, left):
+        self.left = left
+
+    async def write(self, message):
+        self.left -= 1
+        if self.left < 0:
+            raise StreamEnded("over")
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 5))
+
+
+def test_batches_shrink_as_more_wires_are_stuck():
+    async def stuck(pumps):
+        wires = [asyncio.ensure_future(pumps.carry(Port(), Stuck(), Counters())) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        for wire in wires:
+            wire.cancel()
+        await asyncio.wait(wires)
+
+    reader = Reader()
+    pumps = Pumps(reader=reader)
+    run(stuck(pumps))
+
+    assert reader.limits == [LARGEST_BATCH] * 4 + [BUDGET // 5, BUDGET // 6]
+    assert pumps.share.size == LARGEST_BATCH
+
+
+def test_only_what_was_taken_counts_as_sent():
+    counters = Counters()
+
+    with pytest.raises(StreamEnded):
+        run(Pumps(reader=Reader()).carry(Port(), Ends(3), counters))
+
+    assert counters.sent_frames == 3
+
+
+def test_errors_of_the_past_and_of_one_frame_are_passed_over():
+    counters = Counters()
+    reader = Reader(errno.ENETDOWN, errno.EINVAL, errno.EINVAL)
+
+    with pytest.raises(StreamEnded):
+        run(Pumps(reader=reader).carry(Port(), Ends(1), counters))
+
+    assert (counters.sent_frames, counters.sent_dropped_unknown) == (1, 2)
+
+
+def test_another_error_ends_it():
+    with pytest.raises(OSError, match="told to"):
+        run(Pumps(reader=Reader(errno.EBADF)).carry(Port(), Stuck(), Counters()))
