@@ -46,6 +46,11 @@ def make_veths(netlink: Netlink, *specs: VethSpec) -> list[LinkInfo]:
     return [links.parse_link(netlink.ask(links.get_link(spec.port_ifindex))) for spec in specs]
 
 
+def link_names(netlink: Netlink, nsid: int | None = None) -> list[str]:
+    """Return the names of a namespace's links in order, since Linux lists links in any."""
+    return sorted(links.parse_link(payload).name for payload in netlink.dump(links.dump_links(nsid)))
+
+
 def make_pod(netlink: Netlink, netns: int, number: int, *, drops: bool = True) -> Pod:
     """Make a pod with its port, as a daemon would: quiet and dropping (unless not `drops`), admin down."""
     spec = VethSpec(

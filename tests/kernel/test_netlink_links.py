@@ -12,7 +12,7 @@ from meshnet.netlink import BatchError, Netlink, VethSpec, addresses, links
 from meshnet.netlink.ifla import IFINFO, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES
 from meshnet.netlink.wire import attributes, to_u32
 from meshnet.testing.frames import CORPUS, FrameSocket
-from tests.kernel.pods import FIRST_PORT, await_carrier, echoes, eventually, make_pod, make_veths
+from tests.kernel.pods import FIRST_PORT, await_carrier, echoes, eventually, link_names, make_pod, make_veths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,11 +133,9 @@ def addressed_on_node(netlink: Netlink) -> list[tuple[int, str]]:
 
 def test_links_of_another_namespace_by_nsid(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     port = make_pod(netlink, new_ns(), 1).port
-    there = [links.parse_link(payload).name for payload in netlink.dump(links.dump_links(port.link_nsid))]
-    here = [links.parse_link(payload).name for payload in netlink.dump(links.dump_links())]
 
-    assert there == ["lo", "eth1"]
-    assert here == ["lo", "port1"]
+    assert link_names(netlink, port.link_nsid) == ["eth1", "lo"]
+    assert link_names(netlink) == ["lo", "port1"]
     assert links.parse_link(netlink.ask(links.get_link("eth1", port.link_nsid))).up
 
 
@@ -145,7 +143,7 @@ def test_delete_link_of_another_namespace(netlink: Netlink, new_ns: Callable[[],
     port = make_pod(netlink, new_ns(), 1).port
     netlink.run([links.delete_link(port.link, port.link_nsid)])
 
-    assert [links.parse_link(payload).name for payload in netlink.dump(links.dump_links())] == ["lo"]
+    assert link_names(netlink) == ["lo"]
 
 
 def test_missing_link_is_enodev(netlink: Netlink) -> None:
@@ -163,12 +161,7 @@ def test_delete_group_deletes_that_group_alone(netlink: Netlink, new_ns: Callabl
     )
     netlink.run([links.delete_group(101)])
 
-    assert [links.parse_link(payload).name for payload in netlink.dump(links.dump_links())] == [
-        "lo",
-        "port0",
-        "port2",
-        "port4",
-    ]
+    assert link_names(netlink) == ["lo", "port0", "port2", "port4"]
 
     with pytest.raises(KernelError) as caught:
         netlink.run([links.delete_group(101)])
