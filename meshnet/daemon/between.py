@@ -160,7 +160,7 @@ class Between:
         if end is None or link.peer is None:
             raise LinkError("StreamRefused", f"{link.local}: there is no such end to another node")
         try:
-            await self._core.remotes.patched(end, limit_s=STREAM_LIMIT_S)
+            await self._core.remotes.patched(end, driver, limit_s=STREAM_LIMIT_S)
         except TimeoutError as error:
             told = f"{link.local}: {link.peer} is not patched to it after {STREAM_LIMIT_S:g} s"
             raise LinkError("PeerNotPatched", told) from error

@@ -65,7 +65,7 @@ class Core:
         self._registry = registry
         self._node_changed = node_changed
         self.table = Table(settings.node, self._end_forgotten)
-        self.announcer = Announcer(self.table)
+        self.announcer = Announcer(self.table, self._links_lead_to)
         self.identifiers = Identifiers(settings.state_dir / "identifiers.jsonl")
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink)
@@ -192,6 +192,9 @@ class Core:
 
     def _far_changed(self, end: End, again: bool) -> None:
         self.settler.far_changed(end, again=again)
+
+    def _links_lead_to(self, nodes: frozenset[str]) -> None:
+        self.remotes.lead_to(nodes)
 
     def _record_changed(self, node: str) -> None:
         """A node told of itself: what leads there, or could not yet, is looked at again."""

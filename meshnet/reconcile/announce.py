@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from meshnet.model.session import EndState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
@@ -24,10 +26,16 @@ class Audience(Protocol):
 
 
 class Announcer:
-    """Compares what was told last with how an end is now. Until there is an audience nothing is told."""
+    """Compares what was told last with how an end is now. Until there is an audience nothing is told.
 
-    def __init__(self, table: Table) -> None:
+    Args:
+        table: of the ends here.
+        led: called with the nodes that links lead to, whenever those are others.
+    """
+
+    def __init__(self, table: Table, led: Callable[[frozenset[str]], None]) -> None:
         self._table = table
+        self._led = led
         self._audience: Audience | None = None
         self._told: dict[Endpoint, tuple[str, EndState]] = {}
         self._nodes: frozenset[str] = frozenset()
@@ -78,10 +86,12 @@ class Announcer:
     def _count(self) -> None:
         self._turn = None
         nodes = frozenset(node for node, _ in self._told.values())
-        if nodes != self._nodes:
-            self._nodes = nodes
-            if self._audience is not None:
-                self._audience.want(nodes)
+        if nodes == self._nodes:
+            return
+        self._nodes = nodes
+        self._led(nodes)
+        if self._audience is not None:
+            self._audience.want(nodes)
 
 
 def state_of(end: End) -> EndState:

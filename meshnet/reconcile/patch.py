@@ -77,9 +77,11 @@ class Patcher:
     async def _patch(self, end: End, plan: Plan) -> None:
         driver = plan.driver
         assert driver is not None
+        if self._table.end(end.endpoint) is not end:
+            return  # it went meanwhile, and what it had was given back
         before = (end.patched, end.patched_by)
-        if before[1] != driver.name:
-            end.path_reason = ""  # what the one before said of its path
+        if before[1] != driver.name or end.joint != self._joint(end, plan):
+            end.path_reason = ""  # of the path to another peer, or by another driver
         try:
             splice = await self._ask(end, plan, driver)
         except LinkError:
@@ -118,8 +120,7 @@ class Patcher:
             log.warning("%s: what driver %s made stays for now: %s", patched.local, driver_name, error)
 
     async def _connect(self, end: End, plan: Plan, splice: Splice, driver: LinkDriver) -> None:
-        peer = self._carrier.peer(end)
-        joint = Joint(plan.peer, peer.sandbox.epoch if peer else plan.epoch)
+        joint = self._joint(end, plan)
         self._part(end, joint)
         if isinstance(splice, Interface):
             if end.interface != splice.ifindex:
@@ -137,8 +138,13 @@ class Patcher:
         end.splice = splice
         if not plan.reason and end.joint != joint:
             end.joint, end.confirmed = joint, False
-            if peer is None:
+            if self._carrier.peer(end) is None:
                 self._saved(end.sandbox)  # the kernel cannot tell it to a daemon that comes after this one
+
+    def _joint(self, end: End, plan: Plan) -> Joint:
+        """Return whom a patch by that plan reaches."""
+        peer = self._carrier.peer(end)
+        return Joint(plan.peer, peer.sandbox.epoch if peer else plan.epoch)
 
     async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
         if isinstance(driver, SetsCarrier):

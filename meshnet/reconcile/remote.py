@@ -49,6 +49,7 @@ class Remotes:
     def __init__(self, table: Table, changed: Callable[[End, bool], None]) -> None:
         self._table = table
         self._changed = changed
+        self._nodes: frozenset[str] = frozenset()
         self._told: defaultdict[str, dict[Endpoint, EndState]] = defaultdict(dict)
         self._contacts: dict[str, tuple[Contact, str]] = {}
         self._waiting: defaultdict[Endpoint, set[asyncio.Future[None]]] = defaultdict(set)
@@ -59,13 +60,19 @@ class Remotes:
         if plan is None or plan.peer is None or not plan.node or plan.node == self._table.node:
             return None
         contact, why = self._contacts.get(plan.node, (Contact.SEEKING, ""))
-        return FarEnd(plan.peer, plan.node, contact, why, self._told[plan.node].get(plan.peer))
+        return FarEnd(plan.peer, plan.node, contact, why, self._told.get(plan.node, {}).get(plan.peer))
 
-    def contact_of(self, node: str) -> Contact:
-        return self._contacts.get(node, (Contact.SEEKING, ""))[0]
+    def lead_to(self, nodes: frozenset[str]) -> None:
+        """Listen to exactly these nodes, which links lead to; what others told is forgotten: it will not hold later."""
+        for node in self._nodes - nodes:
+            self._contacts.pop(node, None)
+            self._told.pop(node, None)
+        self._nodes = nodes
 
     def heard(self, node: str, states: Mapping[Endpoint, EndState | None], *, whole: bool) -> None:
         """Take in what a node's daemon tells; `whole`: of ends that it does not tell of there are none."""
+        if node not in self._nodes:
+            return  # on its way when the session was ended
         told = self._told[node]
         news = dict(states)
         if whole:
@@ -82,22 +89,17 @@ class Remotes:
 
     def contact(self, node: str, contact: Contact, why: str) -> None:
         """Take note of how a node's daemon is reached."""
-        if self._contacts.get(node) == (contact, why):
+        if node not in self._nodes or self._contacts.get(node) == (contact, why):
             return
         self._contacts[node] = (contact, why)
         for end in self._table.ends():
             if end.plan is not None and end.plan.node == node:
                 self._changed(end, False)
 
-    def forget(self, node: str) -> None:
-        """Forget a node that no link leads to any more; what it told will be told anew."""
-        self._contacts.pop(node, None)
-        self._told.pop(node, None)
-
-    async def patched(self, end: End, *, limit_s: float) -> None:
-        """Return when the other end is patched to this one. Raises TimeoutError after `limit_s` seconds."""
+    async def patched(self, end: End, driver: str, *, limit_s: float) -> None:
+        """Return when a driver has patched the other end to this one. Raises TimeoutError after `limit_s` seconds."""
         async with asyncio.timeout(limit_s):
-            while not self._is_patched_to(end):
+            while not self._is_patched_to(end, driver):
                 future = asyncio.get_running_loop().create_future()
                 self._waiting[end.endpoint].add(future)
                 try:
@@ -107,10 +109,12 @@ class Remotes:
                     if not self._waiting[end.endpoint]:
                         del self._waiting[end.endpoint]
 
-    def _is_patched_to(self, end: End) -> bool:
+    def _is_patched_to(self, end: End, driver: str) -> bool:
         far = self.far(end)
         told = far.told if far else None
-        return told is not None and (told.patched, told.patched_epoch) == (end.endpoint, end.sandbox.epoch)
+        if told is None or told.driver != driver:
+            return False
+        return (told.patched, told.patched_epoch) == (end.endpoint, end.sandbox.epoch)
 
     def _tell(self, node: str, endpoint: Endpoint, before: EndState | None, state: EndState | None) -> None:
         again = state is not None and (before is None or _offered(before) != _offered(state))

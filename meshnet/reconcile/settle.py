@@ -85,6 +85,8 @@ class Settler:
         entry = self._cache.entry(end.sandbox.pod_key)
         end.plan = self._plan_of(end)
         self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
+        if end.plan is not None and end.plan.down:
+            self._carry(end)  # at once, however long its driver takes
         content = await self._try(end)
         if self._table.end(endpoint) is end:
             content = self._carry(end) and content

@@ -104,6 +104,7 @@ class Room:
         await self.claim()
         self.cache.synced.set()
         await self.settle()
+        await asyncio.sleep(0)  # then a session is wanted
 
     async def claim(self, **status):
         """Say where r2 runs."""
@@ -313,6 +314,7 @@ def test_when_the_peer_moves_the_old_node_is_told_that_it_is_over():
         room.parts.records["n3"] = attrs.evolve(record("tunnel"), name="n3")
         await room.claim(node="n3", epoch=6, container_id="c3")
         await room.settle()
+        await asyncio.sleep(0)
         assert not room.carrier
         assert ("n2", HERE, None) in room.audience.told
         assert room.audience.told[-1][0] == "n3"
@@ -379,7 +381,7 @@ def test_a_node_that_has_not_told_of_itself_is_waited_for():
 
 def test_who_waits_for_the_peer_goes_on_when_it_is_patched():
     async def main(room):
-        waiting = asyncio.create_task(room.parts.remotes.patched(room.end, limit_s=5))
+        waiting = asyncio.create_task(room.parts.remotes.patched(room.end, "tunnel", limit_s=5))
         await asyncio.sleep(1)
         room.hear(attrs.evolve(GOOD, patched_epoch=9))
         await asyncio.sleep(1)
@@ -389,7 +391,7 @@ def test_who_waits_for_the_peer_goes_on_when_it_is_patched():
 
         room.hear(None)
         with pytest.raises(TimeoutError):
-            await room.parts.remotes.patched(room.end, limit_s=5)
+            await room.parts.remotes.patched(room.end, "tunnel", limit_s=5)
 
     in_room(main)
 
