@@ -57,6 +57,8 @@ class Door:
             if not task.done():  # the caller has gone
                 task.cancel()
                 await asyncio.wait({task})
+                if not task.cancelled():
+                    task.exception()  # nobody is there to be told
         if task.cancelled():
             with contextlib.suppress(grpc.aio.UsageError):  # it may have been refused already
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this call was ended")

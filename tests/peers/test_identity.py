@@ -194,12 +194,22 @@ def test_a_key_that_others_can_read_is_theirs_no_longer(make, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_pins_know_certificates_however_they_are_laid_out(make):
+def test_pins_know_certificates_however_they_are_laid_out(make, tmp_path):
     pem = make().current.certificate
     pins = Pins()
     assert pins.set("node-1", [f"\n{pem}\n\n", pem, "nonsense", ""]) == 2
     assert list(pins.of("node-1")) == [fingerprint(pem)]
     assert [ssl.PEM_cert_to_DER_cert(held) for held in pins.all()] == [ssl.PEM_cert_to_DER_cert(pem)]
+    other = Identity(tmp_path / "other", "node-1").current.certificate
+    middle = len(pem) // 2
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    longer = ssl.DER_cert_to_PEM_cert(der + b"more")
+    shorter = ssl.DER_cert_to_PEM_cert(der[:-1])
+    broken = [pem[:middle] + "\n" + pem[middle + 8 :], pem + other, longer, shorter, longer + pem]
+    assert pins.set("node-1", [other, *broken]) == 5
+    assert list(pins.of("node-1")) == [fingerprint(other)]
+    assert pins.set("node-1", [pem] * 9 + [other]) == 0
+    assert list(pins.of("node-1")) == [fingerprint(pem)]
     pins.set("node-1", ())
     assert pins.of("node-1") == {}
     assert pins.all() == []
