@@ -51,6 +51,7 @@ class Identifiers:
         self._now = now
         self._pools: dict[str, _Pool] = {}
         self._dirty = False
+        self._keeping = asyncio.Lock()
         self._load()
         self._journal = self._begin()
 
@@ -98,9 +99,15 @@ class Identifiers:
 
     async def kept(self) -> None:
         """Return when what was handed out survives the loss of power. Raises OSError."""
-        if self._dirty:
+        async with self._keeping:
+            if not self._dirty:
+                return
             self._dirty = False
-            await asyncio.to_thread(os.fdatasync, self._journal)
+            try:
+                await asyncio.to_thread(os.fdatasync, self._journal)
+            except BaseException:
+                self._dirty = True
+                raise
 
     def close(self) -> None:
         os.close(self._journal)
@@ -142,6 +149,8 @@ class Identifiers:
                 self._take(str(pool), str(key), int(identifier), float(until))
             except (ValueError, TypeError, RecursionError):
                 unread += 1
+        for known in self._pools.values():
+            known.taken = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
         if unread:
             log.error("%s: %d lines cannot be read and are left out", self._path, unread)
 
@@ -155,7 +164,6 @@ class Identifiers:
             known.resting[key] = (identifier, until)
         else:
             known.used[key] = identifier
-        known.taken.add(identifier)
 
     def _begin(self) -> int:
         """Write the journal anew, with what still counts, and return it open. Raises OSError."""
@@ -167,6 +175,7 @@ class Identifiers:
                 _append(journal, used + [(pool, key, *rest) for key, rest in known.resting.items()])
             os.fdatasync(journal)
             fresh.replace(self._path)
+            _sync_directory(self._path.parent)
         except BaseException:
             os.close(journal)
             raise
@@ -179,3 +188,12 @@ def _append(journal: int, lines: Iterable[tuple[str, str, int, float]]) -> None:
     if os.write(journal, data) != len(data):
         os.ftruncate(journal, size)  # half a line would spoil the next one, too
         raise OSError(errno.ENOSPC, "identifiers cannot be kept: the file system is full")
+
+
+def _sync_directory(directory: Path) -> None:
+    """Have a file's new name survive the loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import threading
 
 import pytest
 
@@ -144,3 +146,63 @@ def test_a_full_disk_is_an_error_and_nothing_is_handed_out(make, monkeypatch):
     given = ours.allocate(POOL, endpoint(2))
 
     assert make().allocate(POOL, endpoint(2)) == given
+
+
+def test_what_was_not_kept_is_not_taken_for_kept(make, monkeypatch):
+    ours = make()
+    ours.allocate(POOL, endpoint(1))
+
+    def fails(_):
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fdatasync", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no"):
+                asyncio.run(ours.kept())
+    asyncio.run(ours.kept())
+
+
+def test_who_comes_while_it_is_being_kept_waits_for_that(make, monkeypatch):
+    ours = make()
+    ours.allocate(POOL, endpoint(1))
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    def slow(_):
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+
+    monkeypatch.setattr("os.fdatasync", slow)
+
+    async def main():
+        first = asyncio.create_task(ours.kept())
+        await asyncio.to_thread(begun.wait, 10)
+        second = asyncio.create_task(ours.kept())
+        await asyncio.sleep(0.01)
+        assert not second.done()
+        go_on.set()
+        await asyncio.gather(first, second)
+        assert ended
+
+    asyncio.run(main())
+
+
+def test_a_file_that_was_written_anew_survives_a_loss_of_power(make, monkeypatch, tmp_path):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    make()
+    assert synced == [tmp_path.stat().st_ino]
+
+
+def test_one_that_an_endpoint_had_long_ago_is_free_after_a_restart(make, clock, tiny, monkeypatch):
+    draw = iter(range(3))
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(draw, 0))
+    ours = make()
+    assert ours.allocate(POOL, endpoint(1)) == 1
+    ours.release([endpoint(1)])
+    clock.now += REST_S + 1
+    assert ours.allocate(POOL, endpoint(2)) == 2
+    assert ours.allocate(POOL, endpoint(1)) == 3
+
+    assert make().allocate(POOL, endpoint(3)) == 1
