@@ -203,6 +203,7 @@ def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path
         async def answer(_, context):
             nonlocal calls
             calls += 1
+            await context.read()
             for message in answers:
                 await context.write(message)
 
@@ -230,6 +231,7 @@ def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
         async def answer(_, context):
             nonlocal calls
             calls += 1
+            await context.read()
             await context.write(HELLO)
             await context.write(WHOLE)
 
