@@ -6,6 +6,7 @@ As long as no other node is known there is nothing of it: no key, no port, no li
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 STREAM_LIMIT_S = 10.0
 """How long a driver's stream may take to be there."""
-LISTEN_AGAIN_S = 5.0
+AGAIN_S = 5.0
 
 
 class Between:
@@ -51,6 +52,10 @@ class Between:
 
     def certificates(self) -> tuple[str, ...]:
         """Return what this node's record says; none while it is alone."""
+        if self._others.is_set():
+            # Without delay: a record without them, for a moment, would end its peers' trust.
+            with contextlib.suppress(OSError, MeshnetError):  # `run` tells
+                self._identify()
         return self._identity.certificates() if self._identity else ()
 
     def told(self) -> dict[str, Any]:
@@ -75,17 +80,14 @@ class Between:
         self._settled.set()
 
     async def run(self) -> None:
-        """Be in touch with the others as soon as there are any, until `stop`. Raises MeshnetError, OSError."""
+        """Be in touch with the others as soon as there are any, until `stop`. Raises MeshnetError."""
         await self._others.wait()
+        identity = await self._identified()
+        self._certified()
         # Only now: a node that is alone shall not carry what they load.
-        from meshnet.peers.identity import Identity  # noqa: PLC0415
         from meshnet.peers.peers import Peers  # noqa: PLC0415
 
         settings = self._settings
-        identity = Identity(settings.state_dir / "identity", settings.node)
-        self._identity = identity
-        identity.listen(self._certified)
-        self._certified()
         # Who is told before is told that the ends here are not patched, and takes their carrier.
         await self._settled.wait()
         peers = Peers(
@@ -108,14 +110,32 @@ class Between:
         if self._peers is not None:
             await self._peers.stop()
 
+    async def _identified(self) -> Identity:
+        """Return who this node is, as soon as that can be read or kept. Raises MeshnetError."""
+        while True:
+            try:
+                return self._identify()
+            except OSError as error:
+                log.error("this node's key: %s; trying again in %g s", error, AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
+
+    def _identify(self) -> Identity:
+        """Return who this node is, made if it is nobody yet. Raises MeshnetError, OSError."""
+        from meshnet.peers.identity import Identity  # noqa: PLC0415 - a node that is alone does not load it
+
+        if self._identity is None:
+            self._identity = Identity(self._settings.state_dir / "identity", self._settings.node)
+            self._identity.listen(self._certified)
+        return self._identity
+
     async def _start(self, peers: Peers) -> None:
         """Begin to listen, as soon as the port is free."""
         while True:
             try:
                 await peers.start()
             except MeshnetError as error:
-                log.error("peers cannot reach this node: %s; trying again in %g s", error, LISTEN_AGAIN_S)
-                await asyncio.sleep(LISTEN_AGAIN_S)
+                log.error("peers cannot reach this node: %s; trying again in %g s", error, AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
             else:
                 return
 

@@ -64,7 +64,14 @@ class Node:
             node_changed=self._node_changed,
         )
         self._between = Between(settings, self._core, self._certified)
-        self._record = OwnRecord(settings, store, registry, self._core.place, self._between.certificates)
+        self._record = OwnRecord(
+            settings,
+            store,
+            registry,
+            self._core.place,
+            self._between.certificates,
+            known=self._core.nodes.synced,
+        )
         self._cni = CniCalls(self._core.sandboxes, self._core.cache)
         self._queries = Queries(
             settings.node,
@@ -165,6 +172,8 @@ class Node:
             log.exception("this node is not in touch with the others")
 
     def _node_changed(self, node: str) -> None:
+        if node == self._settings.node:
+            self._record.seen(self._core.nodes.record(node))
         self._between.node_changed(node)
 
     def _certified(self) -> None:

@@ -10,6 +10,7 @@ from meshnet import __version__
 from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import LinkError, StoreError
+from meshnet.model.node_record import decode_node
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.model.session import PROTOCOL
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from meshnet.daemon.settings import Settings
     from meshnet.dispatch.place import Place
     from meshnet.driver.registry import Registry
+    from meshnet.model.node_record import NodeRecord
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ SHOWN = ("name", "version", "state", "scopes", "reason")
 OFFER_LIMIT_S = 5.0
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
+REPAIR_S = 1.0
+"""Before a record that somebody changed is put right: two daemons of one name shall not keep a store busy."""
 
 
 class OwnRecord:
@@ -38,6 +42,8 @@ class OwnRecord:
         registry: the drivers that it tells of.
         place: where this node stands.
         certificates: gives those that peers may know this node by.
+        known: set when the other nodes are known. Not before that is it known whether this one needs certificates, and
+            a record without them, for a moment, would end its peers' trust.
     """
 
     def __init__(
@@ -47,20 +53,35 @@ class OwnRecord:
         registry: Registry,
         place: Place,
         certificates: Callable[[], tuple[str, ...]],
+        *,
+        known: asyncio.Event,
     ) -> None:
         self._settings = settings
         self._store = store
         self._registry = registry
         self._place = place
         self._certificates = certificates
+        self._known = known
         self._wanted = asyncio.Event()
+        self._written: NodeRecord | None = None
+        self._repair: asyncio.Handle | None = None
 
     def out_of_date(self) -> None:
         """Have it written again."""
         self._wanted.set()
 
+    def seen(self, record: NodeRecord | None) -> None:
+        """Take note of the record as the store has it: what somebody else made of it is put right in a moment."""
+        if self._written is not None and record != self._written and self._repair is None:
+            self._repair = asyncio.get_running_loop().call_later(REPAIR_S, self._put_right)
+
+    def _put_right(self) -> None:
+        self._repair = None
+        self.out_of_date()
+
     async def run(self) -> None:
-        """Write the record, at once and whenever it is out of date, for ever."""
+        """Write the record, as soon as the others are known and whenever it is out of date, for ever."""
+        await self._known.wait()
         while True:
             await self._publish()
             await self._wanted.wait()
@@ -71,7 +92,7 @@ class OwnRecord:
         delay = FIRST_DELAY_S
         while True:
             try:
-                await self._store.apply(await self._document())
+                self._written = decode_node(await self._store.apply(await self._document()))
             except StoreError as error:
                 log.warning("the node's record is not written yet: %s", error)
             else:

@@ -1,0 +1,151 @@
+"""The node's own record: with its certificates at once, and there again when somebody deletes or edits it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from meshnet.daemon.between import Between
+from meshnet.daemon.record import REPAIR_S, OwnRecord
+from meshnet.daemon.settings import Settings
+from meshnet.dispatch.place import Place
+from meshnet.driver.catalog import NodeCatalog
+from meshnet.driver.registry import Registry
+from meshnet.model.resource import API_VERSION, Kind
+from meshnet.reconcile.nodes import NodeCache
+from meshnet.stores.memory import MemoryStore
+from tests.virtual_time import run
+
+
+def other() -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": Kind.NODE.value, "metadata": {"name": "n2"}, "spec": {}}
+
+
+class NotingStore(MemoryStore):
+    """Notes the certificates of every record of n1 that is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.certificates: list[list[str]] = []
+
+    async def apply(self, document: Any, **options: Any) -> Any:
+        if document["metadata"]["name"] == "n1":
+            self.certificates.append(document["spec"]["certificates"])
+        return await super().apply(document, **options)
+
+
+class Room:
+    """What of the daemon of node n1 has to do with its record."""
+
+    def __init__(self, path: Any, store: NotingStore) -> None:
+        settings = Settings.read({"NODE_NAME": "n1", "MESHNET_STATE_DIR": str(path)})
+        self.store = store
+        registry = Registry.of()
+        place = Place("n1", NodeCatalog(registry))
+        self.nodes = NodeCache(store, self.changed)
+        core = cast("Any", SimpleNamespace(nodes=self.nodes, place=place))
+        self.between = Between(settings, core, self.certified)
+        self.record = OwnRecord(
+            settings, store, registry, place, certificates=self.between.certificates, known=self.nodes.synced
+        )
+
+    def certified(self) -> None:
+        self.record.out_of_date()
+
+    def changed(self, node: str) -> None:
+        self.between.node_changed(node)
+        if node == "n1":
+            self.record.seen(self.nodes.record(node))
+
+    @contextlib.asynccontextmanager
+    async def at_work(self) -> Any:
+        works = (self.nodes.run(), self.record.run(), self.between.run())
+        tasks = [asyncio.ensure_future(work) for work in works]
+        try:
+            await asyncio.sleep(1)
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_who_restarts_among_others_never_says_that_it_has_no_certificate(tmp_path):
+    """Every other node would let go of what it knows it by, and take it up again a moment later."""
+
+    async def main():
+        store = NotingStore()
+        await store.apply(other())
+        for _ in range(2):
+            async with Room(tmp_path, store).at_work():
+                pass
+        assert len(store.certificates) >= 2
+        assert all(len(certificates) == 1 for certificates in store.certificates)
+        assert store.certificates[0] == store.certificates[-1]
+
+    run(main())
+
+
+def test_who_is_alone_has_none_until_another_comes(tmp_path):
+    async def main():
+        store = NotingStore()
+        async with Room(tmp_path, store).at_work():
+            assert store.certificates == [[]]
+            await store.apply(other())
+            await asyncio.sleep(1)
+            assert [len(certificates) for certificates in store.certificates] == [0, 1]
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["deleted", "edited"])
+def test_a_record_that_somebody_changed_is_written_again(tmp_path, how):
+    async def main():
+        store = NotingStore()
+        await store.apply(other())
+        async with Room(tmp_path, store).at_work():
+            before = (await store.get(Kind.NODE, "", "n1")).spec
+            if how == "deleted":
+                await store.delete(Kind.NODE, "", "n1")
+            else:
+                await store.patch(Kind.NODE, "", "n1", {"spec": {"certificates": []}})
+            await asyncio.sleep(REPAIR_S + 1)
+            assert (await store.get(Kind.NODE, "", "n1")).spec == before
+
+    run(main())
+
+
+def test_two_daemons_of_one_name_do_not_write_without_a_pause(tmp_path):
+    async def main():
+        store = NotingStore()
+        await store.apply(other())
+        async with Room(tmp_path / "one", store).at_work(), Room(tmp_path / "two", store).at_work():
+            count = len(store.certificates)
+            await asyncio.sleep(10 * REPAIR_S)
+            assert len(store.certificates) - count <= 2 * 11
+
+    run(main())
+
+
+def test_a_disk_that_is_full_for_a_while_keeps_no_node_from_the_others(tmp_path, monkeypatch):
+    async def main():
+        store = NotingStore()
+        await store.apply(other())
+        with monkeypatch.context() as patched:
+            patched.setattr("meshnet.peers.identity.os.open", full)
+            async with Room(tmp_path, store).at_work():
+                assert store.certificates == [[]]
+                patched.undo()
+                await asyncio.sleep(10)
+                assert len(store.certificates[-1]) == 1
+
+    run(main())
+
+
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "full")
