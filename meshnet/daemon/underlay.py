@@ -10,7 +10,7 @@ from meshnet.errors import InvalidObject, Problem
 from meshnet.netlink import addresses, links
 
 if TYPE_CHECKING:
-    from meshnet.netlink import Netlink
+    from meshnet.netlink import LinkInfo, Netlink
 
 MTU = 1500
 """Of an underlay that nothing is known of."""
@@ -25,7 +25,8 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
         interface: the one to use, or ``""``: then the one that has `address`.
         mtu: instead of the interface's, where the path is smaller than the NIC; 0: the interface's.
 
-    Raises InvalidObject when this node has not got that address or interface, KernelError.
+    Raises InvalidObject when this node has not got that address or interface, or the interface takes no packet as
+    large as that; KernelError.
     """
     if not address and not interface:
         return Underlay(mtu or MTU, 4)
@@ -37,10 +38,16 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
         if info is None or (interface and info.name != interface):
             continue
         if str(found) == address or (not address and not (found.is_link_local or found.is_loopback)):
+            if mtu > info.mtu:
+                raise InvalidObject("settings", [_too_large(mtu, info)])
             return Underlay(mtu or info.mtu, found.version, str(found), device)
     raise InvalidObject(
         "settings", [_missing(address, interface, [str(ipaddress.ip_interface(c).ip) for _, c in having])]
     )
+
+
+def _too_large(mtu: int, device: LinkInfo) -> Problem:
+    return Problem("MESHNET_UNDERLAY_MTU", mtu, f"at most what interface {device.name} takes, {device.mtu}")
 
 
 def _missing(address: str, interface: str, having: list[str]) -> Problem:

@@ -147,11 +147,11 @@ class LinkDriver:
         """End; what is in the kernel stays and keeps forwarding."""
 
     async def node_offer(self) -> Mapping[str, Any]:
-        """Return what peers need to know of this node; JSON types."""
+        """Return what peers need to know of this node; JSON types, at most 64 KiB."""
         return {}
 
     async def offer(self, local: Endpoint) -> Mapping[str, Any]:  # noqa: ARG002 - for who overrides it
-        """Return what the peer of `local` needs to reach it; JSON types."""
+        """Return what the peer of `local` needs to reach it; JSON types, at most 64 KiB."""
         return {}
 
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Splice:

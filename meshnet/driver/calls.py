@@ -13,6 +13,9 @@ from meshnet.errors import LinkError, MeshnetError
 if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Underlay
 
+OFFER_LIMIT = 64 << 10
+"""Bytes of an offer as JSON: many travel in one message, and one that does not fit would end the session."""
+_SHOWN = 200
 GRACE_S = 0.5
 """How long a driver that was cancelled may take to tidy up before core goes on without it."""
 
@@ -76,7 +79,16 @@ def _failed(driver: LinkDriver, error: Exception) -> LinkError:
 
 
 def _wrong(driver: LinkDriver, method: str, result: object, right: str) -> LinkError:
-    return LinkError("DriverFailed", f"driver {driver.name}: {method} returned {result!r}; right would be {right}")
+    told = f"driver {driver.name}: {method} returned {_shown(result)}; right would be {right}"
+    return LinkError("DriverFailed", told)
+
+
+def _shown(result: object) -> str:
+    try:
+        shown = repr(result)
+    except (RecursionError, ValueError, TypeError):  # it is a stranger's
+        shown = type(result).__name__
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _splice(driver: LinkDriver, result: object) -> str | None:
@@ -89,14 +101,14 @@ def _splice(driver: LinkDriver, result: object) -> str | None:
 
 
 def _offer(_: LinkDriver, result: object) -> str | None:
-    right = "a mapping of JSON types"
+    right = f"a mapping of JSON types, of at most {OFFER_LIMIT} bytes"
     if not isinstance(result, Mapping):
         return right
     try:
-        json.dumps(dict(result), allow_nan=False)
-    except (TypeError, ValueError):
+        fits = len(json.dumps(dict(result), allow_nan=False)) <= OFFER_LIMIT
+    except (TypeError, ValueError, RecursionError):
         return right
-    return None
+    return None if fits else right
 
 
 def _owned(_: LinkDriver, result: object) -> str | None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from meshnet.driver import Attachment, Device, Interface, LinkError, Owned, Port, Rebuild, Socket, Underlay
-from meshnet.driver.calls import call, mtu_limit
+from meshnet.driver.calls import OFFER_LIMIT, call, mtu_limit
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from tests.driver.test_registry import driver
@@ -68,6 +68,21 @@ def test_a_result_of_a_wrong_type_says_what_would_be_right(method, result, attac
 )
 def test_a_right_result_comes_through(method, result):
     assert answer(method, result) == result
+
+
+def nested(depth):
+    offer = {}
+    for _ in range(depth):
+        offer = {"in": offer}
+    return offer
+
+
+@pytest.mark.parametrize("offer", [{"key": "x" * OFFER_LIMIT}, nested(5000)])
+def test_an_offer_that_would_end_the_session_of_all_links_is_refused(offer):
+    with pytest.raises(LinkError, match=r"offer returned .* at most 65536 bytes") as error:
+        answer("offer", offer)
+
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize("error", [LinkError("ParentMissing", "no eth9"), Rebuild()])

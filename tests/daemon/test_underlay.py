@@ -1,0 +1,42 @@
+"""The underlay: what is set for it must be there, and packets no larger than its interface takes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from meshnet.daemon import underlay
+from meshnet.daemon.underlay import find_underlay
+from meshnet.driver.link import Underlay
+from meshnet.errors import InvalidObject
+
+
+@pytest.fixture
+def netlink(monkeypatch):
+    """A node whose eth0 takes packets of 1500 bytes."""
+    eth0 = SimpleNamespace(ifindex=3, name="eth0", mtu=1500)
+    monkeypatch.setattr(underlay, "links", SimpleNamespace(dump_links=lambda: "links", parse_link=lambda it: it))
+    monkeypatch.setattr(
+        underlay, "addresses", SimpleNamespace(dump_addresses=lambda: "addresses", parse_address=lambda it: it)
+    )
+    there = {"links": [eth0], "addresses": [(3, "10.0.0.1/24")]}
+    return cast("Any", SimpleNamespace(dump=lambda what, **_: there[what]))
+
+
+@pytest.mark.parametrize(("given", "mtu"), [(0, 1500), (1400, 1400), (1500, 1500)])
+def test_its_mtu_is_what_is_set_or_the_interfaces(netlink, given, mtu):
+    found = find_underlay(netlink, address="10.0.0.1", interface="", mtu=given)
+    assert found == Underlay(mtu, 4, "10.0.0.1", 3)
+
+
+def test_an_mtu_that_the_interface_does_not_take_is_refused(netlink):
+    """Links would be as large as that, and their packets lost or cut on the way."""
+    with pytest.raises(InvalidObject, match=r"MESHNET_UNDERLAY_MTU.*1501.*eth0.*1500"):
+        find_underlay(netlink, address="10.0.0.1", interface="", mtu=1501)
+
+
+def test_an_address_that_is_not_there_is_named(netlink):
+    with pytest.raises(InvalidObject, match=r"HOST_IP.*10\.0\.0\.2.*10\.0\.0\.1"):
+        find_underlay(netlink, address="10.0.0.2", interface="", mtu=0)
