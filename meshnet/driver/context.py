@@ -19,10 +19,13 @@ class Stream(Protocol):
     """Messages to and from the same driver on another node, for one link: in order, authenticated and encrypted."""
 
     async def write(self, message: bytes) -> None:
-        """Send a message of up to 4 MiB; wait while the other side does not take it. Raises StreamEnded."""
+        """Send a message of 1 byte to 4 MiB; wait while the other side does not take it.
+
+        Raises StreamEnded. To cancel it ends the stream.
+        """
 
     async def read(self) -> bytes:
-        """Return the next message. Raises StreamEnded."""
+        """Return the next message. Raises StreamEnded. To cancel it ends the stream."""
 
     def close(self) -> None:
         """End it, at once; what was not delivered is lost. Idempotent."""
