@@ -42,6 +42,32 @@ def test_equal_uids_in_two_namespaces_do_not_meet(lab: Lab, tmp_path: Path, driv
         assert len(rows) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_two_hundred_links_in_each_of_two_namespaces(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """Each Topology's status lists its own links, and every link is that of its namespace (KNE#733)."""
+    uids = {space: range(1000 * number, 1000 * number + 200) for number, space in enumerate(SPACES)}
+    documents = [
+        document
+        for space in SPACES
+        for document in network([Cable(uid, f"r1:e{uid}", f"r2:e{uid}") for uid in uids[space]], space)
+    ]
+    placed = [word for space in SPACES for pod, node in PLACE.items() for word in ("--place", f"{space}/{pod}={node}")]
+    lab.up("--nodes", 2, *placed, *prefer(driver), write(tmp_path / "lab.yml", documents))
+    for space in SPACES:
+        rows = lab.get("links", "-n", space)
+        assert {row["uid"] for row in rows} == set(uids[space])
+        assert {(row["state"], row["driver"]) for row in rows} == {("Up", driver)}
+        eventually(lambda space=space: listed(lab, space) == [list(uids[space])] * 2, "each status lists its own")
+    assert lab.pings("two/r1", Cable(1199, "", "").addresses[1])
+
+
+def listed(lab: Lab, space: str) -> list[list[int]]:
+    """Return the uids that are Up by the status of each Topology of a namespace."""
+    found = lab.get("topologies", "-n", space)
+    return [[link["uid"] for link in row["status"]["links"] if link["state"] == "Up"] for row in found]
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_forty_pods_at_once_and_few_writes_for_each(lab: Lab, tmp_path: Path, driver: str) -> None:
     """A ring with chords over three nodes: writes to the store do not grow with the number of links."""
