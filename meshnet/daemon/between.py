@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import AcceptsStreams
 from meshnet.errors import LinkError, MeshnetError, StreamEnded
+from meshnet.peers.book import NOT_YET
+from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,15 +152,17 @@ class Between:
         self._core.remotes.contact(node, contact, why)
 
     def admit(self, node: str, driver: str, local: Endpoint, peer: Endpoint) -> str:
-        """Tell why a node may not open a stream for a link, ``""`` when it may."""
+        """Tell why a node may not open a stream for a link, ``""`` when it may; see `meshnet.peers.book.Book`."""
         end = self._core.table.end(local)
         if end is None or end.plan is None or end.plan.peer != peer:
             return f"there is no link {local} - {peer} here"
         if end.plan.node != node:
             return f"{peer} runs on node {end.plan.node or '?'}, not on {node}"
-        if end.patched_by != driver:
-            return f"{local} is not patched by driver {driver}"
-        return ""
+        if end.patched_by == driver and end.joint == Joint(peer, end.plan.epoch):
+            return ""
+        why = f"{local} is not patched by driver {driver} to the sandbox that {peer} is in"
+        soon = not end.plan.reason and end.plan.driver is not None and end.plan.driver.name == driver
+        return f"{NOT_YET}: {why}" if soon else why
 
     async def serve(self, driver: str, local: Endpoint, peer: Endpoint, stream: Stream) -> None:
         """Give a stream that was admitted to its driver."""
