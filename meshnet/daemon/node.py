@@ -17,6 +17,7 @@ from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import OwnRecord
 from meshnet.daemon.server import LocalServer
 from meshnet.driver.api import DriverContext
+from meshnet.errors import KernelError
 from meshnet.reconcile.adopt import adopt, rejoin
 
 if TYPE_CHECKING:
@@ -156,13 +157,27 @@ class Node:
         core = self._core
         for sandbox in adopted.vanished:
             core.passes.vanished(sandbox)
-        await core.cache.synced.wait()
+        await self._synced()
         core.identifiers.keep_only(end.endpoint for end in core.table.ends())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_LIMIT_S):
                 await core.sandboxes.settle_all()
         self._between.settled()
         core.passes.full_pass_soon()
+
+    async def _synced(self) -> None:
+        """Return when the store was read; adopted carrier that needs this daemon lapses as it does at the peers."""
+        core = self._core
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.peer_grace_s):
+                await core.cache.synced.wait()
+        if not core.cache.synced.is_set():
+            log.warning("the store cannot be read: links that this daemon forwards for lose their carrier until then")
+            try:
+                core.carrier.lapse()
+            except KernelError as error:
+                log.warning("%s", error)
+        await core.cache.synced.wait()
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         """Do what the links of this node can do without: its failure is told and ends nothing else."""

@@ -156,5 +156,6 @@ class Aligner:
             with contextlib.suppress(LinkError):
                 await self._patcher.unpatch(end)
             await self._furnisher.remove(end)
-            self._identifiers.release([end.endpoint])
+            if self._table.end(end.endpoint) is None:  # else a newer sandbox has it
+                self._identifiers.release([end.endpoint])
         self.kick_toward(end.sandbox)

@@ -101,6 +101,17 @@ class CarrierKeeper:
             self._set(peer, self.other(peer))
         self._looked(end)
 
+    def lapse(self) -> None:
+        """Take the carrier of adopted ends that only a daemon can forward for, since this one is not told where to.
+
+        Raises KernelError.
+        """
+        for end in self._table.ends():
+            port = end.port
+            if port is not None and port.up and port.redirect is None and end.adopted:
+                with unless_gone():
+                    self._splicer.set_up(port, up=False)
+
     def other(self, end: End) -> End | FarEnd | None:
         """Return the other end, wherever it is."""
         return self._remotes.far(end) or self.peer(end)

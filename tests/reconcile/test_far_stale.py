@@ -8,8 +8,10 @@ import attrs
 import pytest
 
 from meshnet.model.resource import Kind
+from meshnet.netlink.tc import Redirect
+from meshnet.reconcile.state import Joint
 from tests.reconcile.made import link
-from tests.reconcile.test_far import GOOD, HERE, in_room
+from tests.reconcile.test_far import GOOD, HERE, THERE, in_room
 
 
 @pytest.mark.parametrize("moved", [{"epoch": 6}, {"epoch": 6, "node": "n3", "container_id": "c3"}])
@@ -124,5 +126,27 @@ def test_an_end_that_went_while_it_was_settled_takes_no_identifier():
         assert allocated == []
         assert [call[0] for call in room.driver().calls[count:]] in ([], ["unpatch"])
         assert room.table.end(HERE) is None
+
+    in_room(main)
+
+
+@pytest.mark.parametrize(("redirect", "kept"), [(Redirect("mirred", 9), True), (None, False)])
+def test_without_a_store_a_daemon_that_started_lets_go_of_what_it_would_have_to_forward(redirect, kept):
+    """What the kernel forwards it forwards on; of the rest nobody knows where it leads."""
+
+    async def main(room):
+        room.end.adopted, room.end.plan = True, None
+        room.end.port.up, room.end.port.redirect = True, redirect
+        room.end.joint, room.end.confirmed = Joint(THERE, 5), True
+        room.parts.carrier.lapse()
+        assert room.carrier is kept
+        room.parts.carrier.update(room.end)
+        assert room.carrier is kept
+
+        await room.settle()
+        await asyncio.sleep(0)
+        assert room.carrier is kept
+        room.hear()
+        assert room.carrier
 
     in_room(main)

@@ -42,8 +42,8 @@ class Open(Sandbox):
         yield None
 
 
-def sandbox(pod: str, *, epoch: int = 0) -> Sandbox:
-    like = closed(pod, epoch=epoch)
+def sandbox(pod: str, container: str = "", *, epoch: int = 0) -> Sandbox:
+    like = closed(pod, container, epoch=epoch)
     return Open(like.key, like.namespace, like.pod, "", like.netns, like.netns_id, epoch=epoch)
 
 
@@ -80,6 +80,7 @@ class Room:
             node="n1",
             node_ip="",
         )
+        self.identifiers = made.identifiers
         self.workers = KeyedWorkers(made.settler.settle)
         parts: dict[str, Any] = {
             "table": self.table,
@@ -218,6 +219,30 @@ def test_a_pod_that_goes_while_it_is_aligned_leaves_nothing(tmp_path: Path) -> N
             assert here.table.ends() == []
             assert here.saved() == []
             assert "node" not in (await here.store.get(here.cache.entries()[0].resource.kind, *R1)).status
+
+    run(main())
+
+
+def test_what_a_newer_sandbox_has_is_not_given_back_for_an_older_one(tmp_path: Path) -> None:
+    class Slow(Moody):
+        name = "slow"
+        unpatch_takes_s = 2.0
+
+    async def main() -> None:
+        async with room(tmp_path, Slow) as here:
+            cable = topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1"))
+            given_back: list[Endpoint] = []
+            here.identifiers.release = given_back.extend
+            await here.store.apply(cable)
+            await asyncio.sleep(0.1)
+            await here.add(sandbox("r1"))
+            await here.declare("eth3")  # eth1 and eth2 are taken away, which takes their driver a while
+            await here.store.apply(cable)
+            await asyncio.sleep(0.1)
+            await here.add(sandbox("r1", "newer"))
+            await asyncio.sleep(10.0)
+            assert {end.endpoint.interface for end in here.table.ends()} == {"eth1", "eth2"}
+            assert given_back == []
 
     run(main())
 
