@@ -60,7 +60,8 @@ def port_of(node: DaemonNode, pod: str, interface: str = "eth1") -> dict[str, An
 
 def test_a_renamed_end_stays_as_the_pod_has_it(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
     node, r1, r2 = wired
-    r1.run("ip", "link", "set", "eth1", "name", "uplink")
+    r1.run("ip", "link", "set", "eth1", "down")  # Linux before 6.2 renames no link that is up
+    r1.run("ip", "link", "set", "eth1", "name", "uplink", "up")
     time.sleep(SEVERAL_PASSES_S)
 
     assert set(r1.links()) == {"uplink"}
@@ -269,6 +270,7 @@ def test_a_port_that_somebody_deleted_is_made_anew(node: DaemonNode) -> None:
 
 def test_a_name_that_the_pod_took_is_found_by_check(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
     node, r1, r2 = wired
+    r1.run("ip", "link", "set", "eth1", "down")
     r1.run("ip", "link", "set", "eth1", "name", "old")
     r1.run("ip", "link", "add", "eth1", "type", "bridge")
     r1.run("ip", "link", "del", "old")
