@@ -28,6 +28,8 @@ class Contact(enum.Enum):
     """The daemon there does not answer, its node does: the kernel's patches go on forwarding."""
     LAPSED = "lapsed"
     """Away for longer than the grace: what needs the daemon to forward does not."""
+    INCOMPATIBLE = "incompatible"
+    """The daemon there speaks no protocol that this one does: nothing can be told, the kernel's patches go on."""
     DEAD = "dead"
     """Nothing answers there."""
 

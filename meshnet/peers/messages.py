@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.model.session import EndState
+from meshnet.model.session import PROTOCOL, EndState
 from meshnet.model.topology import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-PROTOCOL = (1, 1)
-"""The oldest and the newest version that this release speaks."""
 
 MAX_MESSAGE = 1 << 20
 """Bytes of one message."""

@@ -44,6 +44,10 @@ _SAY_AGAIN_S = 5.0
 _MOST_ENDS = 1 << 20
 
 
+class _OtherProtocol(MeshnetError):  # noqa: N818 - likewise
+    """The daemon there speaks no protocol of this one's."""
+
+
 class _NoSession(MeshnetError):  # noqa: N818 - what happened, not necessarily an error
     """A dial led to no session, or the session ended; its text says why."""
 
@@ -78,12 +82,15 @@ class Subscription:
         self._lived = False
         self._told = (liveness.contact, "")
         self._unsaid_s = _SAY_AGAIN_S
+        self._incompatible = False
         self._poke = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session with {node}")
 
     @property
     def contact(self) -> Contact:
-        return self._liveness.contact
+        contact = self._liveness.contact
+        incompatible = self._incompatible and contact in (Contact.AWAY, Contact.LAPSED)
+        return Contact.INCOMPATIBLE if incompatible else contact
 
     def set_record(self, record: NodeRecord | None) -> None:
         """Take the node's record as it is now; a session that does not fit it any more is held anew."""
@@ -143,12 +150,17 @@ class Subscription:
             self._say(where)
             return _AFTER_NOTHING_S
         if probed.answer is Answer.REFUSED:
+            self._incompatible = False  # another release may come up there
             self._liveness.answered()
             self._say(where)
             return _LONGEST_PAUSE_S
         self._liveness.reached()
         try:
             await self._talk(wiring.target(probed.address, record.port))
+        except _OtherProtocol as error:
+            self._incompatible = True
+            self._liveness.answered()
+            self._say(str(error))
         except _NoSession as error:
             if not self._lived and self._alone_s >= SILENT_S:
                 self._liveness.answered()
@@ -188,12 +200,13 @@ class Subscription:
             hello = decode_hello(await _read(call))
         if agree(self._hello.protocol, hello.protocol) is None:
             ours, theirs = self._hello.protocol, hello.protocol
-            raise _NoSession(
-                f"PeerVersion: it speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
+            raise _OtherProtocol(
+                f"node {self.node} speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
             )
 
     async def _listen(self, call: Call) -> None:
         whole: dict[Endpoint, EndState | None] | None = {}
+        known: set[Endpoint] = set()
         while True:
             told = decode_told(await _read(call))
             self._quiet_s = 0.0
@@ -205,10 +218,13 @@ class Subscription:
                 if told.more or not told.whole:
                     continue
                 self._book.heard(self.node, whole, whole=True)
-                whole = None
+                known, whole = set(whole), None
             elif told.states:
+                known |= told.states.keys()
+                if len(known) > _MOST_ENDS:
+                    raise ValueError(f"more than {_MOST_ENDS} ends")
                 self._book.heard(self.node, told.states, whole=False)
-            self._lived, self._alone_s = True, 0.0
+            self._lived, self._alone_s, self._incompatible = True, 0.0, False
             self._liveness.heard()
             self._say("")
 
@@ -217,7 +233,7 @@ class Subscription:
         self._tell()
 
     def _tell(self) -> None:
-        contact = self._liveness.contact
+        contact = self.contact
         now = (contact, "" if contact is Contact.LIVE else self.why)
         # A new contact is told at once; words that change from one try to the next are not.
         if now[0] is not self._told[0] or (now != self._told and self._unsaid_s >= _SAY_AGAIN_S):

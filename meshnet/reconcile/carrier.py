@@ -61,7 +61,7 @@ def _as_it_was(end: End, far: FarEnd) -> bool:
     """Tell whether an end keeps the carrier that it has while the other node's daemon does not answer."""
     if far.contact is Contact.DEAD or not end.confirmed or end.port is None or not end.port.up:
         return False
-    if far.contact is Contact.LAPSED and isinstance(end.splice, Socket):
+    if far.contact in (Contact.LAPSED, Contact.INCOMPATIBLE) and isinstance(end.splice, Socket):
         return False  # only that daemon forwards
     return far.told is None or _agreed(end, far)
 

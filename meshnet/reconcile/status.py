@@ -45,6 +45,8 @@ def _far_state(far: FarEnd) -> tuple[str, str, str]:
     """Return what keeps a link to another node from being Up."""
     if far.contact is Contact.DEAD:
         return FAILED, "NodeLost", far.why or f"node {far.node}, which runs the peer, does not answer"
+    if far.contact is Contact.INCOMPATIBLE:
+        return FAILED, "PeerVersion", far.why
     if not far.live:
         lapsed = far.contact is Contact.LAPSED
         return FAILED if lapsed else PENDING, "PeerUnreachable", far.why or f"no session with node {far.node} yet"

@@ -169,9 +169,9 @@ def test_another_version_is_said_with_both_ranges_and_is_no_session(tmp_path):
         one.knows(two)
         two.knows(one)
         await until(lambda: one.book.contacts and two.book.contacts)
-        await until(lambda: "PeerVersion" in one.book.why("b") and "PeerVersion" in two.book.why("a"))
-        assert one.book.why("b").endswith("PeerVersion: it speaks protocol 2 to 3, this node 1 to 1")
-        assert two.book.why("a").endswith("PeerVersion: it speaks protocol 1 to 1, this node 2 to 3")
+        await until(lambda: Contact.INCOMPATIBLE in contacts(one) and Contact.INCOMPATIBLE in contacts(two))
+        assert one.book.why("b") == "node b speaks protocol 2 to 3, this node 1 to 1"
+        assert two.book.why("a") == "node a speaks protocol 1 to 1, this node 2 to 3"
         assert Contact.LIVE not in contacts(one) + contacts(two)
         assert one.book.told == {}
         assert one.refused()["PeerVersion"] > 0

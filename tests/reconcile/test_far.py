@@ -225,6 +225,8 @@ def test_unplugged_it_is_down():
     [
         ("tunnel", Contact.AWAY, True),
         ("tunnel", Contact.LAPSED, True),
+        ("tunnel", Contact.INCOMPATIBLE, True),
+        ("wire", Contact.INCOMPATIBLE, False),
         ("tunnel", Contact.DEAD, False),
         ("wire", Contact.AWAY, True),
         ("wire", Contact.LAPSED, False),
@@ -238,7 +240,8 @@ def test_while_the_daemon_there_is_away_carrier_stays_where_the_kernel_forwards(
         room.contact(contact)
         assert room.carrier is kept
         if not kept:
-            assert room.state == ("Failed", "NodeLost" if contact is Contact.DEAD else "PeerUnreachable")
+            reasons = {Contact.DEAD: "NodeLost", Contact.INCOMPATIBLE: "PeerVersion"}
+            assert room.state == ("Failed", reasons.get(contact, "PeerUnreachable"))
         await room.settle()
         assert room.carrier is kept
         room.contact(Contact.LIVE)

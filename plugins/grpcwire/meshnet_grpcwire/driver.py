@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
 from meshnet.errors import KernelError
+from meshnet.netlink.links import get_link, parse_link
 from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.opener import keep_open, opens
 from meshnet_grpcwire.path import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LARGEST_MTU = 9500
 GRACE_S = 10.0
 """A wire that has no stream for so long is broken; a daemon that restarts is back before."""
+NEW_GRACE_S = 2.0
+"""The same for a wire whose pod had no carrier before: there is none to be kept."""
 
 
 class GrpcwireDriver(LinkDriver):
@@ -68,6 +71,8 @@ class GrpcwireDriver(LinkDriver):
             return Socket()
         counters = Counters() if wire is None else wire.counters
         await self._remove(link.local)
+        if wire is not None and wire.path.told:
+            self._ctx.changed(link.local, "")  # what was said of that wire is not true of the next
         self._make(link, route, counters)
         return Socket()
 
@@ -103,7 +108,7 @@ class GrpcwireDriver(LinkDriver):
         return LARGEST_MTU
 
     def _make(self, link: LinkEnd, route: Route, counters: Counters) -> None:
-        path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S)
+        path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=self._grace(route))
         buffer, log = self._settings.receive_buffer, self._ctx.log
         try:
             wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer)
@@ -114,6 +119,14 @@ class GrpcwireDriver(LinkDriver):
         if opens(wire):
             name = f"grpcwire {link.local}"
             self._openers[link.local] = asyncio.create_task(keep_open(wire, self._ctx, path), name=name)
+
+    def _grace(self, route: Route) -> float:
+        """Return how long a wire that begins may be without a stream, seconds."""
+        try:
+            had_carrier = parse_link(self._ctx.netlink.ask(get_link(route.ifindex))).up
+        except KernelError:
+            had_carrier = False
+        return GRACE_S if had_carrier else NEW_GRACE_S
 
     async def _remove(self, endpoint: Endpoint) -> None:
         opener = self._openers.pop(endpoint, None)

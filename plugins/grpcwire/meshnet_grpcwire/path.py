@@ -28,6 +28,11 @@ class Path:
         self._timer: asyncio.TimerHandle | None = None
         self.lost(STREAM_LOST)
 
+    @property
+    def told(self) -> str:
+        """What core was told last; ``""`` while the path is good, as far as core knows."""
+        return self._told
+
     def lost(self, reason: str) -> None:
         """There is no stream, for that reason; nothing new when there was none before but for another one."""
         self._reason = reason

@@ -49,6 +49,7 @@ class Wire:
         route: what it is between.
         link: as it was patched last.
         counters: outlive the wire.
+        path: tells how it is.
 
     Raises KernelError when its port's socket cannot be opened.
     """
@@ -60,7 +61,7 @@ class Wire:
         self.route = route
         self.counters = counters
         self._pumps = pumps
-        self._path = path
+        self.path = path
         self._log = log
         self._port = PortSocket(route.ifindex, buffer=buffer)
         self._dropped_before = counters.sent_dropped_backlog
@@ -84,7 +85,7 @@ class Wire:
     async def close(self) -> None:
         """End the stream and the socket. Idempotent."""
         self._closed = True
-        self._path.close()
+        self.path.close()
         await self._end()
         self.count()
         self._port.close()
@@ -96,7 +97,7 @@ class Wire:
 
     async def _carry(self, stream: Stream) -> None:
         self.counters.streams += 1
-        self._path.back()
+        self.path.back()
         self._port.resume(fresh=asyncio.get_running_loop().time() - self._since > STALE_S)
         with contextlib.suppress(StreamEnded):
             await self._pumps.carry(self._port, stream, self.counters)
@@ -112,7 +113,7 @@ class Wire:
         self._since = asyncio.get_running_loop().time()
         if not self._closed:
             self._port.park()
-            self._path.lost(STREAM_LOST)
+            self.path.lost(STREAM_LOST)
         error = None if carrying.cancelled() else carrying.exception()
         if error is not None:
             expected = isinstance(error, MeshnetError | OSError)

@@ -428,6 +428,7 @@ class TestPath:
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch):
         monkeypatch.setattr("meshnet_grpcwire.driver.GRACE_S", 0.2)
+        monkeypatch.setattr("meshnet_grpcwire.driver.NEW_GRACE_S", 0.2)
         monkeypatch.setattr(opener, "LONGEST_DELAY_S", 0.1)
 
     def test_a_lost_stream_is_told_after_a_grace_and_its_return_at_once(self, nodes):
@@ -460,3 +461,15 @@ class TestPath:
         nodes.run(asyncio.sleep(0.3))
 
         assert nodes.changes == []
+
+    def test_what_was_said_of_a_wire_is_taken_back_for_the_next(self, nodes):
+        cable = nodes.cable()
+        nodes.refuse = True
+        nodes.loop.call(cable.stream.close)
+        nodes.within(lambda: len(nodes.changes) >= 2)
+        nodes.changes.clear()
+
+        end = cable.ends[1]
+        end.patch(epoch=9)
+
+        assert ("default/r2:eth1", "") in nodes.changes
