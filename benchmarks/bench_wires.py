@@ -78,9 +78,6 @@ class Wires:
         for node in self._nodes.nodes.values():
             forget_peak(node.daemon.pid)
         hubs = self._pair(HUBS)
-        rates = streams(self._program, hubs, self._addresses[:WIRES], seconds)
-        self._fair.ours.append(jain(rates))
-        self._total.ours.append(sum(rates))
         idle = self._pair(IDLE)
         for busy, figures in self._beside.items():
             with contextlib.ExitStack() as load:
@@ -90,6 +87,10 @@ class Wires:
                 took = pings(idle, count)
             for figure, value in zip(figures, (statistics.median(took), percentile(took, 0.99)), strict=True):
                 figure.ours.append(value)
+        time.sleep(WARM_S)
+        rates = streams(self._program, hubs, self._addresses[:WIRES], seconds)
+        self._fair.ours.append(jain(rates))
+        self._total.ours.append(sum(rates))
         for name, figure in self._memory.items():
             figure.ours.append(megabytes(self._nodes.nodes[name].daemon.pid, "VmHWM"))
             figure.theirs.append(self._before[name])
