@@ -190,7 +190,8 @@ class Peers:
         for node in self._subscriptions.keys() - self._wanted:
             self._end(self._subscriptions.pop(node))
         for node in self._wanted - self._subscriptions.keys():
-            liveness = Liveness(self._timeout_s, self._grace_s)
+            # Found out at a look: a look earlier it is still in time.
+            liveness = Liveness(max(_LOOK_S, self._timeout_s - 1.5 * _LOOK_S), self._grace_s)
             held = Subscription(
                 node,
                 hello=self._hello,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from meshnet_grpcwire.wire import Wire
 
 FIRST_DELAY_S = 0.1
+SOON_S = 0.5
+"""The longest delay while the other daemon may be restarting: carrier waits for it."""
+SOON_TRIES = 24
 LONGEST_DELAY_S = 5.0
 STEADY_S = 5.0
 """A stream that lived so long was a good one: the next is opened at once again."""
@@ -61,9 +65,9 @@ def back_off() -> Iterator[float]:
     """Yield the seconds to wait: none at first, then longer and longer, with chance, so that nodes do not keep step."""
     yield 0.0
     delay = FIRST_DELAY_S
-    while True:
+    for number in itertools.count():
         yield delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        delay = min(2 * delay, LONGEST_DELAY_S)
+        delay = min(2 * delay, SOON_S if number < SOON_TRIES else LONGEST_DELAY_S)
 
 
 def _refused(log: logging.Logger, wire: Wire, path: Path, error: Exception) -> None:

@@ -73,11 +73,12 @@ class PortSocket:
         """Wait until there is something to read, or an error to hear of. For one task at a time."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._socket, _resolve, ready)
+        fd = self._socket.fileno()  # given the socket, the loop would write it out in words each time
+        loop.add_reader(fd, _resolve, ready)
         try:
             await ready
         finally:
-            loop.remove_reader(self._socket)
+            loop.remove_reader(fd)
 
     def _forget(self) -> None:
         """Drop what is queued; bounded by what a parked socket holds, and by a second as much that comes meanwhile."""

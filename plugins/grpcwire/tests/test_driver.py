@@ -8,7 +8,7 @@ import logging
 import pytest
 from meshnet_grpcwire import GrpcwireDriver
 from meshnet_grpcwire.counters import Counters
-from meshnet_grpcwire.opener import LONGEST_DELAY_S, back_off
+from meshnet_grpcwire.opener import LONGEST_DELAY_S, SOON_S, SOON_TRIES, back_off
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.settings import Settings
 
@@ -84,11 +84,12 @@ def test_a_daemon_without_packet_sockets_cannot_use_it(monkeypatch):
 
 
 def test_it_tries_again_at_once_and_then_ever_more_slowly():
-    first, *later = itertools.islice(back_off(), 12)
+    first, *later = itertools.islice(back_off(), SOON_TRIES + 12)
 
     assert first == 0
     assert later[0] <= 0.1
-    assert all(LONGEST_DELAY_S / 2 <= delay <= LONGEST_DELAY_S for delay in later[6:])
+    assert all(delay <= SOON_S for delay in later[:SOON_TRIES])
+    assert all(LONGEST_DELAY_S / 2 <= delay <= LONGEST_DELAY_S for delay in later[SOON_TRIES + 5 :])
 
 
 def told(*steps):

@@ -429,7 +429,7 @@ class TestPath:
     def impatient(self, monkeypatch):
         monkeypatch.setattr("meshnet_grpcwire.driver.GRACE_S", 0.2)
         monkeypatch.setattr("meshnet_grpcwire.driver.NEW_GRACE_S", 0.2)
-        monkeypatch.setattr(opener, "LONGEST_DELAY_S", 0.1)
+        monkeypatch.setattr(opener, "SOON_S", 0.1)
 
     def test_a_lost_stream_is_told_after_a_grace_and_its_return_at_once(self, nodes):
         cable = nodes.cable()
