@@ -141,7 +141,7 @@ def assert_parses(line: str) -> None:
 
 @pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
 def test_the_commands_of_a_page_exist(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in "".join(blocks(path)).splitlines():
         if line.startswith("meshnet "):
             assert_parses(line)
