@@ -126,7 +126,8 @@ class Between:
         from meshnet.peers.identity import Identity  # noqa: PLC0415 - a node that is alone does not load it
 
         if self._identity is None:
-            self._identity = Identity(self._settings.state_dir / "identity", self._settings.node)
+            settings = self._settings
+            self._identity = Identity(settings.state_dir / "identity", settings.node, rotate_days=settings.rotate_days)
             self._identity.listen(self._certified)
         return self._identity
 

@@ -39,6 +39,7 @@ class Settings:
         peer_timeout_s: MESHNET_PEER_TIMEOUT_SECONDS: a node that does not answer for so long is dead.
         peer_grace_s: MESHNET_PEER_GRACE_SECONDS: so long may the daemon of a node that answers be away before links
             that need it to forward lose their carrier.
+        rotate_days: MESHNET_ROTATE_DAYS: age at which this node's certificate is renewed; 0: never.
         drivers: MESHNET_DRIVER_NAME, for any driver: what is set for it, by the variable's name.
         pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
         log_level: MESHNET_LOG_LEVEL: debug, info, warning, error.
@@ -57,6 +58,7 @@ class Settings:
     underlay_mtu: int
     peer_timeout_s: float
     peer_grace_s: float
+    rotate_days: int
     drivers: Mapping[str, str]
     pass_s: float
     log_level: str
@@ -81,6 +83,7 @@ class Settings:
             underlay_mtu=reader.number("MESHNET_UNDERLAY_MTU", 0, 1280, 65535),
             peer_timeout_s=reader.seconds("MESHNET_PEER_TIMEOUT_SECONDS", 3.0),
             peer_grace_s=reader.seconds("MESHNET_PEER_GRACE_SECONDS", 10.0),
+            rotate_days=reader.number("MESHNET_ROTATE_DAYS", 90, 0, 3650),
             drivers={name: value for name, value in env.items() if value and name.startswith("MESHNET_")},
             pass_s=reader.seconds("MESHNET_PASS_SECONDS", 60.0),
             log_level=reader.choice("MESHNET_LOG_LEVEL", ("info", "debug", "warning", "error")),
