@@ -20,6 +20,8 @@ PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_PROMISC = 1
 
+PATIENCE = 3
+"""So many turns of the loop may tell of frames that nobody reads before it is not listened for them any more."""
 PARKED_BUFFER = 256 << 10
 SEND_BUFFER = 8 << 20
 _MEMBERSHIP = struct.Struct("=iHH8s")
@@ -37,6 +39,10 @@ class PortSocket:
     def __init__(self, ifindex: int, *, buffer: int) -> None:
         self._buffer = buffer
         self._dropped = 0
+        # To begin and end listening for each frame would cost as much as to read it: it goes on from one to the next.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._unheard = 0
         try:
             self._socket = _packet_socket(ifindex)
         except OSError as error:
@@ -48,11 +54,13 @@ class PortSocket:
 
     def close(self) -> None:
         """End it; what is queued is lost. Nobody waits in `readable` any more."""
+        self._stop_listening()
         self.dropped()
         self._socket.close()
 
     def park(self) -> None:
         """Keep little until it is read again."""
+        self._stop_listening()
         enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, min(PARKED_BUFFER, self._buffer))
 
     def resume(self, *, fresh: bool) -> None:
@@ -71,14 +79,29 @@ class PortSocket:
 
     async def readable(self) -> None:
         """Wait until there is something to read, or an error to hear of. For one task at a time."""
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        fd = self._socket.fileno()  # given the socket, the loop would write it out in words each time
-        loop.add_reader(fd, _resolve, ready)
+        self._waiter = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
         try:
-            await ready
+            await self._waiter
         finally:
-            loop.remove_reader(fd)
+            self._waiter = None
+
+    def _on_readable(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+            self._unheard = 0
+            return
+        # Who was told reads a turn later; who does not read for longer waits for a stream that takes nothing.
+        self._unheard += 1
+        if self._unheard > PATIENCE:
+            self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop = None
 
     def _forget(self) -> None:
         """Drop what is queued; bounded by what a parked socket holds, and by a second as much that comes meanwhile."""
@@ -120,8 +143,3 @@ def _deaf_socket() -> socket.socket:
             sock.setsockopt(SOL_PACKET, option, 1)
         undo.pop_all()
     return sock
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)

@@ -178,6 +178,17 @@ class TestBackPressure:
         nodes.loop.call(stream.jam, False)
         assert nodes.within(lambda: passes(cable, "afterwards"))
 
+    def test_frames_that_wait_do_not_keep_the_loop_busy(self, nodes):
+        cable = nodes.cable()
+        port = cable.ends[0].wire._port
+        nodes.loop.call(cable.stream.jam)
+
+        flood(cable.near, 500)
+
+        nodes.within(lambda: port._loop is None)
+        nodes.loop.call(cable.stream.jam, False)
+        assert nodes.within(lambda: passes(cable, "afterwards"))
+
     def test_without_a_stream_the_kernel_keeps_little(self, nodes):
         cable = nodes.cable()
         nodes.refuse = True
