@@ -30,11 +30,13 @@ class Underlay:
     Attributes:
         family: ``ipv4`` or ``ipv6``.
         mtu: of the uplinks, bytes.
+        delay_s: of every packet on its way from one node to another, seconds.
         uplinks: name of the uplink by node, where it is not `UPLINK`.
     """
 
     family: str = "ipv4"
     mtu: int = 1500
+    delay_s: float = 0.0
     uplinks: Mapping[str, str] = attrs.field(factory=dict)
 
     def address(self, number: int) -> str:

@@ -7,9 +7,9 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshnet.errors import MeshnetError
+from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab.underlay import write_setting
-from meshnet.netlink import addresses, ifla, links, netns, tc
+from meshnet.netlink import addresses, ifla, links, netem, netns, tc
 from meshnet.netlink.socket import Netlink
 from meshnet.netlink.wire import Request, u32
 
@@ -69,6 +69,8 @@ class Uplink:
         body = ifla.IFINFO.pack(0, 0, self._far_end, ifla.IFF_UP, ifla.IFF_UP) + u32(ifla.IFLA_MASTER, bridge)
         into_bridge = Request(ifla.RTM_SETLINK, 0, body, f"put uplink {number} into the underlay")
         box.run([into_bridge, tc.add_clsact(self._far_end)])
+        if self._underlay.delay_s:
+            self._delay(box)
         with netns.entered(netns_fd), Netlink.open() as node:
             if self._underlay.family == "ipv6":
                 self._speak_ipv6()
@@ -91,6 +93,15 @@ class Uplink:
             box.run([links.set_link(there, up=cut is not Cut.UNPLUGGED)])
             box.run_tolerating([tc.remove_drop(there, at) for at, _, wanted in ways if not wanted], errno.ENOENT)
         self.cut = cut
+
+    def _delay(self, box: Netlink) -> None:
+        try:
+            box.run([netem.delay(self._far_end, self._underlay.delay_s)])
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            told = "this kernel has no netem; where it is a module, load it as root: modprobe sch_netem"
+            raise MeshnetError(f"--underlay-delay: {told}") from error
 
     def _speak_ipv6(self) -> None:
         """Let the uplink have IPv6 addresses, those that the node is given and no others."""

@@ -53,7 +53,12 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
         topologies=manifests.topologies,
         plugin=plugin,
         primary=args.primary,
-        underlay=Underlay(args.underlay, args.underlay_mtu, wishes.uplinks(args.uplink, placement.nodes)),
+        underlay=Underlay(
+            args.underlay,
+            args.underlay_mtu,
+            args.underlay_delay / 1000,
+            wishes.uplinks(args.uplink, placement.nodes),
+        ),
         settings=wishes.settings(args.set, placement.nodes, preference),
         wait_s=args.wait,
     )

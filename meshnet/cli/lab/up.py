@@ -48,6 +48,13 @@ def add_up_options(parser: CommandParser) -> None:
         metavar="N",
         help="MTU between the nodes, bytes, 1280 to 65535 (default: 1500)",
     )
+    add(
+        "--underlay-delay",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="delay from node to node, milliseconds, 0 to 10000 (default: 0); needs a kernel with netem",
+    )
     add("--underlay", choices=("ipv4", "ipv6"), default="ipv4", help="addresses of the nodes (default: ipv4)")
     add(
         "--uplink",
@@ -83,6 +90,8 @@ def bring_up(args: argparse.Namespace) -> dict[str, Any]:
 
     if not 1280 <= args.underlay_mtu <= 65535:
         raise UsageError(f"--underlay-mtu {args.underlay_mtu}: must be from 1280 to 65535")
+    if not 0 <= args.underlay_delay <= 10_000:
+        raise UsageError(f"--underlay-delay {args.underlay_delay:g}: must be from 0 to 10000 milliseconds")
     records = LabRecords.of_this_user()
     name = check_name(args.lab or DEFAULT_NAME)
     records.refuse_running(name)
