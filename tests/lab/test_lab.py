@@ -211,6 +211,7 @@ def test_wrong_files_start_nothing(lab, tmp_path):
         (("--nodes", "0"), "--nodes 0"),
         (("--driver", "nonsense"), "--driver nonsense"),
         (("--underlay-mtu", "9"), "--underlay-mtu 9"),
+        (("--underlay-delay", "-1"), "--underlay-delay -1"),
         (("/no/such/file",), "/no/such/file"),
     ],
 )
