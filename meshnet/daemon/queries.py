@@ -115,7 +115,7 @@ class Queries:
         port = end.port
         return {
             **self._named(end),
-            "receive_id": end.receive_id or None,
+            **({"receive_id": end.receive_id} if end.receive_id else {}),
             "addresses": known.get((end.nsid, end.pod_ifindex), []),
             "port": port.name if port else None,
             "port_ifindex": port.ifindex if port else None,

@@ -89,13 +89,13 @@ class Pods:
     async def start(self, pod: Pod, node: str | None = None) -> None:
         """Give a pod a new sandbox, attach it, start its commands; on another node than before with `node`.
 
-        Raises MeshnetError; when it is not for want of a daemon, the pod is then `FAILED`.
+        A daemon that is away is waited for, as a kubelet does: it may be restarting. Raises MeshnetError; the pod is
+        then `FAILED`.
         """
         target = self._node(node or pod.node)
         async with pod.lock:
             if pod.sandbox is not None:
                 raise MeshnetError(f"pod {pod.spec}: it has a sandbox already, on {pod.node} ({pod.phase.value})")
-            await self._in_thread(target.refuse_silent)
             pod.node = target.name
             until = time.monotonic() + min(self._patience_s, START_PATIENCE_S)
             await self._in_thread(lambda: self._make_sandbox(pod))
