@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 LARGEST_MTU = 9500
 GRACE_S = 10.0
 """A wire that has no stream for so long is broken; a daemon that restarts is back before."""
-NEW_GRACE_S = 2.0
-"""The same for a wire whose pod had no carrier before: there is none to be kept."""
+NEW_GRACE_S = 4.0
+"""The same for a wire that begins, whose pod had no carrier before: there is none to be kept."""
 
 
 class GrpcwireDriver(LinkDriver):
@@ -108,7 +108,8 @@ class GrpcwireDriver(LinkDriver):
         return LARGEST_MTU
 
     def _make(self, link: LinkEnd, route: Route, counters: Counters) -> None:
-        path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=self._grace(route))
+        first_s = self._first_grace(route)
+        path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S, first_s=first_s)
         buffer, log = self._settings.receive_buffer, self._ctx.log
         try:
             wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer)
@@ -120,7 +121,7 @@ class GrpcwireDriver(LinkDriver):
             name = f"grpcwire {link.local}"
             self._openers[link.local] = asyncio.create_task(keep_open(wire, self._ctx, path), name=name)
 
-    def _grace(self, route: Route) -> float:
+    def _first_grace(self, route: Route) -> float:
         """Return how long a wire that begins may be without a stream, seconds."""
         try:
             had_carrier = parse_link(self._ctx.netlink.ask(get_link(route.ifindex))).up

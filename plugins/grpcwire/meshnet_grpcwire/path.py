@@ -18,11 +18,13 @@ class Path:
     Args:
         changed: is told a reason, or ``""`` when the path is back.
         grace_s: how long the path may be lost until then, seconds.
+        first_s: the same for the time before it is there for the first time.
     """
 
-    def __init__(self, changed: Callable[[str], None], *, grace_s: float) -> None:
+    def __init__(self, changed: Callable[[str], None], *, grace_s: float, first_s: float) -> None:
         self._changed = changed
         self._grace_s = grace_s
+        self._wait_s = first_s
         self._reason = STREAM_LOST
         self._told = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -39,11 +41,12 @@ class Path:
         if self._told:
             self._tell(reason)
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._overdue)
+            self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._overdue)
 
     def back(self) -> None:
         """There is a stream."""
         self.close()
+        self._wait_s = self._grace_s
         if self._told:
             self._tell("")
 

@@ -97,7 +97,7 @@ def told(*steps):
 
     async def played():
         said = []
-        path = Path(said.append, grace_s=0.02)
+        path = Path(said.append, grace_s=0.02, first_s=0.02)
         for step in steps:
             await step(path)
         path.close()
@@ -138,3 +138,16 @@ async def long(path):
 )
 def test_a_path_tells_what_lasts(steps, said):
     assert told(*steps) == said
+
+
+def test_a_path_that_was_there_once_has_the_whole_grace():
+    async def main():
+        said = []
+        path = Path(said.append, grace_s=5, first_s=0.02)
+        path.back()
+        path.lost("StreamLost")
+        await asyncio.sleep(0.1)
+        path.close()
+        return said
+
+    assert asyncio.run(main()) == []
