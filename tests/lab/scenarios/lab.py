@@ -143,9 +143,10 @@ class Lab:
         pid = next(
             row["pid"] for row in json.loads(self.run("lab", "list", "-o", "json").stdout) if row["name"] == self.name
         )
-        # An ordinary user is root in the box already, and may not become anybody.
-        who = () if os.geteuid() == 0 else ("--preserve-credentials",)
-        command = ["nsenter", "--target", str(pid), "--all", *who, "sh", "-e", "-c", script]
+        # An ordinary user is root in the box's user namespace already; the cgroup namespace is the machine's.
+        own = ("--user", "--mount", "--net", "--pid", "--uts", "--ipc", "--preserve-credentials")
+        namespaces = ("--all",) if os.geteuid() == 0 else own
+        command = ["nsenter", "--target", str(pid), *namespaces, "sh", "-e", "-c", script]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
