@@ -112,6 +112,8 @@ def test_a_port_that_somebody_holds_is_named(lab: Lab, tmp_path: Path, driver: s
     hold = (
         "import socket, time\n"
         f"with socket.socket(socket.AF_INET, socket.SOCK_{kind}) as held:\n"
+        "    if held.type is socket.SOCK_STREAM:\n"
+        "        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
         "    held.bind(('10.99.0.2', 51111))\n"
         "    held.listen() if held.type is socket.SOCK_STREAM else None\n"
         "    time.sleep(8)\n"
