@@ -63,6 +63,10 @@ class Plan:
     message: str = ""
     waiting: bool = False
 
+    def leads_away(self, here: str) -> bool:
+        """Tell whether the peer runs on another node than the one named."""
+        return self.peer is not None and self.node not in ("", here)
+
     @property
     def direct(self) -> bool:
         """The pod's interface is the driver's own."""
@@ -82,7 +86,7 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
     plan = _provisional(place, topology, link, peer)
     try:
         agreed = effective(topology, link, peer, _per_end(place, link, peer), canonical=_canonical(place))
-        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or place.link_mtu())
+        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or plan.mtu)
         scope = _scope(place, link, peer, peer_here=peer_here)
         if scope is Scope.BETWEEN_NODES:
             assert peer is not None

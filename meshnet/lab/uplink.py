@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab.underlay import write_setting
-from meshnet.netlink import addresses, ifla, links, netem, netns, tc
+from meshnet.netlink import addresses, links, netem, netns, tc
 from meshnet.netlink.socket import Netlink
-from meshnet.netlink.wire import Request, u32
 
 if TYPE_CHECKING:
     from meshnet.lab.underlay import Underlay
@@ -66,9 +65,7 @@ class Uplink:
             peer_netns_fd=netns_fd,
         )
         box.run([links.new_veth(spec)])
-        body = ifla.IFINFO.pack(0, 0, self._far_end, ifla.IFF_UP, ifla.IFF_UP) + u32(ifla.IFLA_MASTER, bridge)
-        into_bridge = Request(ifla.RTM_SETLINK, 0, body, f"put uplink {number} into the underlay")
-        box.run([into_bridge, tc.add_clsact(self._far_end)])
+        box.run([links.set_link(self._far_end, up=True, master=bridge), tc.add_clsact(self._far_end)])
         if self._underlay.delay_s:
             self._delay(box)
         with netns.entered(netns_fd), Netlink.open() as node:

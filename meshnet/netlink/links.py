@@ -14,6 +14,7 @@ from meshnet.netlink.ifla import (
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INET6_ADDR_GEN_MODE,
+    IFLA_MASTER,
     IFLA_MTU,
     IFLA_PROTO_DOWN,
     IFLA_TARGET_NETNSID,
@@ -64,6 +65,7 @@ def set_link(
     name: str | None = None,
     quiet: bool = False,
     protodown: bool | None = None,
+    master: int | None = None,
 ) -> Request:
     """Change what is given, in one step. The link is in the socket's own namespace.
 
@@ -80,6 +82,7 @@ def set_link(
         name: the new name.
         quiet: IPv6 address generation `none`, so that the link sends nothing by itself.
         protodown: take the carrier away, or give it back.
+        master: index of the bridge to put it into.
     """
     parts = [IFINFO.pack(0, 0, ifindex, IFF_UP if up else 0, 0 if up is None else IFF_UP)]
     if mtu is not None:
@@ -96,6 +99,8 @@ def set_link(
         parts.append(_QUIET)
     if protodown is not None:
         parts.append(u8(IFLA_PROTO_DOWN, int(protodown)))
+    if master is not None:
+        parts.append(u32(IFLA_MASTER, master))
     return Request(RTM_SETLINK, 0, b"".join(parts), f"set link {ifindex}")
 
 

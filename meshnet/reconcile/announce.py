@@ -53,11 +53,10 @@ class Announcer:
     def look(self, end: End) -> None:
         """See whether an end is still as it was told."""
         plan = end.plan
-        node = plan.node if plan is not None and plan.peer is not None else ""
-        if not node or node == self._table.node:
+        if plan is None or not plan.leads_away(self._table.node):
             self.gone(end.endpoint)
             return
-        state = state_of(end)
+        node, state = plan.node, state_of(end)
         before = self._told.get(end.endpoint)
         if before == (node, state):
             return

@@ -120,7 +120,7 @@ class CarrierKeeper:
         """Return the other end, if it is on this node."""
         plan = end.plan
         if plan is not None and plan.peer is not None:
-            return None if plan.node not in ("", self._table.node) else self._table.end(plan.peer)
+            return None if plan.leads_away(self._table.node) else self._table.end(plan.peer)
         return self._table.end(end.joint.peer) if end.joint else None
 
     def _set(self, end: End, peer: End | FarEnd | None) -> None:

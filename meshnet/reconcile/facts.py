@@ -42,14 +42,14 @@ class Facts:
             port=end.port.facts() if end.port else None,
             pod=end.sandbox,
             epoch=end.sandbox.epoch,
-            receive_id=self.receive_id(end) if self._leads_away(plan) else 0,
+            receive_id=self._receive_id(end) if plan.leads_away(self._place.node) else 0,
         )
 
     def peer(self, end: End, plan: Plan) -> Peer | None:
         """Return what a driver may know of the other side; None for an interface of the node."""
         if plan.peer is None:
             return None
-        if self._leads_away(plan):
+        if plan.leads_away(self._place.node):
             return self._far(end, plan)
         peer = self._table.end(plan.peer)
         if peer is None:
@@ -69,10 +69,7 @@ class Facts:
             node_offer=driver.offer if driver else {},
         )
 
-    def _leads_away(self, plan: Plan) -> bool:
-        return plan.peer is not None and plan.node not in ("", self._place.node)
-
-    def receive_id(self, end: End) -> int:
+    def _receive_id(self, end: End) -> int:
         """Return what frames for an end are taken by. Raises LinkError when there is no identifier left."""
         try:
             return self._identifiers.allocate(RECEIVE, end.endpoint)

@@ -57,7 +57,7 @@ class Remotes:
     def far(self, end: End) -> FarEnd | None:
         """Return the other end of a link that leads to another node; None for every other."""
         plan = end.plan
-        if plan is None or plan.peer is None or not plan.node or plan.node == self._table.node:
+        if plan is None or plan.peer is None or not plan.leads_away(self._table.node):
             return None
         contact, why = self._contacts.get(plan.node, (Contact.SEEKING, ""))
         return FarEnd(plan.peer, plan.node, contact, why, self._told.get(plan.node, {}).get(plan.peer))

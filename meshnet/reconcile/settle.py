@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from meshnet.reconcile.state import End, Joint
     from meshnet.reconcile.table import Table
 
-CALL_LIMIT_S = 10.0
-
 log = logging.getLogger(__name__)
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from meshnet.driver import Underlay
 from meshnet.netlink import links
 from meshnet.netlink.addresses import add_address
-from meshnet.netlink.ifla import IFINFO, IFLA_MASTER, RTM_SETLINK
-from meshnet.netlink.wire import Request, u32
 from meshnet.testing.node import NIC, KitNode, Namespace, Uplink
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ class KitUnderlay(Namespace):
         """Return a node with an address on it."""
         self._joined += 1
         node = KitNode(name, Uplink(self, name, f"06:00:5e:00:53:{0x10 + self._joined:02x}", self.mtu))
-        self.netlink.run([_enslave(self._port(name).ifindex, self._bridge)])
+        self.netlink.run([links.set_link(self._port(name).ifindex, master=self._bridge)])
         node.netlink.run([add_address(_nic(node).ifindex, f"{self._address(self._joined)}/{self._length}")])
         return node
 
@@ -76,8 +74,3 @@ def _nic(node: KitNode) -> LinkInfo:
     found = node.link(NIC)
     assert found is not None
     return found
-
-
-def _enslave(ifindex: int, bridge: int) -> Request:
-    body = IFINFO.pack(0, 0, ifindex, 0, 0) + u32(IFLA_MASTER, bridge)
-    return Request(RTM_SETLINK, 0, body, f"put link {ifindex} into bridge {bridge}")

@@ -87,9 +87,10 @@ def bring_up(args: argparse.Namespace) -> dict[str, Any]:
     from meshnet.errors import UsageError  # noqa: PLC0415
     from meshnet.lab.launch import launch  # noqa: PLC0415
     from meshnet.lab.record import LabRecords, check_name  # noqa: PLC0415
+    from meshnet.lab.underlay import LARGEST_MTU, SMALLEST_MTU  # noqa: PLC0415
 
-    if not 1280 <= args.underlay_mtu <= 65535:
-        raise UsageError(f"--underlay-mtu {args.underlay_mtu}: must be from 1280 to 65535")
+    if not SMALLEST_MTU <= args.underlay_mtu <= LARGEST_MTU:
+        raise UsageError(f"--underlay-mtu {args.underlay_mtu}: must be from {SMALLEST_MTU} to {LARGEST_MTU}")
     if not 0 <= args.underlay_delay <= 10_000:
         raise UsageError(f"--underlay-delay {args.underlay_delay:g}: must be from 0 to 10000 milliseconds")
     records = LabRecords.of_this_user()
