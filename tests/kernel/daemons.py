@@ -112,9 +112,9 @@ class PodBox:
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def links(self) -> dict[str, LinkInfo]:
-        """Its interfaces by name, without lo."""
+        """Its interfaces by name, without lo; while the daemon is making many, some may be missing."""
         with Netlink.open(self.fd) as netlink:
-            found = [links.parse_link(payload) for payload in netlink.dump(links.dump_links())]
+            found = [links.parse_link(payload) for payload in netlink.dump(links.dump_links(), steady=False)]
         return {info.name: info for info in found if info.name != "lo"}
 
     def carrier(self, interface: str = "eth1") -> bool:
@@ -286,7 +286,7 @@ class DaemonNode:
     def netlink_links(self) -> list[LinkInfo]:
         """Every link of the node's namespace but lo."""
         with Netlink.open() as netlink:
-            found = [links.parse_link(payload) for payload in netlink.dump(links.dump_links())]
+            found = [links.parse_link(payload) for payload in netlink.dump(links.dump_links(), steady=False)]
         return [info for info in found if info.name != "lo"]
 
     def ports(self) -> dict[str, LinkInfo]:
