@@ -30,7 +30,7 @@ lint: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(PYTEST) -m "not kernel and not lab" --junitxml=$(REPORTS)/unit.xml
+	$(PYTEST) -m "not kernel and not lab and not cluster" --junitxml=$(REPORTS)/unit.xml
 
 # What failed in a tier that works with the kernel is tried once more, visibly, by itself: time is scarce on a busy
 # machine. What fails twice has failed.

@@ -1,0 +1,39 @@
+"""Real Kubernetes for tests marked ``cluster``: each kind is started once, when the first test asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.machine.api_server import ApiServer, lone_api_server
+from tests.cluster.machine.binaries import Binaries, find_binaries
+from tests.cluster.machine.errors import CannotHereError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIMEOUT_S = 300
+"""Of a test: its first has a whole cluster to start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("cluster") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """The programs of a cluster."""
+    try:
+        return find_binaries(may_build=False)
+    except CannotHereError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def api_server(binaries: Binaries) -> Iterator[ApiServer]:
+    """A lone API server, which all tests of a session share: each has namespaces and names of its own in it."""
+    with lone_api_server(binaries, audit=True) as server:
+        yield server
