@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "drivers": "list the installed link drivers",
     "doctor": "check this machine, and say what to do about each finding",
     "daemon": "run the node daemon",
+    "cni": "install meshnet on this node, or take it away",
 }
 """Every command and what it is for, in the order of ``--help``.
 
@@ -42,9 +43,9 @@ DESCRIPTION = "Wire pods into a network topology."
 EXAMPLE = "meshnet lab up examples/3node.yml\nmeshnet get links\nmeshnet lab down"
 
 
-def build_parser(*loaded: str) -> CommandParser:
-    """Return the parser that knows every command by name, and those `loaded` in full."""
-    parser = CommandParser(prog="meshnet", description=DESCRIPTION, example=EXAMPLE)
+def build_parser(*loaded: str, prog: str = "meshnet") -> CommandParser:
+    """Return the parser that knows every command by name, and those `loaded` in full; `prog` is how it was called."""
+    parser = CommandParser(prog=prog, description=DESCRIPTION, example=EXAMPLE)
     parser.add_argument("--version", action="version", version=f"meshnet {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for command, purpose in COMMANDS.items():
@@ -55,9 +56,14 @@ def build_parser(*loaded: str) -> CommandParser:
     return parser
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str], prog: str = "meshnet") -> argparse.Namespace:
     """Return the parsed command line. Raises UsageError."""
-    return build_parser(_command_of(arguments) or "").parse_args(arguments, global_defaults())
+    return build_parser(_command_of(arguments) or "", prog=prog).parse_args(arguments, global_defaults())
+
+
+def called_as(program: str) -> str:
+    """Return what a user types to run `program`: kubectl runs its plugin ``kubectl-meshnet`` as a verb of its own."""
+    return "kubectl meshnet" if os.path.basename(program) == "kubectl-meshnet" else "meshnet"
 
 
 def _command_of(arguments: Sequence[str]) -> str | None:
@@ -90,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: Sequence[str]) -> int:
     verbose = "-v" in given or "--verbose" in given
     try:
-        args = parse(given)
+        args = parse(given, called_as(sys.argv[0]))
         verbose = args.verbose
         run = cast("Callable[[argparse.Namespace], int]", args.run)
         return run(args)

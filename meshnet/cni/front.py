@@ -306,7 +306,8 @@ def wait(call: Call, conn: _socket.socket) -> None:
 def give_up(call: Call, reason: str) -> int:
     """Nothing to wait for any more; a pod must not be kept from going."""
     if call.command != "DEL":
-        raise Failure(TRY_AGAIN, f"daemon at {call.socket[:200]}: {reason}")
+        cure = "it must come back, or `meshnet cni uninstall` take meshnet off this node"
+        raise Failure(TRY_AGAIN, f"daemon at {call.socket[:200]}: {reason}; {cure}")
     line = f"meshnet: DEL: daemon at {call.socket}: {reason}; it cleans up when it is back\n"
     write_all(2, line.encode("utf-8", "surrogateescape"))
     return 0

@@ -301,7 +301,9 @@ static enum outcome receive_reply(const struct call *call, int fd, size_t *lengt
 // Nothing to wait for any more. A pod must not be kept from going: its namespace takes the links with it, and the
 // daemon's start and GC clean up the rest.
 static int give_up(const struct call *call, const char *reason) {
-    if (!is(call, "DEL")) return fail(call, TRY_AGAIN, "daemon at %.200s: %s", call->socket, reason);
+    if (!is(call, "DEL"))
+        return fail(call, TRY_AGAIN, "daemon at %.200s: %s; it must come back, or `meshnet cni uninstall` take meshnet "
+                    "off this node", call->socket, reason);
     dprintf(STDERR_FILENO, "meshnet: DEL: daemon at %s: %s; it cleans up when it is back\n", call->socket, reason);
     return 0;
 }

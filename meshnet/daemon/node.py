@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import encode_reply
+from meshnet.cni.install.follow import Follower
 from meshnet.daemon.between import Between
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.core import Core
@@ -73,6 +74,7 @@ class Node:
             self._between.certificates,
             known=self._core.nodes.synced,
         )
+        self._installed = Follower(settings.cni, settings.pass_s) if settings.cni else None
         self._cni = CniCalls(self._core.sandboxes, self._core.cache)
         self._queries = Queries(
             settings.node,
@@ -83,6 +85,7 @@ class Node:
             cache=self._core.cache,
             carrier=self._core.carrier,
             peers=self._between.told,
+            installed=self._installed.told if self._installed else None,
         )
         self._server = LocalServer(settings.socket, self._answer)
 
@@ -104,7 +107,9 @@ class Node:
         self._begin("passes", core.passes.run())
         self._begin("record", self._record.run())
         self._begin("adoption", self._settle_adopted(adopted))
-        self._begin("peers", self._guarded(self._between.run()))
+        self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
+        if self._installed:
+            self._begin("installation", self._guarded(self._installed.run(), "the CNI plugin is not kept installed"))
         log.info(
             "node %s: %d sandboxes and %d ends adopted, %d drivers usable",
             self._settings.node,
@@ -179,12 +184,12 @@ class Node:
                 log.warning("%s", error)
         await core.cache.synced.wait()
 
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, work: Coroutine[None, None, None], lost: str) -> None:
         """Do what the links of this node can do without: its failure is told and ends nothing else."""
         try:
             await work
         except Exception:
-            log.exception("this node is not in touch with the others")
+            log.exception("%s", lost)
 
     def _node_changed(self, node: str) -> None:
         if node == self._settings.node:

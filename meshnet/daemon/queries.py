@@ -47,6 +47,7 @@ class Queries:
         cache: TopologyCache,
         carrier: CarrierKeeper,
         peers: Callable[[], dict[str, Any]],
+        installed: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         self._node = node
         self._table = table
@@ -55,6 +56,7 @@ class Queries:
         self._registry = registry
         self._cache = cache
         self._carrier = carrier
+        self._installed = installed
         self._answers: dict[str, Callable[[], Any]] = {
             "peers": lambda: {"node": node, **peers()},
             "states": self.states,
@@ -108,8 +110,9 @@ class Queries:
         return {"node": self._node, "drivers": driver_rows(self._registry)}
 
     def health(self) -> dict[str, Any]:
-        """Who answers, and whether it has read the store."""
-        return {"node": self._node, "version": __version__, "synced": self._cache.synced.is_set()}
+        """Who answers, whether it has read the store, and what it says of the CNI plugin if it installs that."""
+        told = {"node": self._node, "version": __version__, "synced": self._cache.synced.is_set()}
+        return {**told, "cni": self._installed()} if self._installed else told
 
     def _end(self, end: End, known: dict[tuple[int, int], list[str]]) -> dict[str, Any]:
         port = end.port

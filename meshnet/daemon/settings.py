@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.cni.install.names import Places
 from meshnet.driver.api import Scope
 from meshnet.errors import InvalidObject, Problem
 from meshnet.model.node_record import PORT
@@ -30,7 +31,7 @@ class Settings:
         run_dir: MESHNET_RUN_DIR: the socket and the checkpoints; gone after a reboot.
         state_dir: MESHNET_STATE_DIR: what survives a reboot.
         socket: MESHNET_SOCKET: where the CNI plugin and commands find the daemon.
-        store: MESHNET_STORE: ``sqlite:PATH``, ``memory:``.
+        store: MESHNET_STORE: ``sqlite:PATH``, ``memory:``, ``kubernetes:``; by default that of the cluster in a pod.
         prefer: MESHNET_PREFER_SAME_NODE, _BETWEEN_NODES, _EXTERNAL: the driver for links that name none; between nodes
             also INTER_NODE_LINK_TYPE.
         port: MESHNET_PORT: where the daemons of other nodes reach this one, TCP.
@@ -42,6 +43,8 @@ class Settings:
         rotate_days: MESHNET_ROTATE_DAYS: age at which this node's certificate is renewed; 0: never.
         drivers: MESHNET_DRIVER_NAME, for any driver: what is set for it, by the variable's name.
         pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
+        cni: MESHNET_CNI_BIN_DIR, MESHNET_CNI_CONF_DIR: where the daemon installs the plugin and its network list; None:
+            nowhere.
         log_level: MESHNET_LOG_LEVEL: debug, info, warning, error.
         log_format: MESHNET_LOG_FORMAT: text, json.
     """
@@ -61,6 +64,7 @@ class Settings:
     rotate_days: int
     drivers: Mapping[str, str]
     pass_s: float
+    cni: Places | None
     log_level: str
     log_format: str
 
@@ -76,7 +80,7 @@ class Settings:
             run_dir=run_dir,
             state_dir=state_dir,
             socket=reader.path("MESHNET_SOCKET", str(run_dir / "meshnetd.sock")),
-            store=reader.text("MESHNET_STORE", f"sqlite:{state_dir / 'store.db'}"),
+            store=reader.text("MESHNET_STORE", _default_store(env, state_dir)),
             prefer=reader.prefer(),
             port=reader.number("MESHNET_PORT", PORT, 1, 65535),
             underlay_interface=reader.text("MESHNET_UNDERLAY_INTERFACE", ""),
@@ -86,6 +90,7 @@ class Settings:
             rotate_days=reader.number("MESHNET_ROTATE_DAYS", 90, 0, 3650),
             drivers={name: value for name, value in env.items() if value and name.startswith("MESHNET_")},
             pass_s=reader.seconds("MESHNET_PASS_SECONDS", 60.0),
+            cni=reader.places("MESHNET_CNI_BIN_DIR", "MESHNET_CNI_CONF_DIR"),
             log_level=reader.choice("MESHNET_LOG_LEVEL", ("info", "debug", "warning", "error")),
             log_format=reader.choice("MESHNET_LOG_FORMAT", ("text", "json")),
         )
@@ -98,6 +103,10 @@ class Settings:
         return {
             key.removeprefix(prefix).lower(): value for key, value in self.drivers.items() if key.startswith(prefix)
         }
+
+
+def _default_store(env: Mapping[str, str], state_dir: Path) -> str:
+    return "kubernetes:" if env.get("KUBERNETES_SERVICE_HOST") else f"sqlite:{state_dir / 'store.db'}"
 
 
 class _Reader:
@@ -115,6 +124,13 @@ class _Reader:
         if given and not Path(given).is_absolute():
             self._wrong(name, given, "an absolute path")
         return Path(given or default)
+
+    def places(self, bin_dir: str, conf_dir: str) -> Places | None:
+        given = [name for name in (bin_dir, conf_dir) if self._env.get(name)]
+        if len(given) == 1:
+            self._wrong(given[0], self._env[given[0]], f"both {bin_dir} and {conf_dir}, or neither")
+        found = Places(*(self.path(name, "/") for name in (bin_dir, conf_dir)))
+        return found if given else None
 
     def matching(self, name: str, default: str, pattern: re.Pattern[str], right: str) -> str:
         value = self.text(name, default)

@@ -85,6 +85,22 @@ def test_doctor_finds_this_kernel_fit_and_every_driver(machine: Machine) -> None
     assert all(finding["advice"] for finding in findings if finding["outcome"] != "ok")
 
 
+@pytest.mark.parametrize(
+    ("problem", "remarks", "outcome"), [("", [], Outcome.OK), ("", ["note"], Outcome.WARN), ("disk", [], Outcome.FAIL)]
+)
+def test_what_a_daemon_says_of_the_installed_plugin(
+    tmp_path: Path, problem: str, remarks: list[str], outcome: Outcome
+) -> None:
+    told = {"conf_dir": "/etc/cni/net.d", "source": "10-a.conflist", "problem": problem, "remarks": remarks}
+    socket = tmp_path / "meshnetd.sock"
+    with Daemon(socket, answer(json.dumps({"node": "n1", "cni": told}).encode())):
+        findings = check_node(lambda: Target("node", "", (socket,)))
+    (found,) = [finding for finding in findings if finding.about == "installation"]
+    assert found.outcome is outcome
+    assert problem in found.told
+    assert bool(found.advice) == (outcome is not Outcome.OK)
+
+
 @pytest.mark.kernel
 def test_drivers_are_listed_as_usable(machine: Machine) -> None:
     rows = {row["name"]: row for row in json.loads(machine.run("drivers", "-o", "json").out)}

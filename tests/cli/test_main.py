@@ -134,3 +134,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.startswith("meshnet ")
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [("/usr/bin/meshnet", "meshnet"), ("/x/kubectl-meshnet", "kubectl meshnet"), ("-c", "meshnet")],
+)
+def test_help_names_the_command_as_it_was_called(
+    program: str, shown: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [program])
+    assert f"`{shown} get --help`" in machine.run("get").err

@@ -146,6 +146,7 @@ def test_without_a_daemon_the_runtime_is_told_to_come_again(run, socket_path):
     assert error["code"] == 11
     assert str(socket_path) in error["msg"]
     assert "No such file" in error["msg"]
+    assert "`meshnet cni uninstall`" in error["msg"]
 
 
 def test_a_socket_that_nobody_listens_on_is_a_daemon_away(run, socket_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from meshnet.cni.install.names import Places
 from meshnet.daemon.settings import Settings, read_file
 from meshnet.driver.api import Scope
 from meshnet.errors import InvalidObject
@@ -54,6 +55,18 @@ def test_everything_given():
     assert settings.prefer == {Scope.SAME_NODE: "veth", Scope.BETWEEN_NODES: "vxlan", Scope.EXTERNAL: "macvlan"}
     assert (settings.store, settings.pass_s) == ("memory:", 0.5)
     assert (settings.log_level, settings.log_format) == ("debug", "json")
+
+
+def test_the_plugin_is_installed_only_where_that_is_said():
+    both = {"MESHNET_CNI_BIN_DIR": "/opt/cni/bin", "MESHNET_CNI_CONF_DIR": "/etc/cni/net.d"}
+
+    assert Settings.read(GOOD).cni is None
+    assert Settings.read(GOOD | both).cni == Places(Path("/opt/cni/bin"), Path("/etc/cni/net.d"))
+    for name, value in both.items():
+        with pytest.raises(InvalidObject, match=f"{name}: .* or neither"):
+            Settings.read(GOOD | {name: value})
+    with pytest.raises(InvalidObject, match="MESHNET_CNI_BIN_DIR: 'bin': an absolute path"):
+        Settings.read(GOOD | both | {"MESHNET_CNI_BIN_DIR": "bin"})
 
 
 def test_socket_and_store_follow_their_directories():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
@@ -12,7 +12,7 @@ from meshnet.errors import MeshnetError, UsageError
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from meshnet.cli.target import Target
@@ -59,7 +59,21 @@ def _daemon(socket: Path) -> list[Finding]:
     except MeshnetError as error:
         return [Finding("node", "daemon", Outcome.FAIL, str(error), cure)]
     told = ", ".join(f"{key} {value}" for key, value in health.items() if not isinstance(value, dict | list))
-    return [Finding("node", "daemon", Outcome.OK, f"{socket}: answers; {told}"), _alive(socket.parent / "alive")]
+    answers = Finding("node", "daemon", Outcome.OK, f"{socket}: answers; {told}")
+    return [answers, _alive(socket.parent / "alive"), *_installed(health.get("cni"))]
+
+
+def _installed(told: Mapping[str, Any] | None) -> list[Finding]:
+    """What a daemon says that installs the CNI plugin; nothing of one that does not."""
+    if told is None:
+        return []
+    if told["problem"]:
+        cure = "meshnet cni status, on that node, tells more; it is tried again at every change and by itself"
+        return [Finding("plugin", "installation", Outcome.FAIL, told["problem"], cure)]
+    done = f"{told['conf_dir']}: meshnet is chained after {told['source']}"
+    if told["remarks"]:
+        return [Finding("plugin", "installation", Outcome.WARN, done, "; ".join(told["remarks"]))]
+    return [Finding("plugin", "installation", Outcome.OK, done)]
 
 
 def _alive(file: Path) -> Finding:

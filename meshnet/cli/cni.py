@@ -1,0 +1,114 @@
+"""``meshnet cni install|uninstall|status``: the plugin and the network list on this node."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshnet.cli.output import emit
+from meshnet.cli.parser import add_output_option
+from meshnet.cli.table import Column
+from meshnet.cni.client import ask
+from meshnet.cni.install.inspect import BAD, FAILED, INSTALLED, Part, inspect
+from meshnet.cni.install.names import BIN_DIR, CONF_DIR, Places
+from meshnet.cni.install.node import install, uninstall
+from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from meshnet.cli.parser import CommandParser, Subparsers
+
+COLUMNS = (Column("PART"), Column("STATE"), Column("PATH"), Column("MESSAGE"))
+SOCKET = "/run/meshnet/meshnetd.sock"
+BACK_S = 1.0
+"""A daemon that installs hears of the removal at once."""
+
+
+def register(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "cni",
+        description="Install meshnet as a chained CNI plugin on this node, take it away, or see how it is installed.",
+        example="meshnet cni install\nmeshnet cni status\nmeshnet cni uninstall",
+    )
+    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="install|uninstall|status", required=True)
+    described = {
+        run_install: "Place the plugin, and a network list that calls meshnet after the first one there; running pods "
+        "are not touched. Again is fine, and needed when that list changes, unless a daemon follows it "
+        "(MESHNET_CNI_BIN_DIR and MESHNET_CNI_CONF_DIR).",
+        run_uninstall: "Remove the network list and the plugin, and nothing that is not meshnet's. Running pods keep "
+        "their interfaces. Stop the daemon first: one that installs would install again.",
+        run_status: "Show whether plugin and network list are in place, and what stands in the way. Exit code 1 when "
+        "they are not.",
+    }
+    for run, description in described.items():
+        verb = run.__name__.removeprefix("run_")
+        sub = verbs.add_parser(verb, description=description, example=f"meshnet cni {verb} --bin-dir /opt/cni/bin")
+        _add_places(sub)
+        sub.set_defaults(run=run)
+        if run is run_status:
+            add_output_option(sub)
+
+
+def _add_places(parser: CommandParser) -> None:
+    for option, variable, default, what in (
+        ("--bin-dir", "MESHNET_CNI_BIN_DIR", BIN_DIR, "plugins"),
+        ("--conf-dir", "MESHNET_CNI_CONF_DIR", CONF_DIR, "network lists"),
+    ):
+        told = f"where the runtime looks for {what} ({variable}; default: {default})"
+        given = Path(os.environ.get(variable) or default)
+        parser.add_argument(option, metavar="DIR", type=Path, default=given, help=told)
+
+
+def run_install(args: argparse.Namespace) -> int:
+    done = install(Places(args.bin_dir, args.conf_dir))
+    _say(args, *done.changed, *done.plan.remarks, nothing="all of it is in place already")
+    if done.plan.problem:
+        raise MeshnetError(done.plan.problem)
+    return 0
+
+
+def run_uninstall(args: argparse.Namespace) -> int:
+    places = Places(args.bin_dir, args.conf_dir)
+    done = uninstall(places)
+    _say(args, *done.changed, nothing="" if done.kept else "nothing of it was there")
+    if done.kept:
+        raise MeshnetError("; ".join(done.kept))
+    until = time.monotonic() + BACK_S if done.changed else 0.0
+    while time.monotonic() < until:
+        if places.list.exists() or places.plugin.exists():
+            raise MeshnetError(
+                f"{places.list}: is back, a daemon of this node installs it: stop that first, then again"
+            )
+        time.sleep(0.05)
+    return 0
+
+
+def run_status(args: argparse.Namespace) -> int:
+    places = Places(args.bin_dir, args.conf_dir)
+    parts = [*inspect(places), *_daemon(places)]
+    emit(args, [asdict(part) for part in parts], COLUMNS, [(*asdict(part).values(),) for part in parts])
+    return 1 if any(part.state in BAD for part in parts) else 0
+
+
+def _daemon(places: Places) -> list[Part]:
+    """What the daemon says that keeps this node installed; nothing where none does."""
+    socket = os.environ.get("MESHNET_SOCKET") or SOCKET
+    try:
+        told = ask(socket, "health").get("cni")
+    except MeshnetError as error:
+        return [Part("daemon", "away", socket, str(error))]
+    if not told or (told["bin_dir"], told["conf_dir"]) != (str(places.bin_dir), str(places.conf_dir)):
+        return [Part("daemon", "apart", socket, "does not install here: MESHNET_CNI_BIN_DIR, MESHNET_CNI_CONF_DIR")]
+    if told["problem"]:
+        return [Part("daemon", FAILED, socket, told["problem"])]
+    return [Part("daemon", INSTALLED, socket, "follows what changes")]
+
+
+def _say(args: argparse.Namespace, *lines: str, nothing: str) -> None:
+    if not args.quiet:
+        for line in lines or filter(None, (nothing,)):
+            print(line)

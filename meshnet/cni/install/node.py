@@ -1,0 +1,132 @@
+"""Installing meshnet on a node, and taking it away again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshnet.cni.install.lists import list_files, read_list
+from meshnet.cni.install.merge import delegates_to_meshnet, is_chained, refers_to_our_list
+from meshnet.cni.install.names import LIST
+from meshnet.cni.install.place import InstallError, place, take_away
+from meshnet.cni.install.plan import Plan, leftovers, plan
+from meshnet.cni.plugin import plugin_command
+from meshnet.errors import InvalidObject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshnet.cni.install.names import Places
+
+PLUGIN_MODE = 0o755
+LIST_MODE = 0o600
+"""A network list may hold credentials of its plugins."""
+OUR_MARK = b"/run/meshnet/meshnetd.sock"
+"""Stands in every plugin of ours, compiled or not, and in no other."""
+MOVED_AWAY = (".cilium_bak", ".old")
+"""What other networks rename lists to that they do not want; ours are ours under that name too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done.
+
+    Attributes:
+        changed: what, a line each; empty when everything was so already.
+        plan: what was decided of the network lists.
+        kept: what stayed though one might expect it gone, a line each.
+        wrote_list: whether our list was written.
+    """
+
+    changed: tuple[str, ...]
+    plan: Plan = field(default_factory=Plan)
+    kept: tuple[str, ...] = ()
+    wrote_list: bool = False
+
+
+def install(places: Places) -> Done:
+    """Put plugin and list in place; what is right already is not touched, nor what others put there.
+
+    The plugin comes first, so that no list names a plugin that is not there, and leftovers go last, so that at every
+    moment a runtime finds a whole list. Blocks for a disk.
+
+    Raises:
+        InstallError: a directory or file cannot be read or written; what comes after it was not tried.
+        MeshnetError: this installation of meshnet has no plugin.
+    """
+    changed = []
+    if place(places.plugin, plugin_command().read_bytes(), PLUGIN_MODE):
+        changed.append(f"{places.plugin} written")
+    decided = decide(places)
+    wrote = decided.content is not None and place(places.list, decided.content, LIST_MODE)
+    if wrote:
+        changed.append(f"{places.list} written: meshnet after {decided.source}")
+    changed += [f"{places.conf_dir / name} removed" for name in decided.remove if take_away(places.conf_dir / name)]
+    return Done(tuple(changed), decided, wrote_list=wrote)
+
+
+def decide(places: Places) -> Plan:
+    """What `install` would do with the network lists. Raises InstallError when their directory cannot be read."""
+    try:
+        return plan(places.conf_dir)
+    except FileNotFoundError:
+        right = "the directory that the container runtime reads network lists from"
+        raise InstallError(f"{places.conf_dir}: is not there: {right}") from None
+    except OSError as error:
+        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+
+
+def uninstall(places: Places) -> Done:
+    """Remove what is ours: first the lists, so that no pod is started with a plugin that is going, then the plugin.
+
+    Running pods keep their interfaces. Twice is fine. Raises InstallError.
+    """
+    changed, kept = [], []
+    for path in [*_leftovers(places), places.list, *(places.conf_dir / (LIST + suffix) for suffix in MOVED_AWAY)]:
+        if path == places.list and _without_meshnet(path):
+            kept.append(f"{path} stays: meshnet is not in it")
+        elif take_away(path):
+            changed.append(f"{path} removed")
+    callers = _callers(places)
+    kept += [f"{path} calls meshnet: take it out there, then again" for path in callers]
+    if places.plugin.exists() and not is_our_plugin(places):
+        kept.append(f"{places.plugin} stays: it is another program")
+    elif not callers and take_away(places.plugin):
+        changed.append(f"{places.plugin} removed")
+    return Done(tuple(changed), kept=tuple(kept))
+
+
+def is_our_plugin(places: Places) -> bool:
+    """Whether the program there is meshnet's, of any version. Raises InstallError."""
+    try:
+        return OUR_MARK in places.plugin.read_bytes()
+    except OSError as error:
+        raise InstallError(f"{places.plugin}: cannot be read: {error.strerror}") from error
+
+
+def _leftovers(places: Places) -> list[Path]:
+    try:
+        return [places.conf_dir / name for name in leftovers(places.conf_dir)]
+    except OSError as error:
+        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+
+
+def _without_meshnet(path: Path) -> bool:
+    """Whether a list of our name is whole, and somebody else's."""
+    try:
+        return not is_chained(read_list(path))
+    except (InvalidObject, OSError):
+        return False
+
+
+def _callers(places: Places) -> list[Path]:
+    """Lists of others that call meshnet: without the plugin no pod could start with them."""
+    found = []
+    with contextlib.suppress(OSError):  # no directory, no lists
+        for name in list_files(places.conf_dir):
+            with contextlib.suppress(InvalidObject, OSError):
+                one = read_list(places.conf_dir / name)
+                if is_chained(one) or delegates_to_meshnet(one) or refers_to_our_list(one):
+                    found.append(one.path)
+    return found
