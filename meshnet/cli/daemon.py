@@ -17,14 +17,24 @@ def register(subparsers: Subparsers) -> None:
         "daemon",
         description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. "
         "Settings come from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the "
-        "environment has none; docs/cli.md lists them all.",
+        "environment has none; docs/cli.md lists them all. With --probe it runs none, and asks the one that runs here: "
+        "exit code 0 when it is so, else 1, or 3 when it does not answer.",
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
+    parser.add_argument(
+        "--probe",
+        choices=("live", "ready"),
+        help="ask the running daemon whether it answers (live), and has read its store (ready)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.probe:
+        from meshnet.cli.probe import probe  # noqa: PLC0415 - a probe comes every few seconds: it imports little
+
+        return probe(args.probe, os.environ)
     import asyncio  # noqa: PLC0415 - only this command needs the daemon
 
     from meshnet.daemon.logs import configure  # noqa: PLC0415

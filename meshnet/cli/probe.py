@@ -1,0 +1,36 @@
+"""Probes of a daemon, as a kubelet makes them: by what its own socket answers, so a loop that hangs is found."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from meshnet.cli.exitcodes import DONE, FAILED
+from meshnet.cni.client import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIVE, READY = "live", "ready"
+LIMIT_S = 4.0
+"""Less than a kubelet waits, so that it is told why and not only that."""
+
+
+def probe(what: str, env: Mapping[str, str]) -> int:
+    """Say on stdout how the daemon here is, and return an exit code: 0, or 1 when it answers and is not ready.
+
+    Args:
+        what: ``live``: it answers; ``ready``: and it has read the store.
+        env: names its socket as the daemon's own settings do.
+
+    Raises:
+        DaemonUnreachable: it does not answer within `LIMIT_S`.
+    """
+    run_dir = env.get("MESHNET_RUN_DIR") or "/run/meshnet"
+    socket = env.get("MESHNET_SOCKET") or os.path.join(run_dir, "meshnetd.sock")
+    health = ask(socket, "health", timeout_s=LIMIT_S)
+    if what == READY and not health.get("synced"):
+        print(f"daemon at {socket}: answers, but has not read the Topologies and nodes from its store yet")
+        return FAILED
+    print(f"daemon at {socket}: {what}")
+    return DONE

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cni.daemon import Daemon, answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def probe(what: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "meshnet", "daemon", "--probe", what]
+    env = {"MESHNET_RUN_DIR": str(tmp_path)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("what", "synced", "code"), [("live", True, 0), ("live", False, 0), ("ready", True, 0), ("ready", False, 1)]
+)
+def test_a_daemon_that_answers_is_live_and_is_ready_once_it_has_read_its_store(
+    what: str, synced: bool, code: int, tmp_path: Path
+) -> None:
+    health = json.dumps({"node": "n1", "synced": synced}).encode()
+    with Daemon(tmp_path / "meshnetd.sock", answer(health)) as daemon:
+        done = probe(what, tmp_path)
+
+    assert done.returncode == code, done.stderr
+    assert daemon.seen[0].env == {"MESHNET_QUERY": "health"}
+    assert ("not read" in done.stdout) == bool(code)
+
+
+@pytest.mark.parametrize("what", ["live", "ready"])
+def test_a_daemon_that_does_not_answer_is_neither(what: str, tmp_path: Path) -> None:
+    done = probe(what, tmp_path)
+
+    assert done.returncode == 3
+    assert "meshnetd.sock: No such file" in done.stderr
