@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def decode_topology(document: Mapping[str, Any]) -> Topology:
     """Return the Topology that a document describes.
 
-    Unknown fields mean nothing; ``null`` and ``""`` in a link count as absent, as do `spec` and `spec.links` when null
-    or missing; so does a namespace (``default``). A broken status is an empty claim.
+    Unknown fields mean nothing; ``null`` in a link counts as absent, and ``""`` where a text stands. So do `spec`
+    and `spec.links` when null or missing, and a namespace (``default``). A broken status is an empty claim.
 
     Raises:
         InvalidObject: with everything that is wrong, each with its path.
@@ -149,6 +149,8 @@ def _decode_links(spec: object, metadata: object) -> tuple[list[Link], list[Prob
         return [], []
     if not isinstance(entries, list):
         return [], [problem("spec.links", entries, "must be a list of links")]
+    if len(entries) > rules.MAX_LINKS:
+        return [], [problem("spec.links", entries, f"must have at most {rules.MAX_LINKS} links")]
     pod = metadata.get("name") if isinstance(metadata, Mapping) else None
     links: list[Link] = []
     problems: list[Problem] = []
@@ -190,6 +192,8 @@ def _cidrs(value: object) -> tuple[str, ...]:
     """A list of CIDRs; raises `RuleError` for what is no list, a group of them for wrong elements."""
     if not isinstance(value, list):
         raise rules.RuleError(value, "must be a list of addresses with prefix length")
+    if len(value) > rules.MAX_ADDRESSES:
+        raise rules.RuleError(value, f"must have at most {rules.MAX_ADDRESSES} addresses")
     found: list[str] = []
     errors: list[Exception] = []
     for index, element in enumerate(value):

@@ -50,9 +50,12 @@ LINK_FIELDS = tuple(attribute.name for attribute in attrs.fields(Entry))
 """The fields of a link that mean something to meshnet; others are kept and ignored."""
 
 
+_NOT_TEXT = frozenset({"uid", "local_ips", "mtu", "options", "down"})
+
+
 def without_absent(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A link without the fields that say nothing: clients without `omitempty` write ``""`` and ``null``."""
-    return {name: value for name, value in entry.items() if value is not None and value != ""}
+    """A link without the fields that say nothing: clients without `omitempty` write ``null``, and ``""`` for a text."""
+    return {name: value for name, value in entry.items() if value is not None and (value != "" or name in _NOT_TEXT)}
 
 
 def entry_problems(path: str, entry: Entry, pod: object) -> Iterator[Problem]:

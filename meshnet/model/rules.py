@@ -38,6 +38,8 @@ MIN_IPV6_MTU = 1280
 """Below this the kernel takes IPv6 off an interface."""
 MAX_OPTIONS_DEPTH = 8
 """Levels of maps and lists in a link's options, so that whatever walks them comes to an end."""
+MAX_LINKS, MAX_ADDRESSES = 4096, 16
+"""Of a Topology, and in one link's `local_ips`: more than a pod can use. A schema's rules are priced by it."""
 
 _INTERFACE = re.compile(INTERFACE_PATTERN, re.ASCII)
 _LABEL = re.compile(LABEL_PATTERN, re.ASCII)
@@ -109,9 +111,10 @@ def pod_name(value: object) -> str:
 def whole_number(value: object, low: int, high: int) -> int:
     """An integer within bounds.
 
-    ``1.0`` is one: JSON knows one type of number, and Kubernetes stores ``1.0`` as ``1``. A boolean is none.
+    ``1.0`` is one: JSON knows one type of number, and Kubernetes stores ``1.0`` as ``1``, up to where a float is exact.
+    A boolean is none.
     """
-    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise RuleError(value, f"must be a whole number from {low} to {high}")

@@ -86,15 +86,38 @@ def test_what_knes_client_writes():
     assert decode_topology(document).links == (Link(0, "r2", "eth1", "eth2"),)
 
 
-@pytest.mark.parametrize("absent", [None, ""])
-def test_null_and_empty_count_as_absent(absent):
-    optional = [name for name in LINK_FIELDS if name not in {"uid", "peer_pod", "local_intf", "peer_intf"}]
+REQUIRED = ("uid", "peer_pod", "local_intf", "peer_intf")
+
+
+@pytest.mark.parametrize(
+    ("absent", "fields"), [(None, LINK_FIELDS), ("", ("local_ip", "peer_ip", "local_mac", "driver", *REQUIRED))]
+)
+def test_null_and_empty_text_count_as_absent(absent, fields):
+    optional = [name for name in fields if name not in REQUIRED]
     assert decode_topology(topology_document(link_entry(**dict.fromkeys(optional, absent)))).links == (
         Link(1, "r2", "eth1", "eth2"),
     )
-    assert set(problems(topology_document(link_entry(**dict.fromkeys(LINK_FIELDS, absent))))) == {
-        f"spec.links[0].{name}" for name in ("uid", "peer_pod", "local_intf", "peer_intf")
+    assert set(problems(topology_document(link_entry(**dict.fromkeys(fields, absent))))) == {
+        f"spec.links[0].{name}" for name in REQUIRED
     }
+
+
+def test_empty_text_is_no_number_list_map_or_flag():
+    fields = ("uid", "local_ips", "mtu", "options", "down")
+
+    assert set(problems(topology_document(link_entry(**dict.fromkeys(fields, ""))))) == {
+        f"spec.links[0].{name}" for name in fields
+    }
+
+
+def test_there_are_bounds_for_links_and_addresses():
+    many = [link_entry(local_intf=f"e{number}") for number in range(4097)]
+    assert len(decode_topology(topology_document(*many[:4096])).links) == 4096
+    assert problems(topology_document(*many)).keys() == {"spec.links"}
+
+    addresses = [f"10.0.0.{number}/24" for number in range(1, 18)]
+    assert len(decode_topology(topology_document(link_entry(local_ips=addresses[:16]))).links[0].addresses) == 16
+    assert "at most 16" in problems(topology_document(link_entry(local_ips=addresses)))["spec.links[0].local_ips"]
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"links": None}, {"links": []}, {"links": [], "other": 1}])

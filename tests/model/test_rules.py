@@ -63,7 +63,9 @@ def test_uids(value, uid):
     assert type(result) is int
 
 
-@pytest.mark.parametrize("value", [-1, 2**63, 1.5, True, False, "1", None, [], float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize(
+    "value", [-1, 2**63, 1.5, True, False, "1", None, [], float("nan"), float("inf"), 1e300, 2.0**53]
+)
 def test_uids_that_are_none(value):
     with pytest.raises(rules.RuleError, match="whole number from 0 to 9223372036854775807"):
         rules.uid(value)
