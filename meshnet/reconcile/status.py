@@ -97,7 +97,7 @@ def ready_condition(
 
     `entries` are those of `status.links`, `entry` is the Topology, `before` are the conditions as they stand.
     """
-    waiting = [link for link in entries if link["state"] not in (UP, DOWN)]
+    waiting = [link for link in entries if not _is_ready(link)]
     status = "False" if waiting or entry.invalid else "True"
     reason = str(waiting[0]["reason"]) if waiting else "LinksReady"
     message = "; ".join(f"{link['local_intf']}: {link['message']}" for link in waiting[:8])
@@ -115,6 +115,10 @@ def ready_condition(
         "observedGeneration": entry.resource.generation,
         "lastTransitionTime": since or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
     }
+
+
+def _is_ready(link: Mapping[str, Any]) -> bool:
+    return link["state"] in (UP, DOWN)
 
 
 def compose(
@@ -160,6 +164,7 @@ def compose(
         "pod_uid": sandbox.pod_uid,
         "epoch": sandbox.epoch,
         "observedGeneration": entry.resource.generation,
+        "links_ready": f"{sum(map(_is_ready, entries))}/{len(entries)}",
         "links": entries,
         "conditions": [ready_condition(entries, entry, rows(before, "conditions"), time.time())],
     }
@@ -175,7 +180,7 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
         "observedGeneration": before.get("observedGeneration", 0),
         "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links"))
+    gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links_ready", "links"))
     return {**gone, "conditions": [condition]}
 
 

@@ -79,10 +79,12 @@ def test_down_is_ready_and_anything_else_is_not():
     replan(room.mine[0], down=True)
     assert room.ready()["status"] == "True"
     assert room.compose()["links"][0]["state"] == "Down"
+    assert room.compose()["links_ready"] == "2/2"
 
     room.mine[1].fail("KernelRefused", "out of memory")
     ready = room.ready()
     assert (ready["status"], ready["reason"], ready["message"]) == ("False", "KernelRefused", "eth2: out of memory")
+    assert room.compose()["links_ready"] == "1/2"
 
 
 def test_no_links_is_ready():
@@ -159,6 +161,7 @@ def test_clearing_takes_the_owner_and_leaves_the_epoch():
         "container_id",
         "node",
         "pod_uid",
+        "links_ready",
         "links",
     }
     assert "epoch" not in patch
