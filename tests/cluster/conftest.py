@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.machine.api_server import ApiServer, lone_api_server
 from tests.cluster.machine.binaries import Binaries, find_binaries
+from tests.cluster.machine.cluster import Cluster, temporary_cluster
 from tests.cluster.machine.errors import CannotHereError
+from tests.cluster.store_server import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,3 +40,21 @@ def api_server(binaries: Binaries) -> Iterator[ApiServer]:
     """A lone API server, which all tests of a session share: each has namespaces and names of its own in it."""
     with lone_api_server(binaries, audit=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def store_server(binaries: Binaries) -> Iterator[ApiServer]:
+    """A lone API server for tests of the store, which take all of it: our resources are there, without a schema."""
+    with lone_api_server(binaries, audit=True) as server:
+        prepare(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster(binaries: Binaries) -> Iterator[Cluster]:
+    """A cluster of three nodes, which all tests of a session share: who breaks something of it mends it again."""
+    try:
+        with temporary_cluster(f"test-{os.getpid()}", binaries) as cluster:
+            yield cluster
+    except CannotHereError as reason:
+        pytest.skip(str(reason))

@@ -41,22 +41,22 @@ class ApiServer(Client):
     def __init__(self, plane: ControlPlane, authority: Authority, port: int) -> None:
         self.url = f"https://127.0.0.1:{port}"
         self.ca = authority.certificate
-        self._plane = plane
-        self._authority = authority
+        self.plane = plane
+        self.authority = authority
         config = plane.directory / "admin.kubeconfig"
         write_kubeconfig(config, self.url, self.ca, plane.keys / "admin.crt")
         super().__init__(config, plane.binaries.kube, plane.directory)
 
     def user(self, name: str, *groups: str) -> Client:
         """Return a client who proves by certificate to be `name` in `groups`."""
-        stem = f"user-{len(list(self._plane.directory.glob('*.kubeconfig')))}"
-        config = self._plane.directory / f"{stem}.kubeconfig"
-        certificate = self._authority.issue(stem, name, groups)
+        stem = f"user-{len(list(self.plane.directory.glob('*.kubeconfig')))}"
+        config = self.plane.directory / f"{stem}.kubeconfig"
+        certificate = self.authority.issue(stem, name, groups)
         return Client(write_kubeconfig(config, self.url, self.ca, certificate), self.kube, self.home)
 
     def bearer(self, token: str) -> Client:
         """Return a client who comes with a token."""
-        config = self._plane.directory / f"token-{len(list(self._plane.directory.glob('*.kubeconfig')))}.kubeconfig"
+        config = self.plane.directory / f"token-{len(list(self.plane.directory.glob('*.kubeconfig')))}.kubeconfig"
         return Client(write_token_kubeconfig(config, self.url, self.ca, token), self.kube, self.home)
 
     def is_ready(self) -> bool:
@@ -72,7 +72,7 @@ class ApiServer(Client):
         try:
             wait_for(self.is_ready, "the API server to be ready", READY_S)
         except ClusterError as error:
-            logs = sorted((self._plane.directory / "log").glob("*.log"))
+            logs = sorted((self.plane.directory / "log").glob("*.log"))
             said = "".join(f"\n{log.name}: {log.read_text()[-1500:]}" for log in logs)
             raise ClusterError(f"{error}{said}") from error
 
@@ -81,7 +81,7 @@ class ApiServer(Client):
 
         A client of a server that is away sees its connection reset; one that is frozen says nothing.
         """
-        return control.ask(self._plane.directory / CONTROL, what, daemon)
+        return control.ask(self.plane.directory / CONTROL, what, daemon)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -95,7 +95,7 @@ class ApiServer(Client):
 
     def audit(self) -> list[dict[str, Any]]:
         """Return every request that was answered so far, in order, as audit events. It was started with ``audit``."""
-        return [json.loads(line) for line in self._plane.audit_log.read_text().splitlines()]
+        return [json.loads(line) for line in self.plane.audit_log.read_text().splitlines()]
 
 
 @contextmanager

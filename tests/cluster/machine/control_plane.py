@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.cluster.machine.addresses import CONTROL_PLANE, PODS, SERVICE_ADDRESS, SERVICES
 from tests.cluster.machine.certificates import Authority, make_token_key
 from tests.cluster.machine.daemons import Daemon
 from tests.cluster.machine.kubeconfig import write_kubeconfig
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 PORT = 6443
 """Of the API server."""
-ADDRESS = "10.99.0.10"
-"""Of the control plane, as the nodes see it."""
-SERVICES = "10.96.0.0/16"
-SERVICE_ADDRESS = "10.96.0.1"
-"""Of the Service ``kubernetes``."""
-PODS = "10.244.0.0/16"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 _ETCD = "http://127.0.0.1:2379"
 _ETCD_PEER = "http://127.0.0.1:2380"
@@ -74,7 +69,7 @@ class ControlPlane:
         self.keys.mkdir(mode=0o700)
         authority = Authority(self.keys)
         Authority(self.keys, "front-ca")
-        addresses = (ADDRESS, SERVICE_ADDRESS, "127.0.0.1")
+        addresses = (CONTROL_PLANE, SERVICE_ADDRESS, "127.0.0.1")
         sans = (*(f"DNS:{name}" for name in _NAMES), *(f"IP:{address}" for address in addresses))
         authority.issue("apiserver", "kube-apiserver", sans=sans)
         authority.issue("admin", "admin", ("system:masters",))
@@ -112,7 +107,7 @@ class ControlPlane:
         keys = self.keys
         flags = {
             "etcd-servers": _ETCD,
-            "advertise-address": ADDRESS,
+            "advertise-address": CONTROL_PLANE,
             "bind-address": "0.0.0.0",
             "secure-port": PORT,
             "service-cluster-ip-range": SERVICES,

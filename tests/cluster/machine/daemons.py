@@ -34,7 +34,8 @@ class Machine:
         listener: descriptor of a listening socket whose connections are carried to `forward_to`, or -1.
         forward_to: a TCP port on the machine's own loopback.
         lifeline: it ends when its standard input does, so it never outlives who started it.
-        node: what a machine with a file system and a network of its own has besides.
+        network: what `network.set_up` makes of its network namespace.
+        node: of a machine with a file system of its own, what `filesystem.set_up` needs: ``cgroups``, ``programs``.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Machine:
     listener: int = -1
     forward_to: int = 0
     lifeline: bool = False
+    network: dict[str, Any] = field(default_factory=dict)
     node: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _set_up(machine: Machine) -> None:
-    network.set_up(machine.node.get("network", {}))
+    network.set_up(machine.network)
     if machine.node:
         filesystem.set_up(machine)
 

@@ -11,18 +11,26 @@ INTERFACE = "eth0"
 
 
 def set_up(network: dict[str, Any]) -> None:
-    """Bring loopback up and, where the machine has a network, its interface with address, routes and forwarding.
+    """Bring loopback up, and what else a machine has.
 
     Args:
-        network: ``address`` with its prefix length, ``gateway``, ``routes`` from networks to next hops; or nothing.
+        network: of the fabric that all machines are plugged into, its ``bridge``; of a machine, ``address`` with prefix
+            length, ``gateway``, ``routes`` from networks to next hops; of a machine without a network, nothing.
     """
-    run(["ip", "link", "set", "lo", "up"])
-    if not network:
-        return
-    run(["ip", "address", "add", network["address"], "dev", INTERFACE])
-    run(["ip", "link", "set", INTERFACE, "up"])
-    # nobody is there, but addresses of Services need a route before they are translated
-    run(["ip", "route", "add", "default", "via", network["gateway"]])
-    for pods, node in network["routes"].items():
-        run(["ip", "route", "add", pods, "via", node])
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    _ip("link", "set", "lo", "up")
+    if "bridge" in network:
+        _ip("link", "add", network["bridge"], "up", "type", "bridge")
+        for setting in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+            setting.write_text("0")
+    if "address" in network:
+        _ip("address", "add", network["address"], "dev", INTERFACE)
+        _ip("link", "set", INTERFACE, "up")
+        # nobody is there, but addresses of Services need a route before they are translated
+        _ip("route", "add", "default", "via", network["gateway"])
+        for pods, node in network["routes"].items():
+            _ip("route", "add", pods, "via", node)
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+
+def _ip(*words: str) -> None:
+    run(["ip", *words])

@@ -88,6 +88,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as tasks:
             for kept in self._kept.values():
                 tasks.create_task(kept.keep())
+            await asyncio.Event().wait()
 
     def request(self, what: str, name: str) -> str:
         """Carry out a request about a daemon and return its process id, or "" when it is not running.

@@ -1,0 +1,38 @@
+"""Whether this machine can have a cluster, and if not, why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.cluster.machine import cgroups
+from tests.cluster.machine.boot import SYSTEM_PATH
+
+PROGRAMS = {
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "runc": "runc",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "busybox": "busybox-static",
+}
+"""What nodes run besides what is built, and whose package each is."""
+
+
+def why_not() -> str:
+    """Return what this machine lacks for a cluster, or ``""``. A lone API server needs less: openssl and ip."""
+    if os.geteuid() != 0:
+        return "a cluster's nodes need root"
+    missing = {package for program, package in PROGRAMS.items() if not shutil.which(program, path=SYSTEM_PATH)}
+    if missing:
+        return f"a cluster's nodes need {', '.join(sorted(missing))}: scripts/system-packages cluster"
+    controllers = {name for names in cgroups.hierarchies() for name in names.split(",")}
+    if cgroups.NEEDED - controllers:
+        lacking = ", ".join(sorted(cgroups.NEEDED - controllers))
+        return f"a cluster's nodes need control groups of version 1; not so here: {lacking}"
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        return "a cluster's nodes need overlayfs, which this kernel has not got"
+    return ""
