@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows it, `make test` proves it. Both set up everything that they need.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: demo test check lint unit kernel lab test-kernels soak bench install clean
+.PHONY: demo test check lint unit kernel lab test-kernels cluster cluster-down cluster-programs test-cluster soak bench image install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -61,6 +61,27 @@ test-kernels: install
 	GUEST_LIMIT=1800 GUEST_OUT=$(REPORTS) scripts/in-guest sh -c '$(GUEST) $(GUEST_REPORT) || $(GUEST) $(AGAIN) || $(GUEST) $(AGAIN)' || test $$? = 77
 	@test ! -e $(REPORTS)/guest.xml || $(PYTHON) scripts/skips $(REPORTS) --tier guest
 
+# A Kubernetes of three nodes on this machine; its programs are built once, which takes ten minutes.
+cluster: install
+	@scripts/system-packages cluster
+	@scripts/cluster up
+
+cluster-down: install
+	@scripts/cluster down
+
+cluster-programs: install
+	@scripts/system-packages cluster
+	@scripts/cluster programs
+
+CLUSTER := $(PYTEST) -m cluster tests/cluster
+
+test-cluster: install
+	@scripts/system-packages cluster
+	@rm -f $(REPORTS)/cluster.xml
+	@# 77: this machine cannot, and it was said why
+	scripts/cluster programs && { $(CLUSTER) --junitxml=$(REPORTS)/cluster.xml || $(CLUSTER) $(AGAIN); } || test $$? = 77
+	@test ! -e $(REPORTS)/cluster.xml || $(PYTHON) scripts/skips $(REPORTS) --tier cluster
+
 # Random trouble for labs of several nodes: MESHNET_SOAK_SECONDS, MESHNET_SOAK_SEED.
 soak: install
 	MESHNET_SOAK_SECONDS=$${MESHNET_SOAK_SECONDS:-150} $(PYTEST) -m lab -s tests/lab/scenarios/test_nodes_soak.py
@@ -68,6 +89,11 @@ soak: install
 bench: install
 	@scripts/system-packages bench
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
+
+# An OCI archive, by Docker or buildah: `docker load`, `ctr -n k8s.io images import`.
+image:
+	@scripts/system-packages image
+	scripts/image build/meshnet.tar
 
 install: $(VENV)/.installed
 

@@ -45,19 +45,19 @@ class ApiServer(Client):
         self.authority = authority
         config = plane.directory / "admin.kubeconfig"
         write_kubeconfig(config, self.url, self.ca, plane.keys / "admin.crt")
-        super().__init__(config, plane.binaries.kube, plane.directory)
+        super().__init__(config, plane.binaries.kubectl, plane.directory)
 
     def user(self, name: str, *groups: str) -> Client:
         """Return a client who proves by certificate to be `name` in `groups`."""
         stem = f"user-{len(list(self.plane.directory.glob('*.kubeconfig')))}"
         config = self.plane.directory / f"{stem}.kubeconfig"
         certificate = self.authority.issue(stem, name, groups)
-        return Client(write_kubeconfig(config, self.url, self.ca, certificate), self.kube, self.home)
+        return Client(write_kubeconfig(config, self.url, self.ca, certificate), self.kubectl_program, self.home)
 
     def bearer(self, token: str) -> Client:
         """Return a client who comes with a token."""
         config = self.plane.directory / f"token-{len(list(self.plane.directory.glob('*.kubeconfig')))}.kubeconfig"
-        return Client(write_token_kubeconfig(config, self.url, self.ca, token), self.kube, self.home)
+        return Client(write_token_kubeconfig(config, self.url, self.ca, token), self.kubectl_program, self.home)
 
     def is_ready(self) -> bool:
         """Whether it answers, and has made the roles and namespaces that it starts with."""

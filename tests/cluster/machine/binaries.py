@@ -47,6 +47,11 @@ class Binaries:
         return self.kube_home / "kube"
 
     @property
+    def kubectl(self) -> Path:
+        """In a directory of its own, fit for ``PATH``."""
+        return self.kube_home / "bin" / "kubectl"
+
+    @property
     def etcd(self) -> Path:
         return self.etcd_home / "etcd"
 
@@ -104,6 +109,9 @@ def _make(name: str, home: Path, go: Go) -> None:
         fresh.mkdir()
         for build in BUILDS[name]:
             _build(MODULES / name, build, fresh, go)
+        if name == "kube":
+            (fresh / "bin").mkdir()
+            (fresh / "bin" / "kubectl").symlink_to("../kube")
         fresh.rename(home)
 
 

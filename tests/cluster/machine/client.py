@@ -22,12 +22,12 @@ class Client:
 
     Attributes:
         kubeconfig: who it is, and where the server is: usable by anything that takes a kubeconfig.
-        kube: the program that has kubectl in it.
+        kubectl_program: the program.
         home: a directory for kubectl's cache.
     """
 
     kubeconfig: Path
-    kube: Path
+    kubectl_program: Path
     home: Path
 
     def kubectl(self, *words: str, stdin: str = "", timeout_s: float = 180) -> str:
@@ -44,7 +44,7 @@ class Client:
 
     def command(self, *words: str) -> list[str]:
         """Return the command of a kubectl, for who starts it otherwise."""
-        return [str(self.kube), "kubectl", f"--kubeconfig={self.kubeconfig}", *words]
+        return [str(self.kubectl_program), f"--kubeconfig={self.kubeconfig}", *words]
 
     def get(self, *words: str) -> Any:
         """Return what ``kubectl get`` finds, as JSON."""

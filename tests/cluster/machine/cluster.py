@@ -51,6 +51,16 @@ class Cluster(ApiServer):
         self.nodes = {node.name: node for node in made}
         self.processes: list[subprocess.Popen[bytes]] = []
 
+    def node(self, name: str) -> Node:
+        """Return a node by its name.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        if name not in self.nodes:
+            raise ClusterError(f"no node {name} in cluster {self.name}: there are {', '.join(self.nodes)}")
+        return self.nodes[name]
+
     def import_images(self, *archives: Path) -> None:
         """Import the images of archives on every node at once; pods of them say ``imagePullPolicy: Never``."""
         imports = [(node, node.start_import(archive)) for archive in archives for node in self.nodes.values()]

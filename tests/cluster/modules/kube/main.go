@@ -1,11 +1,12 @@
-// kube is every Kubernetes program of the test cluster in one, chosen by its first argument: one link to make, and one
-// set of pages in memory for the processes of all nodes.
+// kube is every Kubernetes program of the test cluster in one, chosen by the name that it is called by or by its first
+// argument: one link to make, and one set of pages in memory for the processes of all nodes.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/cli"
@@ -30,6 +31,9 @@ var programs = map[string]func() *cobra.Command{
 }
 
 func main() {
+	if program, known := programs[filepath.Base(os.Args[0])]; known {
+		os.Exit(cli.Run(program()))
+	}
 	if len(os.Args) > 1 {
 		if program, known := programs[os.Args[1]]; known {
 			os.Args = os.Args[1:]
