@@ -30,6 +30,7 @@ STORE_FILLS = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "selfLink",
+    "managedFields",
 )
 """Fields of `metadata` that are the store's; a user's value for them is ignored."""
 

@@ -6,17 +6,20 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from meshnet.errors import UsageError
+from meshnet.stores.kubernetes_access import Access
 from meshnet.stores.memory import MemoryStore
 from meshnet.stores.sqlite import SYNCHRONOUS, SqliteStore
 
 if TYPE_CHECKING:
     from meshnet.stores.base import Store
 
-_KNOWN = "memory: or sqlite:PATH[?synchronous=off|normal|full&create=yes|no]"
+_KNOWN = (
+    "memory:, sqlite:PATH[?synchronous=off|normal|full&create=yes|no] or kubernetes:[?context=NAME&kubeconfig=PATH]"
+)
 
 
 def open_store(spec: str) -> Store:
-    """Return the store that `spec` names: ``memory:`` or ``sqlite:PATH``, with options after a ``?``.
+    """Return the store that `spec` names: ``memory:``, ``sqlite:PATH``, ``kubernetes:``, with options after a ``?``.
 
     Nothing is opened yet: that happens at the first call of a method. Raises UsageError.
     """
@@ -26,6 +29,8 @@ def open_store(spec: str) -> Store:
             return MemoryStore()
         case "sqlite":
             return _open_sqlite(spec, rest)
+        case "kubernetes" if not rest.partition("?")[0]:
+            return _open_kubernetes(Access.read(spec, rest.partition("?")[2]))
     raise UsageError(f"store {spec!r}: must be {_KNOWN}")
 
 
@@ -41,3 +46,10 @@ def _open_sqlite(spec: str, rest: str) -> SqliteStore:
             raise UsageError(f"store {spec!r}: {name}={value}: the options are {right}")
         options[name] = value
     return SqliteStore(path, create=options["create"] == "yes", synchronous=options["synchronous"])
+
+
+def _open_kubernetes(access: Access) -> Store:
+    # HTTP and TLS: whoever has another store does not pay for them.
+    from meshnet.stores.kubernetes import KubernetesStore  # noqa: PLC0415
+
+    return KubernetesStore(access)

@@ -8,6 +8,7 @@ import pytest
 
 from meshnet.errors import StoreUnavailable, UsageError
 from meshnet.model.resource import Kind
+from meshnet.stores.kubernetes import KubernetesStore
 from meshnet.stores.memory import MemoryStore
 from meshnet.stores.open import open_store
 from meshnet.stores.sqlite import SqliteStore
@@ -43,10 +44,21 @@ def test_a_file_that_shall_be_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_kubernetes(tmp_path: Path) -> None:
+    store = open_store(f"kubernetes:?context=x&kubeconfig={tmp_path}/none")
+    assert isinstance(store, KubernetesStore)
+    with pytest.raises(StoreUnavailable, match=f"kubeconfig {tmp_path}/none, context 'x': no such file"):
+        asyncio.run(store.list(Kind.TOPOLOGY))
+    asyncio.run(store.close())
+
+
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("", "must be memory: or sqlite:PATH"),
+        ("", "must be memory:, sqlite:PATH"),
+        ("kubernetes", "must be memory:"),
+        ("kubernetes:x", "kubernetes:[?context=NAME&kubeconfig=PATH]"),
+        ("kubernetes:?namespace=x", "the options are context=NAME and kubeconfig=PATH"),
         ("memory", "must be memory:"),
         ("memory:x", "must be memory:"),
         ("etcd:x", "must be memory:"),

@@ -56,13 +56,18 @@ class StoreMachine(RuleBasedStateMachine):
         """Two handles on the same new, empty data."""
         raise NotImplementedError
 
+    def fit(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A drawn document, or patch, without what the store cannot keep; each such thing is in its documentation."""
+        return document
+
     @rule(key=KEYS, parts=st.tuples(SPECS, LABELS, OBJECTS), handle=HANDLES, expected=EXPECTED)
     def apply(self, key: tuple[Kind, str, str], parts: tuple[Any, Any, Any], handle: int, expected: str) -> None:
         spec, labels, odd = parts
         metadata = {"name": key[2], "labels": labels, "annotations": {"odd": "1"}, "odd": odd}
         metadata |= {"namespace": key[1]} if key[1] else {}
         document = {"apiVersion": API_VERSION, "kind": key[0].value, "metadata": metadata, "spec": spec, "odd": odd}
-        self.write(key, handle, expected, lambda store, at: store.apply(document, resource_version=at))
+        fitting = self.fit(document)
+        self.write(key, handle, expected, lambda store, at: store.apply(fitting, resource_version=at))
 
     @rule(pick=PICKS, handle=HANDLES)
     def apply_again(self, pick: int, handle: int) -> None:
@@ -73,12 +78,14 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(pick=PICKS, patch=PATCHES, handle=HANDLES, expected=EXPECTED)
     def patch(self, pick: int, patch: dict[str, Any], handle: int, expected: str) -> None:
         key = self.pick(pick)
-        self.write(key, handle, expected, lambda store, at: store.patch(*key, patch, resource_version=at))
+        fitting = self.fit(patch)
+        self.write(key, handle, expected, lambda store, at: store.patch(*key, fitting, resource_version=at))
 
     @rule(pick=PICKS, status=OBJECTS, handle=HANDLES, expected=EXPECTED)
     def patch_status(self, pick: int, status: dict[str, Any], handle: int, expected: str) -> None:
         key = self.pick(pick)
-        self.write(key, handle, expected, lambda store, at: store.patch_status(*key, status, resource_version=at))
+        fitting = self.fit({"status": status})["status"]
+        self.write(key, handle, expected, lambda store, at: store.patch_status(*key, fitting, resource_version=at))
 
     @rule(pick=PICKS, handle=HANDLES)
     def delete(self, pick: int, handle: int) -> None:

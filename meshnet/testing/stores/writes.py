@@ -63,7 +63,7 @@ class WriteTests(Suite):
             "name": "r1",
             "annotations": {"a/b": "ü\n"},
             "finalizers": ["x/y"],
-            "ownerReferences": [{"uid": "u"}],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u"}],
         }
         document = topology(metadata=metadata, spec={"links": [], "own": {"deep": [1, 2.5, None, True]}}, top="level")
         await one.apply(document)

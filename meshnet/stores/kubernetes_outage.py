@@ -1,0 +1,25 @@
+"""How long a watch has been without its server, and when to dial again."""
+
+from __future__ import annotations
+
+import random
+
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.25, 8.0
+PATIENCE_S = 60.0
+"""So long a lost watch is dialled again; then its owner is told, who will list again in his own time."""
+
+
+class Outage:
+    """One row of failures: delays that double, with jitter, since a fleet of daemons shall not come back as one."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._delay = FIRST_DELAY_S
+
+    def next_delay(self, now: float) -> float | None:
+        """Take note of a failure; return seconds until the next try, None when it has lasted too long."""
+        self._since = now if self._since is None else self._since
+        if now - self._since > PATIENCE_S:
+            return None
+        delay, self._delay = self._delay, min(LONGEST_DELAY_S, self._delay * 2)
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311
