@@ -16,7 +16,7 @@ from tests.cluster.store_server import prepare
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TIMEOUT_S = 300
+TIMEOUT_S = 600
 """Of a test: its first has a whole cluster to start."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.cluster.machine.binaries import Binaries
     from tests.cluster.machine.certificates import Authority
 
-READY_S = 120.0
+READY_S = 240.0
 
 
 class ApiServer(Client):
