@@ -13,6 +13,7 @@ from meshnet.errors import LinkError, StoreError
 from meshnet.model.node_record import decode_node
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.model.session import PROTOCOL
+from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ class OwnRecord:
         return {
             "apiVersion": API_VERSION,
             "kind": Kind.NODE.value,
-            "metadata": {"name": self._settings.node},
+            "metadata": self._metadata(),
             "spec": {
                 "addresses": [address] if address else [],
                 "port": self._settings.port,
@@ -120,6 +121,12 @@ class OwnRecord:
                 "drivers": [await self._driver(row) for row in driver_rows(self._registry)],
             },
         }
+
+    def _metadata(self) -> dict[str, Any]:
+        """Whose record it is. In a cluster it is owned by its Node, so that the trust in it goes with that."""
+        node = self._settings.node
+        owners = self._store.node_owners(node) if isinstance(self._store, ClusterStore) else ()
+        return {"name": node, **({"ownerReferences": list(owners)} if owners else {})}
 
     async def _driver(self, row: dict[str, Any]) -> dict[str, Any]:
         shown: dict[str, Any] = {field: row[field] for field in SHOWN if field in row}

@@ -6,16 +6,18 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound
-from meshnet.model.resource import API_VERSION, Resource
+from meshnet.model.resource import API_VERSION, Kind, Resource
 from meshnet.stores.admission import admit, object_key
 from meshnet.stores.base import Listing, Store
 from meshnet.stores.edits import applying, patching, patching_status
+from meshnet.stores.kubernetes_beside import pod_condition_request, schema_complaint_of
 from meshnet.stores.kubernetes_calls import Calls
 from meshnet.stores.kubernetes_document import at_version, received, users
 from meshnet.stores.kubernetes_door import Door
 from meshnet.stores.kubernetes_errors import closed
 from meshnet.stores.kubernetes_events import Recorder
 from meshnet.stores.kubernetes_known import Known
+from meshnet.stores.kubernetes_owner import node_owners
 from meshnet.stores.kubernetes_rate import RateLimit
 from meshnet.stores.kubernetes_request import Place
 from meshnet.stores.kubernetes_threads import Threads
@@ -25,7 +27,6 @@ from meshnet.stores.text import same
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from meshnet.model.resource import Kind
     from meshnet.stores.admission import Draft
     from meshnet.stores.base import Event, WatchEvent
     from meshnet.stores.edits import Edit
@@ -54,6 +55,7 @@ class KubernetesStore(Store):
     """
 
     def __init__(self, access: Access, rate: RateLimit | None = None) -> None:
+        self._access = access
         self._door = Door(access, THREADS)
         self._calls = Calls(self._door, Threads(THREADS, "kubernetes"), rate or RateLimit())
         self._known = Known()
@@ -123,6 +125,20 @@ class KubernetesStore(Store):
 
     async def events(self, about: str | None = None) -> Sequence[Event]:
         return await self._recorder.recorded(about)
+
+    def node_owners(self, node: str) -> Sequence[Mapping[str, Any]]:
+        file = self._access.token_file
+        try:
+            return node_owners(file.read_text(), node) if file else ()
+        except OSError:  # without its token nothing is written at all, and that is told where it is tried
+            return ()
+
+    async def schema_complaints(self) -> Sequence[str]:
+        complaints = [await schema_complaint_of(kind, self._calls) for kind in Kind]
+        return [complaint for complaint in complaints if complaint]
+
+    async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
+        await self._calls.send(pod_condition_request(namespace, pod, pod_uid, condition))
 
     async def close(self) -> None:
         for watch in self._watches:

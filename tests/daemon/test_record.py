@@ -149,3 +149,28 @@ def test_a_disk_that_is_full_for_a_while_keeps_no_node_from_the_others(tmp_path,
 
 def full(*_: object) -> int:
     raise OSError(errno.ENOSPC, "full")
+
+
+class OwningStore(NotingStore):
+    """A cluster's, as far as records are concerned."""
+
+    def node_owners(self, node: str) -> Any:
+        return [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": "u-1"}]
+
+    async def schema_complaints(self) -> Any:
+        return ()
+
+    async def set_pod_condition(self, *_: Any) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("store", "owned"), [(NotingStore, False), (OwningStore, True)])
+def test_in_a_cluster_a_record_is_its_nodes(tmp_path, store, owned):
+    async def main():
+        room = Room(tmp_path, store())
+        async with room.at_work():
+            found = await room.store.get(Kind.NODE, "", "n1")
+        owners = found.metadata.get("ownerReferences")
+        assert owners == ([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u-1"}] if owned else None)
+
+    run(main())
