@@ -1,0 +1,67 @@
+"""The least that a daemon needs, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.model.resource import API_VERSION
+from tests.cluster.accounts import NAMESPACE, RECORDS, Daemons, refused
+from tests.cluster.resources import MERGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.machine.api_server import ApiServer
+
+pytestmark = pytest.mark.cluster
+
+STRATEGIC = "application/strategic-merge-patch+json"
+PATHS = ("/api/v1/pods", "/api/v1/secrets", "/api/v1/nodes", "/api/v1/nodes/n1", "/api/v1/configmaps", "/api/v1/events")
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="module")
+def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("path", [*PATHS, CRDS, f"{CRDS}/gwirekobjs.networkop.co.uk", "/apis/apps/v1/daemonsets"])
+def test_a_daemon_reads_nothing_else(daemons: Daemons, path: str) -> None:
+    assert refused(daemons.of("n1").ask("GET", path), "cannot")
+
+
+def test_a_daemon_reads_what_it_works_with(daemons: Daemons) -> None:
+    for path in (f"/apis/{API_VERSION}/topologies", RECORDS, f"{CRDS}/topologies.networkop.co.uk"):
+        assert daemons.of("n1").ask("GET", path).status == 200
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e", "namespace": NAMESPACE},
+        "involvedObject": {"kind": "Topology", "name": "r1", "namespace": NAMESPACE, "apiVersion": API_VERSION},
+    }
+    assert daemons.of("n1").ask("POST", f"/api/v1/namespaces/{NAMESPACE}/events", event).status == 201
+
+
+def test_the_readiness_gate_is_written_for_pods_of_the_own_node_alone(daemons: Daemons) -> None:
+    gate = {"status": {"conditions": [{"type": "networkop.co.uk/links", "status": "True"}]}}
+    pods = "/api/v1/namespaces/meshnet/pods"
+
+    assert daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1/status", gate, STRATEGIC).status == 200
+    assert refused(
+        daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n2/status", gate, STRATEGIC), "pods of that node alone"
+    )
+    for more in (
+        {"conditions": [{"type": "Ready", "status": "True"}]},
+        {"phase": "Failed"},
+        {"podIPs": [{"ip": "192.0.2.1"}]},
+        {"message": "x"},
+    ):
+        answer = daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1/status", {"status": more}, STRATEGIC)
+        assert refused(answer, "condition networkop.co.uk/links alone"), (more, answer)
+    assert refused(
+        daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1", {"metadata": {"labels": {"a": "b"}}}, MERGE), "cannot"
+    )
