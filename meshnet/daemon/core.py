@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshnet.daemon.rundir import RunDirectory
 from meshnet.dispatch.place import Place
 from meshnet.driver.catalog import NodeCatalog
+from meshnet.errors import InvalidObject, Problem
 from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.announce import Announcer
 from meshnet.reconcile.cache import TopologyCache
@@ -14,6 +15,7 @@ from meshnet.reconcile.carrier import CarrierKeeper
 from meshnet.reconcile.checkpoints import Checkpoints
 from meshnet.reconcile.facts import Facts
 from meshnet.reconcile.furnish import Furnisher
+from meshnet.reconcile.gate import ReadinessGate
 from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.identifiers import Identifiers
 from meshnet.reconcile.inspect import Inspector
@@ -27,6 +29,7 @@ from meshnet.reconcile.remote import Remotes
 from meshnet.reconcile.sandboxes import Sandboxes
 from meshnet.reconcile.settle import Settler
 from meshnet.reconcile.table import Table
+from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +84,7 @@ class Core:
             identifiers=self.identifiers,
             node=settings.node,
             node_ip=settings.node_ip,
+            gate=_gate(settings, store),
         )
         catalog = NodeCatalog(registry)
         self.place = Place(settings.node, catalog, kernel.underlay, self.nodes.record)
@@ -200,3 +204,13 @@ class Core:
         """A node told of itself: what leads there, or could not yet, is looked at again."""
         self.workers.kick_all([end.endpoint for end in self.table.ends() if end.plan and end.plan.node == node])
         self._node_changed(node)
+
+
+def _gate(settings: Settings, store: Store) -> ReadinessGate | None:
+    """Return what tells pods that their links are ready. Raises InvalidObject where there are none to tell."""
+    if not settings.readiness_gate:
+        return None
+    if not isinstance(store, ClusterStore):
+        problem = Problem("MESHNET_READINESS_GATE", "true", f"false with the store {settings.store}: it has no pods")
+        raise InvalidObject("settings", [problem])
+    return ReadinessGate(store)

@@ -16,10 +16,12 @@ from meshnet.daemon.core import Core
 from meshnet.daemon.kernel import Kernel
 from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import OwnRecord
+from meshnet.daemon.schema import tell_of_old_schemas
 from meshnet.daemon.server import LocalServer
 from meshnet.driver.api import DriverContext
 from meshnet.errors import KernelError
 from meshnet.reconcile.adopt import adopt, rejoin
+from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -110,6 +112,9 @@ class Node:
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
         if self._installed:
             self._begin("installation", self._guarded(self._installed.run(), "the CNI plugin is not kept installed"))
+        if isinstance(self._store, ClusterStore):
+            schema = tell_of_old_schemas(self._store)
+            self._begin("schema", self._guarded(schema, "the age of the cluster's schemas is not known"))
         log.info(
             "node %s: %d sandboxes and %d ends adopted, %d drivers usable",
             self._settings.node,

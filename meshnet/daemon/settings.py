@@ -45,6 +45,8 @@ class Settings:
         pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
         cni: MESHNET_CNI_BIN_DIR, MESHNET_CNI_CONF_DIR: where the daemon installs the plugin and its network list; None:
             nowhere.
+        readiness_gate: MESHNET_READINESS_GATE: whether pods are told, in a condition of theirs, that their links are
+            ready; only in a cluster.
         log_level: MESHNET_LOG_LEVEL: debug, info, warning, error.
         log_format: MESHNET_LOG_FORMAT: text, json.
     """
@@ -65,6 +67,7 @@ class Settings:
     drivers: Mapping[str, str]
     pass_s: float
     cni: Places | None
+    readiness_gate: bool
     log_level: str
     log_format: str
 
@@ -91,6 +94,7 @@ class Settings:
             drivers={name: value for name, value in env.items() if value and name.startswith("MESHNET_")},
             pass_s=reader.seconds("MESHNET_PASS_SECONDS", 60.0),
             cni=reader.places("MESHNET_CNI_BIN_DIR", "MESHNET_CNI_CONF_DIR"),
+            readiness_gate=reader.choice("MESHNET_READINESS_GATE", ("false", "true")) == "true",
             log_level=reader.choice("MESHNET_LOG_LEVEL", ("info", "debug", "warning", "error")),
             log_format=reader.choice("MESHNET_LOG_FORMAT", ("text", "json")),
         )

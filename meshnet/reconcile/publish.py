@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import Entry, TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.gate import ReadinessGate
     from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.state import Sandbox
     from meshnet.reconcile.table import Table
@@ -55,7 +56,7 @@ class _Pending:
 
 
 class Publisher:
-    """Writes the status of this node's pods, each by its owner alone."""
+    """Writes the status of this node's pods, each by its owner alone; `gate`, if any, hears of each."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Publisher:
         identifiers: Identifiers,
         node: str,
         node_ip: str,
+        gate: ReadinessGate | None = None,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -75,6 +77,7 @@ class Publisher:
         self._identifiers = identifiers
         self._node = node
         self._node_ip = node_ip
+        self._gate = gate
         self._pending: dict[Sandbox, _Pending] = {}
         self._last: dict[Sandbox, float] = {}
 
@@ -153,9 +156,13 @@ class Publisher:
     def close(self) -> None:
         for sandbox in list(self._pending):
             self.forget(sandbox)
+        if self._gate is not None:
+            self._gate.close()
 
     def forget(self, sandbox: Sandbox) -> None:
         """Drop what is due for a sandbox, which is gone."""
+        if self._gate is not None:
+            self._gate.forget(sandbox)
         self._last.pop(sandbox, None)
         pending = self._pending.pop(sandbox, None)
         if pending is None:
@@ -202,6 +209,7 @@ class Publisher:
                 return False
             wanted = self._compose(sandbox, entry, entry.topology)
             if _covers(status, wanted):
+                self._stands(sandbox, wanted)
                 return True
             await self._kept()
             try:
@@ -211,9 +219,14 @@ class Publisher:
             except Conflict:
                 entry = await self._cache.reread(sandbox.pod_key)
                 continue
+            self._stands(sandbox, wanted)
             await self._tell(entry, failures(status, wanted))
             return True
         raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
+
+    def _stands(self, sandbox: Sandbox, status: Mapping[str, Any]) -> None:
+        if self._gate is not None:
+            self._gate.tell(sandbox, status)
 
     def _compose(self, sandbox: Sandbox, entry: Entry, topology: Topology) -> dict[str, Any]:
         return compose(

@@ -22,4 +22,7 @@ class ClusterStore(Protocol):
         """Return what is wrong with the age of the cluster's schemas; see `meshnet.model.schema`."""
 
     async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
-        """Write one condition of a pod's status, if it is still the pod with that uid. Raises NotFound, Conflict."""
+        """Write one condition of a pod's status.
+
+        Raises NotFound, and InvalidObject when the pod of that name has another uid by now.
+        """

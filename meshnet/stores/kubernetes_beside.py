@@ -37,7 +37,7 @@ def definition_request(kind: Kind) -> Request:
 def pod_condition_request(namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> Request:
     """Write one condition of a pod's status; the others stay, since the server merges them by their type.
 
-    A pod of that name with another uid is a conflict. Without a uid it is not looked at.
+    For a pod of that name with another uid it is invalid. Without a uid that is not looked at.
     """
     what = f"Pod {namespace}/{pod}"
     patch: dict[str, Any] = {"status": {"conditions": [dict(condition)]}}

@@ -10,9 +10,10 @@ from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
 from meshnet.cni.client import ask
 from meshnet.errors import MeshnetError, UsageError
 from meshnet.model.resource import Kind
+from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from meshnet.cli.target import Target
@@ -98,4 +99,18 @@ def _store(target: Target) -> list[Finding]:
         number = target.with_store(count)
     except MeshnetError as error:
         return [Finding("node", "store", Outcome.FAIL, str(error), "check path and rights of the store")]
-    return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies")]
+    return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *_schemas(target)]
+
+
+def _schemas(target: Target) -> list[Finding]:
+    """Return a finding for each schema of the cluster that is older than this release; none in a lab."""
+
+    async def complaints(store: Store) -> Sequence[str]:
+        return await store.schema_complaints() if isinstance(store, ClusterStore) else ()
+
+    try:
+        found = target.with_store(complaints)
+    except MeshnetError as error:
+        cure = "ask who may read CustomResourceDefinitions whether they are of this release"
+        return [Finding("node", "schema", Outcome.WARN, f"not known: {error}", cure)]
+    return [Finding("node", "schema", Outcome.FAIL, told, "kubectl apply -k manifests/base") for told in found]

@@ -1,0 +1,92 @@
+"""The readiness gate of pods: a condition of the pod itself that says whether its links are ready.
+
+A pod that names it in `spec.readinessGates` gets traffic of Services only once its links are up. Off by default: a
+daemon needs the right to write the status of pods for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from meshnet.errors import InvalidObject, NotFound, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshnet.reconcile.state import Sandbox
+
+log = logging.getLogger(__name__)
+
+CONDITION = "networkop.co.uk/links"
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+COPIED = ("status", "reason", "message", "lastTransitionTime")
+
+
+class PodWriter(Protocol):
+    """Writes conditions of pods."""
+
+    async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
+        """See `meshnet.stores.cluster`."""
+
+
+@attrs.define(eq=False)
+class _Told:
+    """What is told of one sandbox's pod: what shall stand there, what does, and who sees to it."""
+
+    wanted: Mapping[str, Any]
+    stands: Mapping[str, Any] | None = None
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the pod does not know yet. Why it is not ready may change often, and is in its Topology."""
+        return self.stands is None or self.stands["status"] != self.wanted["status"]
+
+
+class ReadinessGate:
+    """Writes the condition of pods on this node: once when it changes, and again until the cluster has taken it."""
+
+    def __init__(self, writer: PodWriter) -> None:
+        self._writer = writer
+        self._told: dict[Sandbox, _Told] = {}
+
+    def tell(self, sandbox: Sandbox, status: Mapping[str, Any]) -> None:
+        """Take note of what stands as the status of a pod's Topology."""
+        ready = next(row for row in status["conditions"] if row["type"] == "Ready")
+        wanted = {"type": CONDITION, **{name: ready[name] for name in COPIED}}
+        told = self._told.setdefault(sandbox, _Told(wanted))
+        told.wanted = wanted
+        if told.task is None and told.due:
+            name = f"readiness gate of {sandbox.namespace}/{sandbox.pod}"
+            told.task = asyncio.get_running_loop().create_task(self._write(sandbox, told), name=name)
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Write nothing more about the pod of a sandbox, which is gone."""
+        told = self._told.pop(sandbox, None)
+        if told is not None and told.task is not None:
+            told.task.cancel()
+
+    def close(self) -> None:
+        for sandbox in list(self._told):
+            self.forget(sandbox)
+
+    async def _write(self, sandbox: Sandbox, told: _Told) -> None:
+        delay = FIRST_DELAY_S
+        while told.due:
+            condition = told.wanted
+            try:
+                await self._writer.set_pod_condition(sandbox.namespace, sandbox.pod, sandbox.pod_uid, condition)
+            except (NotFound, InvalidObject):
+                break  # the pod is gone, or another has its name by now; its own sandbox's end is on its way
+            except StoreError as error:
+                log.warning("readiness gate of %s/%s is not written yet: %s", sandbox.namespace, sandbox.pod, error)
+                await asyncio.sleep(delay)
+                delay = min(LONGEST_DELAY_S, delay * 2)
+            else:
+                told.stands = condition
+        told.task = None

@@ -1,0 +1,127 @@
+"""What a daemon does in a cluster besides: its record is its Node's, pods hear of their links, old schemas are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from meshnet.cli.checks.finding import Outcome
+from meshnet.cli.checks.node import check_node
+from meshnet.cli.target import Target
+from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
+from meshnet.model.resource import Kind
+from meshnet.stores.kubernetes import KubernetesStore
+from meshnet.stores.kubernetes_access import Access
+from tests.cluster.accounts import Daemons, record
+from tests.cluster.resources import BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from tests.cluster.machine.api_server import ApiServer
+
+pytestmark = pytest.mark.cluster
+
+CRD = "crd/topologies.networkop.co.uk"
+GATE = {"type": "networkop.co.uk/links", "status": "True", "reason": "LinksReady", "message": "2 links ready"}
+
+
+@pytest.fixture(scope="module")
+def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
+    yield made
+    made.close()
+
+
+def as_daemon(daemons: Daemons, node: str, tmp_path: Path, work: Callable[[KubernetesStore], Awaitable[Any]]) -> Any:
+    """Let the daemon of a node do something, in a pod as it finds it."""
+    account = tmp_path / "account"
+    account.mkdir()
+    token = daemons.server.token("meshnet", "meshnet", "--bound-object-kind=Pod", f"--bound-object-name=meshnet-{node}")
+    (account / "token").write_text(token)
+    (account / "ca.crt").write_bytes(daemons.server.ca.read_bytes())
+    host, port = daemons.server.url.removeprefix("https://").split(":")
+    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+
+    async def main() -> Any:
+        store = KubernetesStore(Access(environ=environ, account=account))
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(main())
+
+
+def test_a_record_with_the_owner_that_the_token_tells_is_let_in(daemons: Daemons, tmp_path: Path) -> None:
+    daemons.server.kubectl("delete", "meshnodes", "--all")
+
+    async def work(store: KubernetesStore) -> None:
+        assert list(store.node_owners("n2")) == []
+        document = record("n1")
+        document["metadata"]["ownerReferences"] = list(store.node_owners("n1"))
+        await store.apply(document)
+        await store.apply({**document, "spec": {"addresses": ["192.0.2.7"]}})
+        with pytest.raises(StoreUnavailable, match=r"not of n2|node n1"):
+            await store.apply(record("n2"))
+
+    as_daemon(daemons, "n1", tmp_path, work)
+    (owner,) = daemons.server.get("meshnode", "n1")["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", "n1", daemons.uid("n1"))
+
+
+def test_a_pod_hears_that_its_links_are_ready(daemons: Daemons, tmp_path: Path) -> None:
+    pod = daemons.server.get("pod", "meshnet-n1", "-n", "meshnet")["metadata"]["uid"]
+
+    async def work(store: KubernetesStore) -> None:
+        await store.set_pod_condition("meshnet", "meshnet-n1", pod, {**GATE, "status": "False"})
+        await store.set_pod_condition("meshnet", "meshnet-n1", pod, GATE)
+        with pytest.raises(InvalidObject, match="uid"):
+            await store.set_pod_condition("meshnet", "meshnet-n1", "another", GATE)
+        with pytest.raises(NotFound):
+            await store.set_pod_condition("meshnet", "nobody", pod, GATE)
+
+    as_daemon(daemons, "n1", tmp_path, work)
+    conditions = daemons.server.get("pod", "meshnet-n1", "-n", "meshnet")["status"]["conditions"]
+    assert [each["status"] for each in conditions if each["type"] == GATE["type"]] == ["True"]
+
+
+@pytest.fixture
+def old_schema(daemons: Daemons) -> Iterator[None]:
+    """The mark of a schema that is older than any of ours: none."""
+    daemons.server.kubectl("annotate", CRD, "networkop.co.uk/schema-")
+    yield
+    daemons.server.kubectl("apply", "-f", str(BASE / "crd.yaml"))
+    mark = yaml.safe_load((BASE / "crd.yaml").read_text())["metadata"]["annotations"]["networkop.co.uk/schema"]
+    daemons.server.kubectl("annotate", "--overwrite", CRD, f"networkop.co.uk/schema={mark}")
+
+
+def test_a_daemon_may_ask_how_old_the_schemas_are(daemons: Daemons, tmp_path: Path) -> None:
+    assert as_daemon(daemons, "n1", tmp_path, lambda store: store.schema_complaints()) == []
+
+
+@pytest.mark.usefixtures("old_schema")
+def test_an_older_schema_is_told_to_the_daemon_and_by_doctor(daemons: Daemons, tmp_path: Path) -> None:
+    (told,) = as_daemon(daemons, "n1", tmp_path, lambda store: store.schema_complaints())
+    assert "topologies.networkop.co.uk: annotation networkop.co.uk/schema has no number" in told
+
+    target = Target("cluster", f"kubernetes:?kubeconfig={daemons.server.kubeconfig}", ())
+    findings = [finding for finding in check_node(lambda: target) if finding.about == "schema"]
+    assert [(finding.outcome, finding.told) for finding in findings] == [(Outcome.FAIL, told)]
+
+
+def test_doctor_says_nothing_of_schemas_that_are_well(daemons: Daemons) -> None:
+    target = Target("cluster", f"kubernetes:?kubeconfig={daemons.server.kubeconfig}", ())
+
+    assert [finding.about for finding in check_node(lambda: target)] == ["target", "store"]
+
+
+def test_kinds_are_known_to_the_server_by_the_names_that_the_store_uses(daemons: Daemons) -> None:
+    found = json.loads(daemons.server.kubectl("get", "--raw=/apis/networkop.co.uk/v1beta1"))["resources"]
+
+    assert {each["kind"] for each in found} >= {kind.value for kind in Kind}

@@ -1,0 +1,109 @@
+"""The condition that pods with a readiness gate wait for, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
+from meshnet.reconcile.gate import CONDITION, LONGEST_DELAY_S, ReadinessGate
+from tests.reconcile.made import sandbox
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Cluster:
+    """Takes conditions of pods, or answers with the next of `errors`."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.written: list[tuple[str, str]] = []
+        self.tries = 0
+
+    async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
+        self.tries += 1
+        await asyncio.sleep(0.01)
+        if self.errors:
+            raise self.errors.pop(0)
+        assert condition["type"] == CONDITION
+        self.written.append((f"{namespace}/{pod}", condition["status"]))
+
+
+def status(ready: str, reason: str = "x") -> dict[str, Any]:
+    other = {"type": "Other", "status": "False"}
+    row = {"type": "Ready", "status": ready, "reason": reason, "message": "m", "lastTransitionTime": "t"}
+    return {"conditions": [other, {**row, "observedGeneration": 1}]}
+
+
+def test_a_pod_is_told_once_and_again_when_it_changes() -> None:
+    async def main() -> None:
+        cluster = Cluster()
+        gate, r1 = ReadinessGate(cluster), sandbox("r1")
+        for told in (status("False"), status("False", "y"), status("True"), status("True", "z"), status("False")):
+            gate.tell(r1, told)
+            await asyncio.sleep(1)
+        assert cluster.written == [("default/r1", "False"), ("default/r1", "True"), ("default/r1", "False")]
+
+    run(main())
+
+
+def test_what_changes_while_it_is_written_is_written_too() -> None:
+    async def main() -> None:
+        cluster = Cluster()
+        gate, r1 = ReadinessGate(cluster), sandbox("r1")
+        gate.tell(r1, status("False"))
+        await asyncio.sleep(0.005)
+        gate.tell(r1, status("True"))
+        await asyncio.sleep(1)
+        assert [state for _, state in cluster.written] == ["False", "True"]
+
+    run(main())
+
+
+def test_a_cluster_that_is_away_is_asked_again_and_gets_the_last_word() -> None:
+    async def main() -> None:
+        cluster = Cluster(*[StoreUnavailable("away")] * 9)
+        gate, r1 = ReadinessGate(cluster), sandbox("r1")
+        gate.tell(r1, status("False"))
+        await asyncio.sleep(LONGEST_DELAY_S)
+        gate.tell(r1, status("True"))
+        await asyncio.sleep(LONGEST_DELAY_S * 9)
+        assert cluster.written == [("default/r1", "True")]
+        assert cluster.tries == 10
+
+    run(main())
+
+
+@pytest.mark.parametrize("answer", [NotFound("no such pod"), InvalidObject("Pod default/r1", [])])
+def test_a_pod_that_is_gone_is_let_go(answer: Exception) -> None:
+    async def main() -> None:
+        cluster = Cluster(answer)
+        gate, r1 = ReadinessGate(cluster), sandbox("r1")
+        gate.tell(r1, status("True"))
+        await asyncio.sleep(LONGEST_DELAY_S * 2)
+        assert cluster.tries == 1
+
+    run(main())
+
+
+def test_nothing_is_written_about_a_sandbox_that_is_gone() -> None:
+    async def main() -> None:
+        cluster = Cluster(*[StoreUnavailable("away")] * 99)
+        gate = ReadinessGate(cluster)
+        old, new = sandbox("r1"), sandbox("r1")
+        gate.tell(old, status("True"))
+        gate.tell(new, status("True"))
+        await asyncio.sleep(0.1)
+        gate.forget(old)
+        await asyncio.sleep(LONGEST_DELAY_S * 4)
+        tries = cluster.tries
+        assert tries > 2
+        gate.close()
+        await asyncio.sleep(LONGEST_DELAY_S * 4)
+        assert cluster.tries == tries
+
+    run(main())
