@@ -44,8 +44,9 @@ class KubernetesStore(Store):
     """Objects in a cluster.
 
     It differs from the embedded stores where Kubernetes does: `delete` waits for finalizers, `generation` rises with
-    any field outside of metadata and status, unknown fields of metadata and what the schema of a resource does not let
-    in are not kept, events are kept for an hour, and `apply` is two requests, the second of them with a precondition.
+    any field outside of metadata and status, unknown or empty fields of metadata and what the schema of a resource does
+    not let in are not kept, nor are nulls in the lists of a patch; events are kept for an hour, and `apply` is two
+    requests, the second of them with a precondition.
 
     Use one in one event loop.
 

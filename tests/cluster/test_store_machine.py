@@ -30,12 +30,25 @@ class KubernetesMachine(StoreMachine):
         return unhurried(self.server), unhurried(self.server)
 
     def fit(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Metadata has the API's own fields alone, none of them empty; generation rises with any field but metadata."""
+        """As `KubernetesStore` says: odd fields in spec and status alone, no nulls in what a patch replaces."""
         fitting = {field: value for field, value in document.items() if field != "odd"}
         if isinstance(metadata := fitting.get("metadata"), dict):
             known = {field: value for field, value in metadata.items() if field != "odd"}
             fitting["metadata"] = {field: value for field, value in known.items() if field != "labels" or value}
-        return fitting
+        if "kind" not in document:
+            return {field: without_nulls(value) for field, value in fitting.items()}
+        # To the API a spec that is null is another than none; to us it is the same.
+        return {field: value for field, value in fitting.items() if field != "spec" or value is not None}
+
+
+def without_nulls(value: Any, *, replaces: bool = False) -> Any:
+    """A patch without the nulls in its lists, which as a whole replace what was there."""
+    if isinstance(value, list):
+        return [without_nulls(part, replaces=True) for part in value]
+    if not isinstance(value, dict):
+        return value
+    parts = {name: without_nulls(part, replaces=replaces) for name, part in value.items()}
+    return {name: part for name, part in parts.items() if part is not None or not replaces}
 
 
 @pytest.mark.usefixtures("machine_server")
