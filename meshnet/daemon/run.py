@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from meshnet.daemon.node import Node
 from meshnet.daemon.notify import notify
 from meshnet.daemon.watchdog import Watchdog
 from meshnet.driver.registry import Registry
+from meshnet.peers.polling import prefer_few_threads
 from meshnet.stores.open import open_store
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
     raise_descriptor_limit()
+    prefer_few_threads(os.environ)
     async with alone(settings.run_dir):
         await _serve(settings)
 

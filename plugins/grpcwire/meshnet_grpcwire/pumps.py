@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet_grpcwire.batch import MessageError, parse
+from meshnet_grpcwire.pace import gathering
 from meshnet_grpcwire.reader import BatchReader
 from meshnet_grpcwire.share import Share
 from meshnet_grpcwire.writer import FrameWriter, Sending
@@ -48,21 +49,24 @@ class Pumps:
 
     async def _outward(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
         """From port to stream. While the stream does not take a batch, frames wait in the socket, or are dropped."""
+        wire = port.fileno()
         while True:
             try:
-                batch = self.reader.read(port.fileno(), self.share.size)
+                batch = self.reader.read(wire, self.share.size(wire))
             except OSError as error:
                 self._unread(error, counters)
                 await asyncio.sleep(0)
                 continue
             counters.sent_dropped_too_long += batch.too_long
             if batch.message:
-                # A small batch goes at once: to wait for more would only add to its way.
-                with self.share.taken(len(batch.message)):
+                # What was read goes at once: to wait for more would only add to its way.
+                with self.share.taken(wire, len(batch.message)):
                     await stream.write(batch.message)
                 counters.sent_frames += batch.frames
                 counters.sent_bytes += batch.size
             if batch.drained:
+                if wait := gathering(batch):
+                    await asyncio.sleep(wait)
                 await port.readable()
             else:
                 await asyncio.sleep(0)

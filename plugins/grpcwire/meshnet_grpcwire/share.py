@@ -1,38 +1,54 @@
-"""How large a batch may be, so that what all wires together have under way stays small.
+"""How large a batch may be, so that what all wires together have under way stays small and none waits long for another.
 
-A batch is in memory until its stream has taken it. Thousands of wires whose peer takes nothing, or that are full, would
-hold a whole batch each.
+A batch is in memory until its stream has taken it: thousands of wires whose peer takes nothing, or that are full, would
+hold a whole batch each. And while one is packed, encrypted and written, no other wire is served.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from meshnet_grpcwire.batch import LARGEST_BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BUDGET = 4 << 20
 """What a few full wires may have under way together, bytes; with each further one it grows by less and less."""
 SMALLEST = 64 << 10
+BESIDE_OTHERS = 256 << 10
+"""The largest batch while another wire carries frames, bytes: under half a millisecond of its time at each end."""
+QUIET_S = 1.0
+"""A wire that has sent nothing for so long is not waited for."""
 
 
 class Share:
-    """The size of the next batch, by how many are being written."""
+    """The size of the next batch of a wire, by which others are at work.
 
-    def __init__(self) -> None:
+    A wire is named by any number that no other has at the time. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._writing = 0
+        # Which wire was last to send, and when one had sent before that was another.
+        self._last: int | None = None
+        self._other_sent = -QUIET_S
 
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return min(LARGEST_BATCH, max(SMALLEST, BUDGET // (self._writing + 1)))
+    def size(self, wire: int) -> int:
+        """Return how many bytes the next batch of `wire` may have."""
+        alone = self._last in {None, wire} and self._clock() - self._other_sent >= QUIET_S
+        most = LARGEST_BATCH if alone else BESIDE_OTHERS
+        return min(most, max(SMALLEST, BUDGET // (self._writing + 1)))
 
     @contextlib.contextmanager
-    def taken(self, size: int) -> Iterator[None]:
+    def taken(self, wire: int, size: int) -> Iterator[None]:
         """Count a batch of `size` bytes as under way for the length of a ``with``, unless it is a small one."""
+        if self._last is not None and self._last != wire:
+            self._other_sent = self._clock()
+        self._last = wire
         counts = size >= SMALLEST
         self._writing += counts
         try:

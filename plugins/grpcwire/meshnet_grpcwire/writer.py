@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshnet_grpcwire.counters import Counters
 
 MOST_FRAMES = 256
-MOST_BYTES = 256 << 10
+MOST_BYTES = 128 << 10
 """So much is written in one go: for a port that keeps frames honest the kernel cuts and sums up each of them."""
 
 

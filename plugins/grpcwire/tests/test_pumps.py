@@ -8,14 +8,17 @@ from meshnet_grpcwire.batch import LARGEST_BATCH
 from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.pumps import Pumps
 from meshnet_grpcwire.reader import Batch
-from meshnet_grpcwire.share import BUDGET
+from meshnet_grpcwire.share import BESIDE_OTHERS, BUDGET
 
 from meshnet.driver import StreamEnded
 
 
 class Port:
+    def __init__(self, number=-1):
+        self.number = number
+
     def fileno(self):
-        return -1
+        return self.number
 
 
 class Reader:
@@ -60,7 +63,7 @@ def run(coroutine):
 
 def test_batches_shrink_as_more_wires_are_stuck():
     async def stuck(pumps):
-        wires = [asyncio.ensure_future(pumps.carry(Port(), Stuck(), Counters())) for _ in range(6)]
+        wires = [asyncio.ensure_future(pumps.carry(Port(n), Stuck(), Counters())) for n in range(18)]
         await asyncio.sleep(0.05)
         for wire in wires:
             wire.cancel()
@@ -70,8 +73,8 @@ def test_batches_shrink_as_more_wires_are_stuck():
     pumps = Pumps(reader=reader)
     run(stuck(pumps))
 
-    assert reader.limits == [LARGEST_BATCH] * 4 + [BUDGET // 5, BUDGET // 6]
-    assert pumps.share.size == LARGEST_BATCH
+    assert reader.limits == [LARGEST_BATCH] + [BESIDE_OTHERS] * 15 + [BUDGET // 17, BUDGET // 18]
+    assert pumps.share.size(0) == BESIDE_OTHERS
 
 
 def test_only_what_was_taken_counts_as_sent():
