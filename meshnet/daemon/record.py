@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet import __version__
 from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
-from meshnet.errors import LinkError, StoreError
+from meshnet.errors import InvalidObject, LinkError, StoreError
 from meshnet.model.node_record import decode_node
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.model.session import PROTOCOL
@@ -94,7 +94,7 @@ class OwnRecord:
         while True:
             try:
                 self._written = decode_node(await self._store.apply(await self._document()))
-            except StoreError as error:
+            except (StoreError, InvalidObject) as error:  # a policy, or an older schema, of the cluster may refuse it
                 log.warning("the node's record is not written yet: %s", error)
             else:
                 return

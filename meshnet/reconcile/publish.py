@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import Conflict, NotFound, StoreError, StoreUnavailable
+from meshnet.errors import Conflict, InvalidObject, NotFound, StoreError, StoreUnavailable
 from meshnet.model.resource import Kind
+from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
 from meshnet.reconcile.status import DOWN, UP, cleared, compose, failures, link_state
-from meshnet.stores.base import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import Entry, TopologyCache
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 5.0
 TOGETHER_S = 0.05
+TELL_S = 2.0
 TRIES = 8
 
 
@@ -78,6 +79,7 @@ class Publisher:
         self._node = node
         self._node_ip = node_ip
         self._gate = gate
+        self._herald = Herald(store, node)
         self._pending: dict[Sandbox, _Pending] = {}
         self._last: dict[Sandbox, float] = {}
 
@@ -152,10 +154,12 @@ class Publisher:
         tasks = [pending.task for pending in self._pending.values() if pending.task]
         if tasks:
             await asyncio.wait(tasks)
+        await self._herald.told(TELL_S)
 
     def close(self) -> None:
         for sandbox in list(self._pending):
             self.forget(sandbox)
+        self._herald.close()
         if self._gate is not None:
             self._gate.close()
 
@@ -184,7 +188,7 @@ class Publisher:
     async def _publish(self, sandbox: Sandbox, pending: _Pending) -> None:
         try:
             await self._write(sandbox, claiming=False)
-        except StoreError as error:
+        except (StoreError, InvalidObject) as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
             pending.again = True
         finally:
@@ -220,7 +224,7 @@ class Publisher:
                 entry = await self._cache.reread(sandbox.pod_key)
                 continue
             self._stands(sandbox, wanted)
-            await self._tell(entry, failures(status, wanted))
+            self._herald.tell(str(entry.resource), failures(status, wanted))
             return True
         raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
 
@@ -262,15 +266,6 @@ class Publisher:
             Kind.TOPOLOGY, resource.namespace, resource.name, status, resource_version=resource.resource_version
         )
         self._cache.take(written, ours=True)
-
-    async def _tell(self, entry: Entry, news: Sequence[tuple[str, str]]) -> None:
-        """Record an event for each thing that newly went wrong."""
-        for reason, message in news:
-            log.warning("%s: %s: %s", entry.resource, reason, message)
-            with contextlib.suppress(StoreError):
-                await self._store.record(
-                    Event(str(entry.resource), "Warning", reason, message, f"meshnetd {self._node}")
-                )
 
     def _owned(self, entry: Entry, sandbox: Sandbox) -> bool:
         status = entry.resource.status

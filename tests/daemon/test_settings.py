@@ -74,6 +74,12 @@ def test_socket_and_store_follow_their_directories():
     assert (str(settings.socket), settings.store) == ("/a/meshnetd.sock", "sqlite:/b/store.db")
 
 
+def test_in_a_pod_the_store_is_the_clusters():
+    pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+    assert Settings.read(GOOD | pod).store == "kubernetes:"
+    assert Settings.read(GOOD | pod | {"MESHNET_STORE": "memory:"}).store == "memory:"
+
+
 def test_empty_counts_as_absent():
     names = ("HOST_IP", "MESHNET_RUN_DIR", "MESHNET_PASS_SECONDS", "MESHNET_LOG_LEVEL", "MESHNET_PREFER_EXTERNAL")
     assert Settings.read(GOOD | dict.fromkeys(names, "")) == Settings.read(GOOD)

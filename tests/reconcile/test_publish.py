@@ -278,6 +278,7 @@ def test_the_newer_claim_owns_the_pod_and_the_older_writes_nothing() -> None:
         assert await here.publisher.claim(here.r1)
         status = await here.status()
         assert (status["node"], status["epoch"]) == ("n1", 3)
+        await here.publisher.flush()
 
     run(main())
 
