@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 OVERLAYS = sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
-DOCUMENTED = sorted(path.parent for path in MANIFESTS.parent.glob("docs/kubernetes/**/kustomization.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def variables(found: dict[str, Any]) -> dict[str, str]:
     return {each["name"]: each["value"] for each in found["env"] if "value" in each}
 
 
-@pytest.mark.parametrize("directory", [MANIFESTS / "base", *OVERLAYS, *DOCUMENTED], ids=lambda path: path.name)
+@pytest.mark.parametrize("directory", [MANIFESTS / "base", *OVERLAYS], ids=lambda path: path.name)
 def test_a_server_takes_it_without_a_warning(server: ApiServer, directory: Path) -> None:
     done = server.try_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", str(directory))
 
@@ -105,3 +104,41 @@ def test_the_uninstaller_is_a_job_for_one_node(server: ApiServer) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "meshnet-uninstall-n1" in done.stdout
+
+
+def test_upstreams_daemon_is_replaced_in_place(server: ApiServer) -> None:
+    """And nothing of its rights is left."""
+    server.kubectl("delete", "daemonset", "meshnet", "-n", "meshnet")
+    pod = {
+        "hostNetwork": True,
+        "hostPID": True,
+        "hostIPC": True,
+        "nodeSelector": {"beta.kubernetes.io/arch": "amd64"},
+        "serviceAccountName": "meshnet",
+        "containers": [
+            {
+                "name": "meshnet",
+                "image": "networkop/meshnet",
+                "securityContext": {"privileged": True},
+                "env": [{"name": "INTER_NODE_LINK_TYPE", "value": "VXLAN"}],
+                "resources": {"limits": {"memory": "10G"}},
+                "volumeMounts": [{"name": "var-run-netns", "mountPath": "/var/run/netns"}],
+            }
+        ],
+        "volumes": [{"name": "var-run-netns", "hostPath": {"path": "/var/run/netns"}}],
+    }
+    labels = {"name": "meshnet"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": "meshnet", "namespace": "meshnet", "labels": {"app": "meshnet", "name": "meshnet"}}
+    server.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec})
+
+    server.apply_directory(MANIFESTS / "base")
+
+    after = server.get("daemonset", "meshnet", "-n", "meshnet")["spec"]["template"]["spec"]
+    assert not {"hostPID", "hostIPC"} & set(after)
+    assert "beta.kubernetes.io/arch" not in after["nodeSelector"]
+    (container,) = after["containers"]
+    assert container["securityContext"]["privileged"] is False
+    assert "limits" not in container["resources"]
+    assert {volume["name"] for volume in after["volumes"]} == {"cni-conf", "cni-bin", "netns", "run", "state", "tmp"}
