@@ -33,8 +33,3 @@ def ask_all(sockets: Sequence[Path], query: str) -> dict[str, dict[str, Any]]:
     with ThreadPoolExecutor(len(sockets)) as threads:
         answers = [answer for answer in threads.map(one, sockets) if answer is not None]
     return {str(answer["node"]): answer for answer in answers}
-
-
-def ask_node(sockets: Sequence[Path], query: str, field: str) -> dict[str, list[dict[str, Any]]]:
-    """Return by node the list `field` of each answer to `query`."""
-    return {node: list(answer[field]) for node, answer in ask_all(sockets, query).items()}

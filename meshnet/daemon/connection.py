@@ -67,10 +67,6 @@ class Connection:
         except (ConnectionError, TimeoutError):
             return
 
-    def disown(self, descriptor: int) -> None:
-        """Let somebody else close a descriptor."""
-        self.descriptors.remove(descriptor)
-
     async def _piece(self) -> bytes:
         while True:
             try:

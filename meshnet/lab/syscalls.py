@@ -32,7 +32,6 @@ MS_PRIVATE = 1 << 18
 
 MNT_DETACH = 2
 
-_PR_SET_PDEATHSIG = 1
 _FALLOC_KEEP_SIZE_PUNCH_HOLE = 1 | 2
 _CAP_SYS_ADMIN = 21
 
@@ -94,11 +93,6 @@ def pivot_root(new_root: str | Path) -> None:
     _call(f"make {new_root} the root", _libc.syscall, number, b".", b".")
     unmount(".")
     os.chdir("/")
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Let the kernel send this process a signal when the thread that made it ends. Raises KernelError."""
-    _call("ask for a signal at the parent's death", _libc.prctl, _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
 def forget_beginning(fd: int, length: int) -> None:
