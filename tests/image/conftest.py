@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.image.archive import Archive
+from tests.image.build import BUILD_LIMIT_S, CannotBuildError, built_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-ARCHIVE = ROOT / "build" / "meshnet.tar"
-BUILD_LIMIT_S = 900
+    from tests.image.archive import Archive
+
 TIMEOUT_S = BUILD_LIMIT_S + 60
 """Of a test: its first has the image to build."""
 
@@ -32,14 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def archive() -> Archive:
     """The archive that ``make image`` leaves."""
-    if not ARCHIVE.exists() or ARCHIVE.stat().st_mtime < newest_source():
-        if reason := why_not():
-            pytest.skip(reason)
-        done = subprocess.run(
-            [ROOT / "scripts" / "image", ARCHIVE], capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return Archive.read(ARCHIVE)
+    try:
+        return built_archive()
+    except CannotBuildError as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -49,24 +42,3 @@ def root(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     archive.unpack(directory)
     yield directory
     shutil.rmtree(directory)
-
-
-def newest_source() -> float:
-    """When what the image is made of was changed last."""
-    files = [
-        ROOT / name for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "hatch_build.py", "scripts/image")
-    ]
-    files += [
-        path for tree in ("meshnet", "plugins") for path in (ROOT / tree).rglob("*") if path.suffix in (".py", ".c")
-    ]
-    return max(path.stat().st_mtime for path in files)
-
-
-def why_not() -> str:
-    """Why this machine cannot build images, or ``""``."""
-    if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
-        return ""
-    missing = [name for name in ("buildah", "mmdebstrap") if shutil.which(name) is None]
-    if missing:
-        return f"{' and '.join(missing)} not installed, and no Docker: scripts/system-packages image"
-    return "" if os.geteuid() == 0 else "without Docker, only root builds images"
