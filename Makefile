@@ -73,10 +73,11 @@ cluster-programs: install
 	@scripts/system-packages cluster
 	@scripts/cluster programs
 
-CLUSTER := $(PYTEST) -m cluster tests/cluster
+CLUSTER := $(PYTEST) -m cluster tests/cluster tests/image
 
 test-cluster: install
 	@scripts/system-packages cluster
+	@scripts/system-packages image
 	@rm -f $(REPORTS)/cluster.xml
 	@# 77: this machine cannot, and it was said why
 	scripts/cluster programs && { $(CLUSTER) --junitxml=$(REPORTS)/cluster.xml || $(CLUSTER) $(AGAIN); } || test $$? = 77
@@ -92,7 +93,7 @@ bench: install
 
 # An OCI archive, by Docker or buildah: `docker load`, `ctr -n k8s.io images import`.
 image:
-	@scripts/system-packages image
+	@docker info >/dev/null 2>&1 || scripts/system-packages image
 	scripts/image build/meshnet.tar
 
 install: $(VENV)/.installed
