@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -41,7 +42,7 @@ def directory() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="meshnet-boot-"))
     yield path
     wait_for(lambda: not processes(path.name), "the machine's processes to end")
-    shutil.rmtree(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
@@ -128,13 +129,15 @@ def test_connections_are_carried_in_and_reset_when_nobody_is_there(
         status()
 
 
-def test_a_machine_ends_with_who_started_it(directory: Path) -> None:
-    machine = Machine("m", str(directory), (Daemon("long", ("sleep", "1000")),), lifeline=True)
+def test_a_temporary_machine_ends_with_who_started_it_and_leaves_nothing(directory: Path) -> None:
+    long = Daemon("long", ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"))
+    machine = Machine("m", str(directory), (long,), lifeline=True, temporary=True)
     booted = boot(machine, NAMESPACES)
     assert booted.process.stdin is not None
     booted.process.stdin.close()
     booted.process.wait(30)
     assert not Path(f"/proc/{booted.pid}").exists()
+    assert not directory.exists()
 
 
 def test_a_machine_that_does_not_boot_tells_why(directory: Path) -> None:
@@ -142,3 +145,10 @@ def test_a_machine_that_does_not_boot_tells_why(directory: Path) -> None:
         boot(Machine("m", str(directory), ()), ["false"])
     with pytest.raises(ClusterError, match="not/a/namespace"):
         boot(Machine("m", str(directory), ()), ["nsenter", "--net=/not/a/namespace"])
+
+
+def test_a_machine_that_somebody_stopped_ends_all_the_same(directory: Path) -> None:
+    booted = boot(Machine("m", str(directory), (Daemon("long", ("sleep", "1000")),)), NAMESPACES)
+    os.killpg(booted.process.pid, signal.SIGSTOP)
+    booted.end()
+    assert booted.process.returncode is not None

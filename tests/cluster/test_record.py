@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.machine import record
 from tests.cluster.machine.errors import ClusterError
+from tests.cluster.machine.running import Process, Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mine() -> record.Record:
-    return record.Record(os.getpid(), record.started(os.getpid()), 1, 3, [])
+    return record.Record(port=1, nodes=3, groups=[])
 
 
 def test_without_a_cluster_nothing_is_there_afterwards(base: Path) -> None:
@@ -35,12 +36,14 @@ def test_without_a_cluster_nothing_is_there_afterwards(base: Path) -> None:
 def test_a_cluster_whose_first_process_lives_is_not_swept_and_another_is(base: Path) -> None:
     with record.alone():
         for name in ("alive", "dead", "reused", "unsaid"):
-            (base / name / "n1").mkdir(parents=True)
-        record.write("alive", mine())
-        with subprocess.Popen(["true"]) as process:
-            ended = process.pid
-        record.write("dead", replace(mine(), pid=ended))
-        record.write("reused", replace(mine(), started="1"))
+            (base / name / record.FABRIC).mkdir(parents=True)
+            record.write(name, mine())
+        me = Process.of(os.getpid())
+        with subprocess.Popen(["sleep", "100"]) as ended:
+            of_ended = Process.of(ended.pid)
+            ended.kill()
+        for name, process in {"alive": me, "dead": of_ended, "reused": replace(me, started="1")}.items():
+            Running(process, me).write(base / name / record.FABRIC)
         record.sweep()
         assert [path.name for path in base.iterdir()] == ["alive"]
     assert record.read("alive") == mine()

@@ -116,7 +116,8 @@ def lone_api_server(binaries: Binaries, *, audit: bool = False) -> Iterator[ApiS
         authority = plane.make_keys()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            machine = Machine("api", str(directory), plane.daemons(), listener.fileno(), PORT, lifeline=True)
+            served = (listener.fileno(), PORT)
+            machine = Machine("api", str(directory), plane.daemons(), *served, lifeline=True, temporary=True)
             booted = boot(machine, _namespaces(), path=SYSTEM_PATH)
         try:
             server = ApiServer(plane, authority, port)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.machine.commands import wait_for
+from tests.cluster.machine import running
+from tests.cluster.machine.commands import COMMAND_S
 from tests.cluster.machine.errors import ClusterError
+from tests.cluster.machine.running import Process, Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,33 +25,38 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 DOOR = "boot.sock"
-_BOOT_S = 60.0
+_BOOT_S = 120.0
 _LOOK_EVERY_S = 0.2
 _CREDENTIALS = struct.Struct("3i")
 
 
 @dataclass(frozen=True)
 class Booted:
-    """A machine that runs.
+    """A machine that runs, as it is for who started it.
 
     Attributes:
+        directory: the machine's.
         pid: of its first process, as seen here: who enters its namespaces needs it.
         process: what was started here; it ends when the machine does.
     """
 
+    directory: Path
     pid: int
     process: subprocess.Popen[bytes]
 
     def end(self) -> None:
-        """Pull the plug: the kernel ends every process of the machine, and then its namespaces and mounts."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        """Pull the plug: see `running.end`."""
+        running.end([self.directory])
+        self.ended()
+
+    def ended(self) -> None:
+        """Take note that it has ended, whoever ended it."""
         if self.process.stdin:
             self.process.stdin.close()
         try:
-            self.process.wait(_BOOT_S)
+            self.process.wait(COMMAND_S)
         except subprocess.TimeoutExpired as error:
-            raise ClusterError(f"process {self.pid} is not gone {_BOOT_S:g} s after SIGKILL") from error
+            raise ClusterError(f"{self.directory}: {self.process.args!r:.200} does not end") from error
 
 
 def boot(
@@ -91,12 +95,14 @@ def boot(
             env={"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
         )
         try:
-            return Booted(_welcome(_knock(door, process), prepare), process)
+            pid = _welcome(_knock(door, process), prepare)
         except (OSError, ClusterError) as error:
             process.kill()
             process.wait()
             said = (directory / "init.log").read_text()[-2000:]
             raise ClusterError(f"machine {machine.name} does not boot: {error}; it said: {said}") from error
+    Running(Process.of(pid), Process.of(process.pid)).write(directory)
+    return Booted(directory, pid, process)
 
 
 def _knock(door: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket:
@@ -124,10 +130,3 @@ def _welcome(connection: socket.socket, prepare: Callable[[int], None]) -> int:
     if answer != "ready":
         raise ClusterError(answer or "it ended")
     return pid
-
-
-def end_stranger(pid: int) -> None:
-    """Pull the plug of a machine that another process started."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"process {pid} to be gone", _BOOT_S)

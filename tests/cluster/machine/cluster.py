@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.cluster.machine import cgroups, fabric, node_files, record
 from tests.cluster.machine.addresses import network_of
 from tests.cluster.machine.api_server import ApiServer
-from tests.cluster.machine.boot import SYSTEM_PATH, boot
+from tests.cluster.machine.boot import boot
 from tests.cluster.machine.certificates import Authority
 from tests.cluster.machine.commands import COMMAND_S, wait_for
 from tests.cluster.machine.control_plane import PORT, ControlPlane
@@ -22,10 +22,10 @@ from tests.cluster.machine.node import Node
 from tests.cluster.machine.possible import why_not
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from tests.cluster.machine.binaries import Binaries
+    from tests.cluster.machine.boot import Booted
 
 IMPORT_S = 300.0
 
@@ -44,12 +44,12 @@ class Cluster(ApiServer):
         directory = record.directory_of(name)
         groups = [Path(group) for group in known.groups]
         self.name = name
-        self.fabric = fabric.Fabric(known.pid)
+        self.fabric = fabric.Fabric(record.first_process(name))
         numbers = range(1, known.nodes + 1)
         places = {number: directory / node_files.node_name(number) for number in numbers}
         made = [Node(n, known.nodes, places[n], self.fabric, plane.binaries, groups) for n in numbers]
         self.nodes = {node.name: node for node in made}
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.booted: list[Booted] = []
 
     def node(self, name: str) -> Node:
         """Return a node by its name.
@@ -82,12 +82,10 @@ class Cluster(ApiServer):
     def down(self) -> None:
         """Take it away with all that is of it."""
         down(self.name)
-        for process in self.processes:
-            process.wait(COMMAND_S)
-            if process.stdin:
-                process.stdin.close()
+        for booted in self.booted:
+            booted.ended()
         for node in self.nodes.values():
-            node.forget()
+            node.ended()
 
 
 @contextmanager
@@ -136,7 +134,7 @@ def find(name: str, binaries: Binaries) -> Cluster:
         ClusterError: there is none.
     """
     known = record.read(name)
-    if known is None or not known.is_alive():
+    if known is None or not record.first_process(name):
         raise ClusterError(f"cluster {name} is not up")
     return Cluster(name, known, _plane(name, binaries))
 
@@ -163,12 +161,12 @@ def _begin(name: str, binaries: Binaries, nodes: int, port: int, *, lifeline: bo
             raise ClusterError(f"cluster {name} is up already: make cluster-down") from None
         first = fabric.begin(directory, lifeline=lifeline)
         groups = [str(top) for top in cgroups.tops(name)]
-        known = record.Record(first.pid, record.started(first.pid), port, nodes, groups)
+        known = record.Record(port, nodes, groups)
         record.write(name, known)
     plane.directory.mkdir()
     plane.make_keys()
     cluster = Cluster(name, known, plane)
-    cluster.processes.append(first.process)
+    cluster.booted.append(first)
     return cluster
 
 
@@ -178,8 +176,7 @@ def _boot(cluster: Cluster, listener: int) -> None:
     network = network_of(0, len(cluster.nodes))
     machine = Machine("cp", str(plane.directory), plane.daemons(), listener, PORT, network=network)
     enter = cluster.fabric.below("net")
-    booted = boot(machine, enter, path=SYSTEM_PATH, prepare=lambda pid: cluster.fabric.plug("cp", pid))
-    cluster.processes.append(booted.process)
+    cluster.booted.append(boot(machine, enter, prepare=lambda pid: cluster.fabric.plug("cp", pid)))
     for node in cluster.nodes.values():
         node_files.write_disk(node.directory / "disk", node.number, plane.binaries, cluster.authority)
         (node.directory / "root").mkdir()

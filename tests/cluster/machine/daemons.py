@@ -34,6 +34,7 @@ class Machine:
         listener: descriptor of a listening socket whose connections are carried to `forward_to`, or -1.
         forward_to: a TCP port on the machine's own loopback.
         lifeline: it ends when its standard input does, so it never outlives who started it.
+        temporary: when it ends so, its directory goes, too: nobody else will take that away.
         network: what `network.set_up` makes of its network namespace.
         node: of a machine with a file system of its own, what `filesystem.set_up` needs: ``cgroups``, ``programs``.
     """
@@ -44,6 +45,7 @@ class Machine:
     listener: int = -1
     forward_to: int = 0
     lifeline: bool = False
+    temporary: bool = False
     network: dict[str, Any] = field(default_factory=dict)
     node: dict[str, Any] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from tests.cluster.machine.boot import Booted, boot
 from tests.cluster.machine.commands import attempt, run
 from tests.cluster.machine.daemons import Machine
 from tests.cluster.machine.network import INTERFACE
+from tests.cluster.machine.record import FABRIC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +24,9 @@ def begin(directory: Path, *, lifeline: bool) -> Booted:
         directory: of the cluster.
         lifeline: it ends with this process.
     """
-    place = directory / "fabric"
+    place = directory / FABRIC
     place.mkdir()
-    machine = Machine("fabric", str(place), (), lifeline=lifeline, network={"bridge": _BRIDGE})
+    machine = Machine(FABRIC, str(place), (), lifeline=lifeline, network={"bridge": _BRIDGE})
     return boot(machine, ["unshare", "--net", "--pid", "--fork", "--kill-child"])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import signal
 import socket
 import sys
 import traceback
@@ -40,7 +42,7 @@ def _set_up(machine: Machine) -> None:
 
 async def _keep(machine: Machine, door: socket.socket) -> None:
     if machine.lifeline:
-        asyncio.get_running_loop().add_reader(0, _end_with_starter)
+        asyncio.get_running_loop().add_reader(0, _end_with_starter, machine)
     if machine.listener >= 0:
         os.set_inheritable(machine.listener, False)
         await forward.serve(machine.listener, machine.forward_to)
@@ -54,8 +56,11 @@ async def _keep(machine: Machine, door: socket.socket) -> None:
     await supervisor.run()
 
 
-def _end_with_starter() -> None:
+def _end_with_starter(machine: Machine) -> None:
     """Nothing is ever written to standard input: it is readable when its other end is closed."""
+    if machine.temporary:
+        os.kill(-1, signal.SIGKILL)
+        shutil.rmtree(machine.directory, ignore_errors=True)
     os._exit(0)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.machine import addresses, cgroups, control, node_files
-from tests.cluster.machine.boot import SYSTEM_PATH, boot, end_stranger
+from tests.cluster.machine import addresses, cgroups, control, node_files, running
+from tests.cluster.machine.boot import SYSTEM_PATH, Booted, boot
 from tests.cluster.machine.commands import COMMAND_S, attempt, run, wait_for
 from tests.cluster.machine.daemons import Machine
 from tests.cluster.machine.errors import ClusterError
@@ -42,7 +42,7 @@ class Node:
     fabric: Fabric
     binaries: Binaries
     groups: list[Path]
-    process: subprocess.Popen[bytes] | None = None
+    booted: Booted | None = None
 
     @property
     def name(self) -> str:
@@ -63,10 +63,10 @@ class Node:
         Raises:
             ClusterError: it is off.
         """
-        try:
-            return int(self._pid_file.read_text())
-        except FileNotFoundError:
-            raise ClusterError(f"node {self.name} is off") from None
+        found = running.read(self.directory)
+        if found is None:
+            raise ClusterError(f"node {self.name} is off")
+        return found.first.pid
 
     def power_on(self) -> None:
         """Boot it; with what its disk had when it went off."""
@@ -81,24 +81,21 @@ class Node:
         )
         enter = self.fabric.below("mount", "uts", "ipc", "net", "cgroup", "propagation=private")
         command = ["sh", "-c", _JOIN, "join", *map(str, joined), "--", *enter]
-        booted = boot(machine, command, path=self._path, prepare=lambda pid: self.fabric.plug(self.name, pid))
-        self.process = booted.process
-        self._pid_file.write_text(str(booted.pid))
+        self.booted = boot(machine, command, path=self._path, prepare=lambda pid: self.fabric.plug(self.name, pid))
 
     def power_off(self) -> None:
         """Pull its plug: every process of it is killed by the kernel, and nothing is told to anybody."""
-        end_stranger(self.pid)
-        self.forget()
+        running.end([self.directory])
+        self.ended()
         self.fabric.unplug(self.name)
         # what is left of the pods' would cost the next kubelet seconds each
         cgroups.remove([group / self.name for group in self.groups])
 
-    def forget(self) -> None:
-        """Take note that it has ended."""
-        self._pid_file.unlink(missing_ok=True)
-        if self.process:
-            self.process.wait(COMMAND_S)
-            self.process = None
+    def ended(self) -> None:
+        """Take note that it has ended, whoever ended it."""
+        if self.booted:
+            self.booted.ended()
+            self.booted = None
 
     def run(self, *words: str, stdin: str = "", timeout_s: float = COMMAND_S) -> str:
         """Run a command on the node, as its root, and return what it printed.
@@ -133,10 +130,6 @@ class Node:
         command = self.command(str(self.binaries.ctr), "--namespace=k8s.io", "images", "import", "-")
         with archive.open("rb") as data:
             return subprocess.Popen(command, stdin=data, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.directory / "pid"
 
     @property
     def _path(self) -> str:

@@ -1,4 +1,4 @@
-"""What is known of a cluster by every process: a directory with its name, and in it who is its first process."""
+"""What is known of a cluster by every process: a directory with its name, and what runs in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.machine import cgroups
-from tests.cluster.machine.boot import end_stranger
+from tests.cluster.machine import cgroups, running
 from tests.cluster.machine.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 BASE = Path("/var/lib/meshnet-clusters")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _FILE = "cluster.json"
+FABRIC = "fabric"
+"""The machine whose first process all others are below."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,14 @@ class Record:
     """A cluster, as it was when it began.
 
     Attributes:
-        pid: of its first process, with which all of it ends.
-        started: when that started, as the kernel counts it: another process of this id has another time.
         port: of this machine's loopback, at which its API server is reached.
         nodes: how many it has.
         groups: its control groups.
     """
 
-    pid: int
-    started: str
     port: int
     nodes: int
     groups: list[str]
-
-    def is_alive(self) -> bool:
-        return started(self.pid) == self.started
 
 
 def directory_of(name: str) -> Path:
@@ -57,12 +51,10 @@ def directory_of(name: str) -> Path:
     return BASE / name
 
 
-def started(pid: int) -> str:
-    """Return when a process started, or "" when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+def first_process(name: str) -> int:
+    """Return the process with which all of a cluster ends, or 0 when it is not up."""
+    found = running.read(directory_of(name) / FABRIC)
+    return found.first.pid if found else 0
 
 
 def write(name: str, record: Record) -> None:
@@ -104,18 +96,18 @@ def _lock() -> int:
 def sweep() -> None:
     """Take away what is left of clusters whose first process has ended. To be called when `alone`."""
     for directory in BASE.iterdir():
-        record = read(directory.name)
-        if record is None or not record.is_alive():
+        if not first_process(directory.name):
             remove(directory.name)
 
 
 def remove(name: str) -> None:
     """End a cluster and take away all of it. To be called when `alone`."""
+    directory = directory_of(name)
+    machines = [path for path in directory.glob("*") if path.is_dir() and path.name != FABRIC]
+    # all end with the first process, which ends only when all have
+    running.end([*machines, directory / FABRIC])
     record = read(name)
     if record is not None:
-        if record.is_alive():
-            end_stranger(record.pid)
         cgroups.remove([Path(group) for group in record.groups])
-    directory = directory_of(name)
     if directory.exists():
         shutil.rmtree(directory)
