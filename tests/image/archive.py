@@ -42,9 +42,10 @@ class Archive:
 
             (described,) = load("index.json")["manifests"]
             manifest = load(blob(described["digest"]))
+            annotations = described["annotations"]
             return cls(
                 path,
-                described["annotations"]["org.opencontainers.image.ref.name"],
+                annotations.get("io.containerd.image.name") or annotations["org.opencontainers.image.ref.name"],
                 load(blob(manifest["config"]["digest"])),
                 [blob(layer["digest"]) for layer in manifest["layers"]],
             )

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tests.image.archive import Archive
 
-MOST_MB = 90
-"""Of the archive; it has 66."""
+MOST_MB = 230
+"""Unpacked, whatever the layers of the archive are packed with."""
 TOOLS = "cc gcc g++ cc1 as ld make pip pip3 musl-gcc tcc clang"
 DRIVERS = {"veth", "macvlan", "vxlan", "grpcwire"}
 NODE_IP = "192.0.2.1"
@@ -75,12 +75,13 @@ def test_it_runs_the_daemon_unless_told_otherwise(archive: Archive) -> None:
     assert archive.config["architecture"] in ("amd64", "arm64")
 
 
-def test_it_is_small(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
-    size = archive.path.stat().st_size / 1e6
+def test_it_is_small(archive: Archive, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = archive.path.stat().st_size / 1e6
+    unpacked = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir()) / 1e6
     with capsys.disabled():
-        print(f"\n{archive.path.name}: {archive.name}, {size:.0f} MB")
+        print(f"\n{archive.path.name}: {archive.name}, {packed:.0f} MB, unpacked {unpacked:.0f} MB")
 
-    assert size < MOST_MB
+    assert unpacked < MOST_MB
 
 
 def test_nothing_that_only_the_build_needs_is_left(root: Path) -> None:
