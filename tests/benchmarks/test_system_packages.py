@@ -41,6 +41,13 @@ def test_nothing_else_needs_it(programs: Path) -> None:
     assert "mininet" not in said
 
 
+def test_a_cluster_needs_what_its_nodes_run(programs: Path) -> None:
+    code, said = run(programs, "cluster")
+    assert code == 0
+    assert "openssl" in said
+    assert "what needs them is skipped" in said
+
+
 def test_another_purpose_is_an_error(programs: Path) -> None:
     code, said = run(programs, "bnech")
     assert code == 2

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.machine.errors import CannotHereError
+from tests.cluster.machine.errors import CannotHereError, ClusterError
 from tests.cluster.machine.toolchain import FETCHED, find_go
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+GO = """#!/bin/sh
+case "$*" in
+"env GOVERSION") echo {version} ;;
+"mod download -json golang.org/toolchain@v0.0.1-{fetched}.linux-"*) {fetch} ;;
+*) exit 2 ;;
+esac
+"""
 
-def install(directory: Path, version: str) -> str:
-    """Install a Go that, like a real one, becomes another where GOTOOLCHAIN names that; return its PATH."""
+
+def install(directory: Path, version: str, fetch: str = "exit 3") -> str:
+    """Install a Go and return its PATH."""
+    directory.mkdir(parents=True, exist_ok=True)
     go = directory / "go"
-    go.write_text(f'#!/bin/sh\ntest "$*" = "env GOVERSION" && echo "${{GOTOOLCHAIN:-{version}}}"\n')
+    go.write_text(GO.format(version=version, fetched=FETCHED, fetch=fetch))
     go.chmod(0o755)
     return str(directory)
-
-
-@pytest.fixture(autouse=True)
-def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOTOOLCHAIN", raising=False)
 
 
 @pytest.mark.parametrize("version", ["go1.26.0", "go1.27rc1", "go2.0"])
 def test_one_that_is_new_enough_is_taken_as_it_is(tmp_path: Path, version: str) -> None:
     go = find_go(install(tmp_path, version))
     assert (go.program, go.version) == (str(tmp_path / "go"), version)
-    assert "GOTOOLCHAIN" not in go.environment
-    assert go.environment["CGO_ENABLED"] == "0"
+    assert (go.environment["GOTOOLCHAIN"], go.environment["CGO_ENABLED"]) == ("local", "0")
 
 
-@pytest.mark.parametrize("version", ["go1.21.1", "go1.25.9"])
-def test_one_that_can_fetch_another_does_so(tmp_path: Path, version: str) -> None:
-    go = find_go(install(tmp_path, version))
-    assert go.version == FETCHED
-    assert go.environment["GOTOOLCHAIN"] == FETCHED
+@pytest.mark.parametrize("version", ["go1.19.8", "go1.25.9"])
+def test_one_that_is_too_old_fetches_another_and_makes_it_executable(tmp_path: Path, version: str) -> None:
+    home = tmp_path / "fetched"
+    install(home / "bin", FETCHED)
+    tool = home / "pkg/tool/linux/compile"
+    tool.parent.mkdir(parents=True)
+    tool.touch()
+    (home / "bin/go").chmod(0o444)
+    answer = json.dumps({"Path": "golang.org/toolchain", "Dir": str(home)})
+    go = find_go(install(tmp_path / "old", version, fetch=f"echo '{answer}'"))
+    assert (go.program, go.version) == (str(home / "bin/go"), FETCHED)
+    assert tool.stat().st_mode & 0o111 == 0o111
 
 
-@pytest.mark.parametrize("version", ["go1.19.8", "devel"])
-def test_one_that_is_too_old_is_a_reason(tmp_path: Path, version: str) -> None:
-    with pytest.raises(CannotHereError, match=rf"go is {version}: Go 1\.26 is needed, or 1\.21, which fetches that"):
-        find_go(install(tmp_path, version))
+def test_one_that_is_too_old_and_cannot_fetch_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no such host"):
+        find_go(install(tmp_path, "go1.19.8", fetch="echo no such host >&2; exit 1"))
 
 
 def test_none_is_a_reason(tmp_path: Path) -> None:

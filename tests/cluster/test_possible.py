@@ -1,0 +1,41 @@
+"""A machine that cannot have a cluster says why."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.machine import cgroups, possible
+
+
+@pytest.fixture(autouse=True)
+def _as_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine that has all it needs, whatever this one has."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(possible, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: {name: Path("/") for name in cgroups.NEEDED})
+    for program in possible.PROGRAMS:
+        (tmp_path / program).symlink_to("/bin/true")
+
+
+def test_with_all_there_is_no_reason() -> None:
+    assert possible.why_not() == ""
+
+
+def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert possible.why_not() == "a cluster's nodes need root"
+
+
+def test_without_a_program_its_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nft").unlink()
+    assert possible.why_not() == "a cluster's nodes need nftables: scripts/system-packages cluster"
+
+
+def test_without_a_controller_of_version_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: {"cpu,cpuacct": Path("/"), "pids": Path("/")})
+    assert possible.why_not().startswith(
+        "a cluster's nodes need control groups of version 1; not so here: blkio, cpuset, "
+    )
