@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cluster import pods
+from tests.cluster.installation import DAEMONS, install, meshnet, remove, roll_out, uninstall
 from tests.cluster.machine.commands import wait_for
 from tests.cluster.machine.node_files import CONFLIST
-from tests.cluster.resources import MANIFESTS
-from tests.image.build import BUILD_LIMIT_S, CannotBuildError, built_archive
+from tests.image.build import BUILD_LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(BUILD_LIMIT_S + 600)]
 
 LIST = "/etc/cni/net.d/00-meshnet.conflist"
 PLUGIN = "/opt/cni/bin/meshnet"
-DAEMONS = "daemonset/meshnet"
-ROLLOUT_S = 180
 NOWHERE = {"spec": {"template": {"spec": {"nodeSelector": {"meshnet-test": "nowhere"}}}}}
 ANYWHERE = {"spec": {"template": {"spec": {"nodeSelector": {"meshnet-test": None}}}}}
 
@@ -32,34 +30,10 @@ ANYWHERE = {"spec": {"template": {"spec": {"nodeSelector": {"meshnet-test": None
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with the base applied, as the docs say; without a trace of it on any node afterwards."""
-    try:
-        archive = built_archive()
-    except CannotBuildError as reason:
-        pytest.skip(str(reason))
-    cluster.install(MANIFESTS / "base", archive.path)
-    roll_out(cluster)
+    install(cluster)
     yield cluster
     uninstall(cluster)
-    cluster.kubectl("delete", "--ignore-not-found", "-k", str(MANIFESTS / "base"), "--timeout=120s")
-
-
-def meshnet(cluster: Cluster, *words: str) -> str:
-    return cluster.kubectl(*words, "--namespace=meshnet")
-
-
-def roll_out(cluster: Cluster) -> None:
-    meshnet(cluster, "rollout", "status", DAEMONS, f"--timeout={ROLLOUT_S}s")
-
-
-def uninstall(cluster: Cluster) -> None:
-    """Do what docs/kubernetes/install.md says."""
-    meshnet(cluster, "delete", DAEMONS, "--ignore-not-found", "--cascade=foreground", "--timeout=120s")
-    job = (MANIFESTS / "uninstall" / "job.yaml").read_text()
-    for node in cluster.nodes:
-        cluster.kubectl("apply", "-f", "-", stdin=job.replace("NODE", node))
-    for node in cluster.nodes:
-        meshnet(cluster, "wait", f"job/meshnet-uninstall-{node}", "--for=condition=Complete", "--timeout=120s")
-        meshnet(cluster, "delete", f"job/meshnet-uninstall-{node}")
+    remove(cluster)
 
 
 def chained(node: Node) -> list[str]:
