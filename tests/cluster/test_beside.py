@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from meshnet.cli.checks.finding import Outcome
-from meshnet.cli.checks.node import check_node
-from meshnet.cli.target import Target
 from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
 from meshnet.model.resource import Kind
 from meshnet.stores.kubernetes import KubernetesStore
@@ -110,15 +110,25 @@ def test_an_older_schema_is_told_to_the_daemon_and_by_doctor(daemons: Daemons, t
     (told,) = as_daemon(daemons, "n1", tmp_path, lambda store: store.schema_complaints())
     assert "topologies.networkop.co.uk: annotation networkop.co.uk/schema has no number" in told
 
-    target = Target("cluster", f"kubernetes:?kubeconfig={daemons.server.kubeconfig}", ())
-    findings = [finding for finding in check_node(lambda: target) if finding.about == "schema"]
-    assert [(finding.outcome, finding.told) for finding in findings] == [(Outcome.FAIL, told)]
+    assert [(one["outcome"], one["told"]) for one in doctor(daemons) if one["about"] == "schema"] == [("fail", told)]
+
+
+def doctor(daemons: Daemons) -> list[dict[str, str]]:
+    """What `meshnet doctor` finds, where the cluster is the store and no daemon runs."""
+    store = f"kubernetes:?kubeconfig={daemons.server.kubeconfig}"
+    environ = {**os.environ, "MESHNET_STORE": store, "MESHNET_SOCKET": "/nowhere.sock"}
+    command = [sys.executable, "-m", "meshnet", "doctor", "-o", "json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr  # no daemon
+    return [one for one in json.loads(done.stdout) if one["area"] == "node"]
 
 
 def test_doctor_says_nothing_of_schemas_that_are_well(daemons: Daemons) -> None:
-    target = Target("cluster", f"kubernetes:?kubeconfig={daemons.server.kubeconfig}", ())
-
-    assert [finding.about for finding in check_node(lambda: target)] == ["target", "store"]
+    assert {one["about"]: one["outcome"] for one in doctor(daemons)} == {
+        "target": "ok",
+        "daemon": "fail",
+        "store": "ok",
+    }
 
 
 def test_kinds_are_known_to_the_server_by_the_names_that_the_store_uses(daemons: Daemons) -> None:
