@@ -113,7 +113,7 @@ class Watch:
         delay = self._outage.next_delay(asyncio.get_running_loop().time())
         if self._closed.is_set() or not self._began or delay is None:
             raise error
-        log.warning("watch of every %s lost: %s; dialling again in %.1f s", self._kind.value, error, delay)
+        log.warning("%s; dialling again in %.1f s", error, delay)
         await self._wait(delay)
 
     async def _wait(self, delay_s: float) -> None:

@@ -73,7 +73,13 @@ def two_handles(test: Callable[[Any, Store, Store], Awaitable[None]]) -> Callabl
 
 
 class Suite:
-    """Base of the suites."""
+    """Base of the suites.
+
+    Attributes:
+        alone: nobody but the test writes to the store, so its revision stands still when the test does.
+    """
+
+    alone = True
 
     @pytest.fixture
     def opener(self, tmp_path: Any) -> Opener:
