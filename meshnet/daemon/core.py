@@ -83,7 +83,7 @@ class Core:
             carrier=self.carrier,
             identifiers=self.identifiers,
             node=settings.node,
-            node_ip=settings.node_ip,
+            node_ip=kernel.underlay.address,
             gate=_gate(settings, store),
         )
         catalog = NodeCatalog(registry)

@@ -166,7 +166,10 @@ def compose(
         "observedGeneration": entry.resource.generation,
         "links_ready": f"{sum(map(_is_ready, entries))}/{len(entries)}",
         "links": entries,
-        "conditions": [ready_condition(entries, entry, rows(before, "conditions"), time.time())],
+        "conditions": [
+            ready_condition(entries, entry, rows(before, "conditions"), time.time()),
+            *foreign_conditions(before),
+        ],
     }
 
 
@@ -181,7 +184,12 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
         "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links_ready", "links"))
-    return {**gone, "conditions": [condition]}
+    return {**gone, "conditions": [condition, *foreign_conditions(before)]}
+
+
+def foreign_conditions(before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the conditions that others have written: they stay as they are."""
+    return [row for row in rows(before, "conditions") if row.get("type") != "Ready"]
 
 
 def failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -44,7 +44,7 @@ class Room:
         )
 
     def ready(self, before=None):
-        (condition,) = self.compose(before)["conditions"]
+        condition, *_ = self.compose(before)["conditions"]
         return condition
 
 
@@ -150,6 +150,15 @@ def test_states_of_a_link(change, state, reason):
     change(one, other)
 
     assert link_state(one, other)[:2] == (state, reason)
+
+
+def test_conditions_of_others_stay():
+    before = {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Audited", "status": "True", "by": "x"}]}
+
+    for status in (Room().compose(before), cleared(before)):
+        ready, foreign = status["conditions"]
+        assert ready["type"] == "Ready"
+        assert foreign == {"type": "Audited", "status": "True", "by": "x"}
 
 
 def test_clearing_takes_the_owner_and_leaves_the_epoch():

@@ -23,7 +23,7 @@ ISOLATIONS = ((), ("--direction", "in"), ("--direction", "out"), ("--direction",
 
 @attrs.define
 class Spell:
-    """A time in which a pair of endpoints was declared to be a link; `until` is None while it is."""
+    """A time in which a pair of endpoints was a link by what the daemons could know; `until` is None while it is."""
 
     since: float
     until: float | None = None
@@ -40,7 +40,8 @@ class Chaos:
     """Does one thing after the other to a lab, and knows what is declared, where pods run and what is broken.
 
     Attributes:
-        spells: since when, and until when, each ordered pair of endpoints was declared.
+        spells: since when, and until when, each ordered pair of endpoints was a link. What is declared while a daemon
+            is away ends with its return: until then its node forwards as it did.
         down: uids of links that are unplugged.
         done: what was done, in words.
     """
@@ -56,6 +57,7 @@ class Chaos:
         self.down: set[int] = set()
         self.spells: dict[tuple[str, str], list[Spell]] = {}
         self.done: list[str] = []
+        self._unheard: list[Spell] = []
         self._declare()
 
     @property
@@ -107,6 +109,9 @@ class Chaos:
         for node in sorted(self._dead):
             self._dead.discard(node)
             self._do("lab", "node", node, "start")
+        for spell in self._unheard:
+            spell.until = time.monotonic()
+        self._unheard.clear()
 
     def _isolate(self) -> None:
         node = self._chance.choice(NODES)
@@ -156,6 +161,8 @@ class Chaos:
         for pair, spells in self.spells.items():
             if pair not in wanted and spells[-1].until is None:
                 spells[-1].until = now
+                if self._dead:
+                    self._unheard.append(spells[-1])
 
     def _mend(self) -> None:
         self._start()
