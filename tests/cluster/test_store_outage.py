@@ -119,14 +119,19 @@ def test_who_follows_keeps_what_he_knows_and_catches_up(server: ApiServer) -> No
     run(server, test)
 
 
+async def _ask_often(store: KubernetesStore) -> None:
+    """What a server was about to answer when it was frozen it may answer still."""
+    for _ in range(5):
+        await store.get(Kind.TOPOLOGY, "default", "frozen")
+
+
 def test_a_frozen_server_is_one_that_does_not_answer(server: ApiServer) -> None:
     async def test(store: KubernetesStore) -> None:
         await store.apply(topology("frozen"))
         server.request("freeze")
         try:
             with pytest.raises(StoreUnavailable, match=r"no answer in 10 s|timed out"):
-                for _ in range(5):  # what it was about to answer it still may
-                    await store.get(Kind.TOPOLOGY, "default", "frozen")
+                await _ask_often(store)
         finally:
             server.request("thaw")
         assert (await store.get(Kind.TOPOLOGY, "default", "frozen")).name == "frozen"
