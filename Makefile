@@ -36,14 +36,18 @@ unit: install
 # machine. What fails twice has failed.
 AGAIN := --last-failed --last-failed-no-failures none
 
+# These tests wait more than they work: several at a time, each of WORKERS behind a script that keeps it apart.
+WORKERS ?= 4
+workers = --dist worksteal --tx $(1)*popen//python=scripts/$(2)\ $(abspath $(BIN)/python)
+
 # In namespaces of their own: nothing on this machine is touched.
 kernel: install
-	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" --junitxml=$(REPORTS)/kernel.xml || \
+	$(PYTEST) -m "kernel and not lab" $(call workers,$(WORKERS),in-namespaces) --junitxml=$(REPORTS)/kernel.xml || \
 	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" $(AGAIN)
 
 # On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
 lab: install
-	$(PYTEST) -m lab --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
+	$(PYTEST) -m lab $(call workers,$(WORKERS),own-records) --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
 
 # Debian's own kernel, in a virtual machine: 13 minutes on two busy cores. Left out are tests that take long there and tell
 # little of the kernel: the daemon's CNI answers, restarts, and troubles with its store, and the tests of the kit itself.
@@ -52,13 +56,14 @@ GUEST_TESTS := plugins tests/kernel/test_netlink_*.py tests/kernel/test_panel_*.
 # Nor those that wait for a load which such a machine cannot make in their time.
 GUEST_SLOW := -k "not honest_frames and not many_patches_leave_nothing and not many_new_ones_at_a_time"
 GUEST := $(PYTEST) -m "kernel and not lab" --tb=short --timeout=300 -o cache_dir=/guest/tmp/cache $(GUEST_SLOW) $(GUEST_TESTS)
+GUEST_WORKERS := $(call workers,2,in-namespaces)
 GUEST_REPORT := --junitxml=/guest/share/out/guest.xml
 
 test-kernels: install
 	@scripts/system-packages guest
 	@rm -f $(REPORTS)/guest.xml
 	@# 77: this machine cannot, and it was said why
-	GUEST_LIMIT=1800 GUEST_OUT=$(REPORTS) scripts/in-guest sh -c '$(GUEST) $(GUEST_REPORT) || $(GUEST) $(AGAIN) || $(GUEST) $(AGAIN)' || test $$? = 77
+	GUEST_LIMIT=1800 GUEST_OUT=$(REPORTS) scripts/in-guest sh -c '$(GUEST) $(GUEST_WORKERS) $(GUEST_REPORT) || $(GUEST) $(AGAIN) || $(GUEST) $(AGAIN)' || test $$? = 77
 	@test ! -e $(REPORTS)/guest.xml || $(PYTHON) scripts/skips $(REPORTS) --tier guest
 
 # A Kubernetes of three nodes on this machine; its programs are built once, which takes ten minutes.
