@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,14 +44,20 @@ def mesh(cluster: Cluster) -> Iterator[Cluster]:
     remove(cluster)
 
 
+@pytest.fixture(scope="package")
+def numbers() -> Iterator[int]:
+    """Of namespaces: no two are called the same, since the first may be on its way out when the second is made."""
+    return count(1)
+
+
 @pytest.fixture
-def another(mesh: Cluster, request: pytest.FixtureRequest) -> Iterator[Callable[[], Space]]:
+def another(mesh: Cluster, numbers: Iterator[int], request: pytest.FixtureRequest) -> Iterator[Callable[[], Space]]:
     """Make namespaces; they go by themselves, since that takes longer than most tests do."""
     made: list[Space] = []
     stem = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
 
     def make() -> Space:
-        made.append(Space.make(mesh, f"{stem}-{len(made)}"))
+        made.append(Space.make(mesh, f"{stem}-{next(numbers)}"))
         return made[-1]
 
     yield make

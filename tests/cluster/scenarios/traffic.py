@@ -1,0 +1,60 @@
+"""Pings that go on, from inside a pod, whatever happens to kubelet, runtime and API server meanwhile."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.cluster.machine.images import BUSYBOX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cluster.scenarios.space import Space
+
+EVERY_S = 0.1
+END_S = 30
+_SCRIPT = 'ip netns exec "$0" "$1" ping -i "$2" "$3" & read -r end; kill -INT $!; wait $!'
+
+
+@dataclass
+class Pings:
+    """What became of them; known when they have ended."""
+
+    sent: int = 0
+    answered: int = 0
+
+    @property
+    def lost_s(self) -> float:
+        """For how long none was answered, in all."""
+        return (self.sent - self.answered) * EVERY_S
+
+
+def inside(space: Space, pod: str, *command: str) -> list[str]:
+    """Return the command here that runs one in the network of a pod, by way of its node alone."""
+    node = space.cluster.node(space.places[pod])
+    return node.command("ip", "netns", "exec", namespace(space, pod), *command)
+
+
+def namespace(space: Space, pod: str) -> str:
+    """Return the name of a pod's network namespace on its node."""
+    return str(space.status(pod)["net_ns"]).rpartition("/")[2]
+
+
+@contextmanager
+def pinging(space: Space, pod: str, address: str) -> Iterator[Pings]:
+    """Have a pod ping an address ten times a second for the time of the block."""
+    node = space.cluster.node(space.places[pod])
+    command = node.command("sh", "-c", _SCRIPT, namespace(space, pod), str(BUSYBOX), str(EVERY_S), address)
+    pings = Pings()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield pings
+        finally:
+            said, _ = process.communicate("end\n", timeout=END_S)
+    found = re.search(r"(\d+) packets transmitted, (\d+) packets received", said)
+    assert found is not None, said
+    pings.sent, pings.answered = int(found[1]), int(found[2])
