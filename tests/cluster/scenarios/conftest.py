@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.machine.cluster import Cluster
 
+INSTALLED = Path(__file__).parent / "installed"
 FAILED = pytest.StashKey[bool]()
 TOLD = 6000
 """Characters of each daemon's log that a failed test shows."""
@@ -34,14 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def mesh(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with meshnet. Afterwards the namespaces of tests are gone, and so is all that was on the nodes."""
-    install(cluster)
+    install(cluster, INSTALLED)
     yield cluster
     spaces = cluster.kubectl("get", "namespaces", f"--selector={LABEL}", "-o", "name").split()
     if spaces:
         cluster.kubectl("delete", *spaces, "--ignore-not-found", "--timeout=170s")
     traces.wait_none(cluster)
     uninstall(cluster)
-    remove(cluster)
+    remove(cluster, INSTALLED)
 
 
 @pytest.fixture(scope="package")

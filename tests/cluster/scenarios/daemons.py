@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tests.cluster.machine.node import Node
 
 COMMAND = "meshnet daemon"
-CHOSEN = "kubernetes.io/os"
-"""The label of nodes by which the manifests choose them."""
+WITHOUT = "scenario/without-daemon"
+"""The label of nodes that shall have none, by what is installed for scenarios."""
 
 
 def process_of(node: Node) -> str:
@@ -53,12 +53,12 @@ def is_there(cluster: Cluster, node: str) -> bool:
 
 @contextmanager
 def away(cluster: Cluster, node: str) -> Iterator[None]:
-    """Have a node without a daemon for the time of the block, as if it were none that the manifests mean."""
+    """Have a node without a daemon for the time of the block."""
     pod = daemon_of(cluster, node)
-    cluster.kubectl("label", "node", node, f"{CHOSEN}=none", "--overwrite")
+    cluster.kubectl("label", "node", node, f"{WITHOUT}=")
     try:
         meshnet(cluster, "wait", f"pod/{pod}", "--for=delete", "--timeout=60s")
         yield
     finally:
-        cluster.kubectl("label", "node", node, f"{CHOSEN}=linux", "--overwrite")
+        cluster.kubectl("label", "node", node, f"{WITHOUT}-")
         wait_ready(cluster, node)
