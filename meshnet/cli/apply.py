@@ -34,7 +34,8 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    topologies = read_topologies(args.files, args.namespace, quiet=args.quiet)
+    target = find_target(args)
+    topologies = read_topologies(args.files, args.namespace or target.namespace, quiet=args.quiet)
 
     async def apply(store: Store) -> None:
         for document in topologies:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.quiet:
                 print(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
 
-    find_target(args).with_store(apply)
+    target.with_store(apply)
     return 0
 
 

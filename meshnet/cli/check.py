@@ -17,6 +17,7 @@ from meshnet.driver.registry import Registry
 from meshnet.model.check import check
 from meshnet.model.documents import BadText, read_documents
 from meshnet.model.finding import Finding, Severity
+from meshnet.model.resource import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +38,7 @@ def register(subparsers: Subparsers) -> None:
         example="meshnet check examples/3node.yml",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help=FILE_HELP)
-    add_namespace_option(parser)
+    add_namespace_option(parser, default=DEFAULT_NAMESPACE)
     add_output_option(parser)
     parser.set_defaults(run=run)
 

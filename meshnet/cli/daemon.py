@@ -17,8 +17,8 @@ def register(subparsers: Subparsers) -> None:
         "daemon",
         description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. "
         "Settings come from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the "
-        "environment has none; docs/cli.md lists them all. With --probe it runs none, and asks the one that runs here: "
-        "exit code 0 when it is so, else 1, or 3 when it does not answer.",
+        "environment has none; docs/cli.md lists them all. With --probe or --ask it runs none, and asks the one that "
+        "runs here: exit code 0 when it is so, else 1, or 3 when it does not answer.",
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
@@ -27,10 +27,20 @@ def register(subparsers: Subparsers) -> None:
         choices=("live", "ready"),
         help="ask the running daemon whether it answers (live), and has read its store (ready)",
     )
+    parser.add_argument(
+        "--ask",
+        metavar="QUERY",
+        help="print its answer to a query as JSON: links, states, summary, sandboxes, drivers, peers, health; so do "
+        "commands that act on a cluster, in the pod of each daemon",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.ask:
+        from meshnet.cli.relay import relay  # noqa: PLC0415 - as for a probe
+
+        return relay(args.ask, os.environ)
     if args.probe:
         from meshnet.cli.probe import probe  # noqa: PLC0415 - a probe comes every few seconds: it imports little
 

@@ -32,7 +32,9 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    keys = _keys(args)
+    _refuse_unclear(args)
+    target = find_target(args)
+    keys = _keys(args, args.namespace or target.namespace)
 
     async def delete(store: Store) -> list[str]:
         missing = []
@@ -46,21 +48,24 @@ def run(args: argparse.Namespace) -> int:
                 print(f"topology {namespace}/{name} deleted")
         return missing
 
-    missing = find_target(args).with_store(delete)
+    missing = target.with_store(delete)
     if missing:
         others = "; the others are deleted" if len(missing) < len(keys) else ""
         raise NotFound(f"topology {', '.join(missing)}: not there{others}")
     return 0
 
 
-def _keys(args: argparse.Namespace) -> Sequence[tuple[str, str]]:
-    """Return (namespace, name) of what is to be deleted. Raises UsageError."""
+def _refuse_unclear(args: argparse.Namespace) -> None:
+    """Raise UsageError unless there is one way to tell what is to be deleted."""
     if bool(args.files) == bool(args.named):
         raise UsageError("delete: give either -f FILE... or `topology NAME...`")
-    if args.files:
-        topologies = read_topologies(args.files, args.namespace, quiet=args.quiet)
-        return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in topologies]
-    kind, *names = args.named
-    if kind not in ("topology", "topologies", "topo") or not names:
+    if args.named and (args.named[0] not in ("topology", "topologies", "topo") or not args.named[1:]):
         raise UsageError(f"delete {' '.join(args.named)}: right would be `meshnet delete topology NAME`")
-    return [(args.namespace, name) for name in names]
+
+
+def _keys(args: argparse.Namespace, namespace: str) -> Sequence[tuple[str, str]]:
+    """Return (namespace, name) of what is to be deleted."""
+    if args.files:
+        topologies = read_topologies(args.files, namespace, quiet=args.quiet)
+        return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in topologies]
+    return [(namespace, name) for name in args.named[1:]]

@@ -54,7 +54,9 @@ def _what(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     view = VIEWS[args.what]
-    query = Query(find_target(args), None if args.all_namespaces else args.namespace, args.name)
+    target = find_target(args)
+    namespace = None if args.all_namespaces else args.namespace or target.namespace
+    query = Query(target, namespace, args.name, quiet=args.quiet)
     found = view.read(query)
     if args.name and not found:
         where = f" in namespace {query.namespace}" if query.namespace and view.namespaced else ""

@@ -39,7 +39,8 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    place = parse_place(args.place, args.namespace)
+    target = find_target(args)
+    place = parse_place(args.place, args.namespace or target.namespace)
     down = args.verb == "down"
 
     async def change(store: Store) -> Sequence[str]:
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         both = [other for other in listed if other.link == end.link]
         return [line for one in ([end] if down else both) if (line := await set_down(store, one, down=down))]
 
-    changed = find_target(args).with_store(change)
+    changed = target.with_store(change)
     if not args.quiet:
         print("\n".join(changed) or f"{place}: link is {args.verb} already")
     return 0

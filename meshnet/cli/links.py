@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.cli.lost import with_losses
 from meshnet.model.topology import LOCALHOST
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
     live = by_place(row for rows in answers.values() for row in rows)
-    ends_ = as_now(ends_, live)
+    ends_ = with_losses(as_now(ends_, live), answers.keys())
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)

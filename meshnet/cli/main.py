@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "link": "unplug or plug a cable",
     "wait": "wait until links are up or down",
     "drivers": "list the installed link drivers",
-    "doctor": "check this machine, and say what to do about each finding",
+    "doctor": "check this machine or a cluster, and say what to do about each finding",
     "daemon": "run the node daemon",
     "cni": "install meshnet on this node, or take it away",
 }
@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, str] = {
 Each is a module of this package with ``register(subparsers)``; only the one that is asked for is imported, so that a
 command's imports cost the others nothing.
 """
+
+KUBECTL = "kubectl meshnet"
 
 DESCRIPTION = "Wire pods into a network topology."
 EXAMPLE = "meshnet lab up examples/3node.yml\nmeshnet get links\nmeshnet lab down"
@@ -58,12 +60,14 @@ def build_parser(*loaded: str, prog: str = "meshnet") -> CommandParser:
 
 def parse(arguments: Sequence[str], prog: str = "meshnet") -> argparse.Namespace:
     """Return the parsed command line. Raises UsageError."""
-    return build_parser(_command_of(arguments) or "", prog=prog).parse_args(arguments, global_defaults())
+    args = build_parser(_command_of(arguments) or "", prog=prog).parse_args(arguments, global_defaults())
+    args.kubectl = prog == KUBECTL
+    return args
 
 
 def called_as(program: str) -> str:
     """Return what a user types to run `program`: kubectl runs its plugin ``kubectl-meshnet`` as a verb of its own."""
-    return "kubectl meshnet" if os.path.basename(program) == "kubectl-meshnet" else "meshnet"
+    return KUBECTL if os.path.basename(program) == "kubectl-meshnet" else "meshnet"
 
 
 def _command_of(arguments: Sequence[str]) -> str | None:

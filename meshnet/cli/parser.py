@@ -62,22 +62,35 @@ def _add_global_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     absent = argparse.SUPPRESS
     add("--lab", metavar="NAME", default=absent, help="act on this lab (MESHNET_LAB; default: the one running lab)")
-    add("--context", metavar="NAME", default=absent, help="act on the cluster of this kubeconfig context")
-    add("--kubeconfig", metavar="FILE", default=absent, help="act on the cluster of this kubeconfig")
+    current = "(default, where no lab runs: the current context)"
+    add("--context", metavar="NAME", default=absent, help=f"act on the cluster of this kubeconfig context {current}")
+    files = "(default: KUBECONFIG, else ~/.kube/config)"
+    add("--kubeconfig", metavar="FILE", default=absent, help=f"act on the cluster of this kubeconfig {files}")
     add("-v", "--verbose", action="store_true", default=absent, help="show what is done, and where an error came from")
     add("-q", "--quiet", action="store_true", default=absent, help="no progress, no remarks")
 
 
 def global_defaults(environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
-    """Return what the global options are when they are not given."""
+    """Return what the global options are when they are not given; `kubectl`: it was called as kubectl's plugin."""
     return argparse.Namespace(
-        lab=environ.get("MESHNET_LAB") or None, context=None, kubeconfig=None, verbose=False, quiet=False
+        lab=environ.get("MESHNET_LAB") or None,
+        context=None,
+        kubeconfig=None,
+        kubectl=False,
+        verbose=False,
+        quiet=False,
     )
 
 
-def add_namespace_option(parser: argparse.ArgumentParser, *, every: bool = False) -> None:
-    """Add ``-n``, and ``-A`` with `every`."""
-    parser.add_argument("-n", "--namespace", metavar="NAME", default="default", help="namespace (default: default)")
+def add_namespace_option(parser: argparse.ArgumentParser, *, every: bool = False, default: str = "") -> None:
+    """Add ``-n``, and ``-A`` with `every`.
+
+    Without ``-n`` and a `default` it is None: where the command acts says which namespace is meant.
+    """
+    told = default or "that of the kubeconfig's context, else default"
+    parser.add_argument(
+        "-n", "--namespace", metavar="NAME", default=default or None, help=f"namespace (default: {told})"
+    )
     if every:
         parser.add_argument("-A", "--all-namespaces", action="store_true", help="every namespace")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from meshnet.cli.exitcodes import DONE, FAILED
+from meshnet.cli.relay import socket_of
 from meshnet.cni.client import ask
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def probe(what: str, env: Mapping[str, str]) -> int:
     Raises:
         DaemonUnreachable: it does not answer within `LIMIT_S`.
     """
-    run_dir = env.get("MESHNET_RUN_DIR") or "/run/meshnet"
-    socket = env.get("MESHNET_SOCKET") or os.path.join(run_dir, "meshnetd.sock")
+    socket = socket_of(env)
     health = ask(socket, "health", timeout_s=LIMIT_S)
     if what == READY and not health.get("synced"):
         print(f"daemon at {socket}: answers, but has not read the Topologies and nodes from its store yet")

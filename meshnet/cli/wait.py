@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from meshnet.cli.links import End, as_now, by_place, ends
+from meshnet.cli.lost import with_losses
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
@@ -17,16 +18,16 @@ from meshnet.model.resource import Kind
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
 
+    from meshnet.cli.ask import Answers
     from meshnet.cli.parser import Subparsers
     from meshnet.model.topology import Endpoint
     from meshnet.stores.base import Store
 
-    Ask = Callable[[str], dict[str, dict[str, Any]]]
+    Ask = Callable[[str], Answers]
 
 DEFAULT_TIMEOUT_S = 60.0
-PAUSE_S = 0.1
+PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
 WANTED = {"up": "Up", "down": "Down"}
 
 
@@ -51,10 +52,11 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    places = [parse_place(text, args.namespace) for text in args.places]
     target = find_target(args)
+    namespace = args.namespace or target.namespace
+    places = [parse_place(text, namespace) for text in args.places]
     progress = not args.quiet and sys.stderr.isatty()
-    waiting = Waiting(places, args.namespace, WANTED[args.wanted], target.ask, progress=progress)
+    waiting = Waiting(places, namespace, WANTED[args.wanted], target.ask, progress=progress)
 
     async def within_time(store: Store) -> None:
         try:
@@ -84,6 +86,8 @@ class Waiting:
     def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, ask: Ask, *, progress: bool) -> None:
         self._places = places
         self._namespace = namespace
+        # no others: who waits may have rights in one namespace alone
+        self._namespaces = sorted({place.namespace for place in places} or {namespace})
         self._wanted = wanted
         self._ask = ask
         self._progress = progress
@@ -93,17 +97,19 @@ class Waiting:
         """Return as soon as all links are as wanted. Raises NotFound when a place is no end of any link."""
         while True:
             began = time.monotonic()
-            topologies = (await store.list(Kind.TOPOLOGY)).items
-            answers = await asyncio.to_thread(self._ask, "states")
-            live = by_place(row for answer in answers.values() for row in answer["states"])
-            missing = "; ".join(self._missing(as_now(ends(topologies), live)))
+            listings = [await store.list(Kind.TOPOLOGY, namespace) for namespace in self._namespaces]
+            topologies = [topology for listing in listings for topology in listing.items]
+            answers = (await asyncio.to_thread(self._ask, "states")).rows("states")
+            live = by_place(row for rows in answers.values() for row in rows)
+            now = with_losses(as_now(ends(topologies), live), answers.keys())
+            missing = "; ".join(self._missing(now))
             if missing != self.told and self._progress and missing:
                 print(f"waiting for: {missing}", file=sys.stderr)
             self.told = missing
             if not missing:
                 return
-            # A large lab is not kept busy by being asked.
-            await asyncio.sleep(max(PAUSE_S, 4 * (time.monotonic() - began)))
+            # A large lab is not kept busy by being asked; a node that does not answer must not make it last.
+            await asyncio.sleep(min(max(PAUSE_S, 4 * (time.monotonic() - began)), LONGEST_PAUSE_S))
 
     def _missing(self, every: Sequence[End]) -> list[str]:
         if self._places:

@@ -52,9 +52,11 @@ class Machine:
 
 @pytest.fixture(autouse=True)
 def no_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test finds a lab or a node of the machine it runs on."""
-    for name in ("MESHNET_LAB", "MESHNET_STORE", "MESHNET_SOCKET", "NO_COLOR"):
+    """No test finds a lab, a node or a kubeconfig of the machine it runs on."""
+    names = ("MESHNET_LAB", "MESHNET_STORE", "MESHNET_SOCKET", "NO_COLOR", "KUBECONFIG", "KUBERNETES_SERVICE_HOST")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MESHNET_RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr("meshnet.lab.record._ROOT_DIRECTORY", tmp_path / "labs")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -12,7 +12,7 @@ import pytest
 from meshnet.cli.checks.finding import Outcome
 from meshnet.cli.checks.machine import is_static, missing_capabilities
 from meshnet.cli.checks.node import check_node
-from meshnet.cli.target import Target
+from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
 from meshnet.errors import MeshnetError
 from meshnet.netlink import Netlink, links
@@ -43,12 +43,12 @@ def test_a_static_program_is_told_from_a_dynamic_one(tmp_path: Path) -> None:
 def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
     socket, alive = tmp_path / "meshnetd.sock", tmp_path / "alive"
     alive.touch()
-    target = Target("node", f"sqlite:{tmp_path}/store.db", (socket,))
+    target = Node(f"sqlite:{tmp_path}/store.db", socket)
     with Daemon(socket, answer(json.dumps({"node": "n1"}).encode())):
-        assert {finding.outcome for finding in check_node(lambda: target)} == {Outcome.OK}
+        assert {finding.outcome for finding in check_node(target, [socket])} == {Outcome.OK}
         os.utime(alive, (0, 0))
-        assert [one.about for one in check_node(lambda: target) if one.outcome is Outcome.FAIL] == ["alive"]
-    assert [one.about for one in check_node(lambda: target) if one.outcome is Outcome.FAIL] == ["daemon"]
+        assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["alive"]
+    assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["daemon"]
 
 
 @pytest.mark.kernel
@@ -94,7 +94,7 @@ def test_what_a_daemon_says_of_the_installed_plugin(
     told = {"conf_dir": "/etc/cni/net.d", "source": "10-a.conflist", "problem": problem, "remarks": remarks}
     socket = tmp_path / "meshnetd.sock"
     with Daemon(socket, answer(json.dumps({"node": "n1", "cni": told}).encode())):
-        findings = check_node(lambda: Target("node", "", (socket,)))
+        findings = check_node(Node("", socket), [socket])
     (found,) = [finding for finding in findings if finding.about == "installation"]
     assert found.outcome is outcome
     assert problem in found.told

@@ -16,7 +16,7 @@ from meshnet.cni.plugin import PROGRAM, plugin_command
 from meshnet.errors import MeshnetError
 from meshnet.lab.userns import subordinate
 
-LIBRARIES = ("attrs", "cattrs", "pluggy", "pyroute2", "PyYAML")
+LIBRARIES = ("attrs", "cattrs", "kubernetes", "pluggy", "pyroute2", "PyYAML")
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "NET_BROADCAST": 11, "SYS_ADMIN": 21}
 """What a daemon needs, and the bit of each in /proc/self/status."""
 
@@ -31,10 +31,11 @@ RUN_LIMIT_S = 10
 
 def check_machine() -> list[Finding]:
     """Return what was found about versions, rights, programs and directories."""
-    return [_versions(), _rights(), *_programs(), _plugin(), _reference_plugins(), _configuration()]
+    return [check_versions(), _rights(), *_programs(), _plugin(), _reference_plugins(), _configuration()]
 
 
-def _versions() -> Finding:
+def check_versions() -> Finding:
+    """Return what this command is made of."""
     parts = [f"meshnet {__version__}", f"Python {platform.python_version()} ({sys.executable})"]
     parts += [f"{name} {metadata.version(name)}" for name in LIBRARIES]
     return Finding("machine", "versions", Outcome.OK, ", ".join(parts))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
 from meshnet.cni.client import ask
-from meshnet.errors import MeshnetError, UsageError
+from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
 from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from meshnet.cli.target import Target
+    from meshnet.cli.targets.base import Target
     from meshnet.stores.base import Store
 
 ALIVE_EVERY_S = 5.0
@@ -41,16 +41,20 @@ def check_drivers() -> list[Finding]:
     return found or [Finding("drivers", "all", Outcome.FAIL, "none", NONE_INSTALLED)]
 
 
-def check_node(find: Callable[[], Target]) -> list[Finding]:
-    """Return what the daemons and the store of the target say; a remark when nothing runs."""
-    try:
-        target = find()
-    except UsageError as error:
-        return [Finding("node", "target", Outcome.OK, f"not asked: {error}")]
-    except MeshnetError as error:
-        return [Finding("node", "target", Outcome.FAIL, str(error), "meshnet lab down, then up again")]
-    daemons = [finding for socket in target.sockets for finding in _daemon(socket)]
+def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
+    """Return what the daemons at these sockets say, and the store of the target."""
+    daemons = [finding for socket in sockets for finding in _daemon(socket)]
     return [Finding("node", "target", Outcome.OK, target.name), *daemons, *_store(target)]
+
+
+def no_target(why: str) -> Finding:
+    """Return the remark that nothing runs that could be asked."""
+    return Finding("node", "target", Outcome.OK, f"not asked: {why}")
+
+
+def unreachable(why: str, cure: str) -> Finding:
+    """Return that a place could not be asked."""
+    return Finding("node", "target", Outcome.FAIL, why, cure)
 
 
 def _daemon(socket: Path) -> list[Finding]:
@@ -99,10 +103,10 @@ def _store(target: Target) -> list[Finding]:
         number = target.with_store(count)
     except MeshnetError as error:
         return [Finding("node", "store", Outcome.FAIL, str(error), "check path and rights of the store")]
-    return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *_schemas(target)]
+    return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *check_schemas(target)]
 
 
-def _schemas(target: Target) -> list[Finding]:
+def check_schemas(target: Target) -> list[Finding]:
     """Return a finding for each schema of the cluster that is older than this release; none in a lab."""
 
     async def complaints(store: Store) -> Sequence[str]:

@@ -120,7 +120,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> Sequence[Column]:
 def _rows(lab: str) -> list[dict[str, Any]]:
     """Return every link of the lab with its ping times each way."""
     from meshnet.cli.links import ends, join  # noqa: PLC0415
-    from meshnet.cli.target import inside_lab  # noqa: PLC0415
+    from meshnet.cli.targets.lab import Lab  # noqa: PLC0415
     from meshnet.lab.control import ask_lab  # noqa: PLC0415
     from meshnet.lab.survey import survey, ways  # noqa: PLC0415
     from meshnet.model.codec import decode_topology  # noqa: PLC0415
@@ -130,12 +130,12 @@ def _rows(lab: str) -> list[dict[str, Any]]:
     async def listing(store: Store) -> Sequence[Resource]:
         return (await store.list(Kind.TOPOLOGY)).items
 
-    target = inside_lab(lab)
+    target = Lab(lab, None)
     resources = target.with_store(listing)
     status, _ = ask_lab("status")
     namespaces = {(pod["namespace"], pod["name"]): pod["netns"] for pod in status["pods"] if pod["netns"]}
     outcomes = survey(ways([decode_topology(resource.document) for resource in resources], namespaces))
-    rows = join(ends(resources), {node: answer["links"] for node, answer in target.ask("links").items()})
+    rows = join(ends(resources), target.ask("links").rows("links"))
     for row in rows:
         places = [Endpoint(row["namespace"], end["pod"], end["interface"]) for end in row["endpoints"]]
         pairs = list(zip(places, places[::-1], strict=True)) if len(places) > 1 else _from(places[0], outcomes)

@@ -12,8 +12,9 @@ from meshnet.errors import DaemonUnreachable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from meshnet.cli.ask import Answers
     from meshnet.cli.table import Column
-    from meshnet.cli.target import Target
+    from meshnet.cli.targets.base import Target
     from meshnet.model.resource import Kind, Resource
     from meshnet.stores.base import Store
 
@@ -22,11 +23,12 @@ Row = dict[str, Any]
 
 @attrs.frozen
 class Query:
-    """What is asked for: where, of which namespace (None: of all), only which name."""
+    """What is asked for: where, of which namespace (None: of all), only which name, with no remarks if `quiet`."""
 
     target: Target
     namespace: str | None
     name: str | None
+    quiet: bool = False
 
     def objects(self, kind: Kind) -> Sequence[Resource]:
         """Return the store's objects of a kind, of the namespace asked for."""
@@ -40,19 +42,26 @@ class Query:
         """Tell whether something of that name, in that namespace if it has one, is asked for."""
         return self.name in (None, name) and (namespace is None or self.namespace in (None, namespace))
 
+    def ask(self, query: str) -> Answers:
+        """Return what the daemons answer; those that are not reached are named on stderr."""
+        answers = self.target.ask(query)
+        remark = answers.remark()
+        if remark and not self.quiet:
+            print(remark, file=sys.stderr)
+        return answers
+
     def rows(self, query: str, field: str) -> list[Row]:
         """Return the rows of all daemons, each with its node; nodes that are not reached are named on stderr.
 
         Raises DaemonUnreachable when none is.
         """
         answers = self.target.ask(query)
-        silent = [node for node in self.target.nodes if node not in answers]
-        if not answers:
-            known = f"nodes: {', '.join(silent)}" if silent else "name its socket by MESHNET_SOCKET"
-            raise DaemonUnreachable(f"{self.target.name}: no daemon answers ({known})")
-        if silent:
-            print(f"not reached: {', '.join(silent)}", file=sys.stderr)
-        return [{"node": node, **row} for node, answer in sorted(answers.items()) for row in answer[field]]
+        remark = answers.remark()
+        if not answers.told:
+            raise DaemonUnreachable(f"{self.target.name}: no daemon answers: {remark or self.target.no_daemon}")
+        if remark and not self.quiet:
+            print(remark, file=sys.stderr)
+        return [{"node": node, **row} for node, rows in sorted(answers.rows(field).items()) for row in rows]
 
 
 @attrs.frozen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from meshnet.cli.links import ends, join
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.table import Column
@@ -13,19 +15,35 @@ from meshnet.model.resource import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from meshnet.cli.links import End
+    from meshnet.model.topology import Endpoint
+
 CARRIER = {True: "yes", False: "no"}
 
 
 def read(query: Query) -> list[Row]:
+    name = query.name or ""
+    place = parse_place(name, query.namespace or query.target.namespace) if ":" in name else None
+    if place and query.namespace:
+        query = attrs.evolve(query, namespace=place.namespace)
     every = ends(query.objects(Kind.TOPOLOGY))
-    if query.name and ":" in query.name:
-        link = find_end(every, parse_place(query.name, query.namespace or "default")).link
-        every = [end for end in every if end.link == link]
-    answers = {node: answer["links"] for node, answer in query.target.ask("links").items()}
-    found = join(every, answers)
-    if query.name and ":" not in query.name:
-        found = [link for link in found if any(end["pod"] == query.name for end in link["endpoints"])]
-    return found
+    wanted = _wanted(query.name, place, every)
+    # all of them are joined: other links of its node tell whether that is lost
+    return [row for row in join(every, query.ask("links").rows("links")) if wanted(row)]
+
+
+def _wanted(pod: str | None, place: Endpoint | None, every: Sequence[End]) -> Callable[[Row], bool]:
+    """Return what tells whether a link is asked for: by an end, by a pod, or any. Raises NotFound for no end."""
+    if place is None:
+        return lambda row: pod is None or any(end["pod"] == pod for end in row["endpoints"])
+    end = find_end(every, place)
+    link, own = (end.namespace, end.uid), (end.pod, end.interface)
+
+    def is_it(row: Row) -> bool:
+        places = [(one["pod"], one["interface"]) for one in row["endpoints"]]
+        return (row["namespace"], row["uid"]) == link and own in places
+
+    return is_it
 
 
 def cells(row: Row) -> Sequence[str]:

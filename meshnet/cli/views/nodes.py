@@ -1,41 +1,47 @@
-"""``meshnet get nodes``: what each node's record says, whether its daemon answers, and in a lab how its uplink is."""
+"""``meshnet get nodes``: what each node's record says, if its daemon answers, and what its lab or cluster knows."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from meshnet.cli.table import Column
 from meshnet.cli.views.base import Query, Row, View
-from meshnet.errors import MeshnetError
 from meshnet.model.node_record import decode_node
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from meshnet.cli.target import Target
+    from meshnet.cli.ask import Answers
     from meshnet.model.resource import Resource
 
 COUNTED = ("endpoints", "sandboxes", "up", "down", "pending", "failed")
 OF_PEERS = ("peers", "refused")
-OF_THE_LAB = ("daemon", "uplink", "uplink_state")
 
 
 def read(query: Query) -> list[Row]:
     records = {record.name: record for record in query.objects(Kind.NODE)} if query.target.store_url else {}
-    answers = query.target.ask("summary")
-    peers = query.target.ask("peers")
-    lab = _lab(query.target)
+    answers, peers = _asked(query)
+    beside = query.target.about_nodes()
     rows = []
-    for name in sorted(records.keys() | answers.keys() | set(query.target.nodes)):
+    for name in sorted(records.keys() | answers.told.keys() | answers.silent.keys()):
         if query.wants(name):
-            counts = {field: value for field, value in answers.get(name, {}).items() if field != "node"}
+            counts = {field: value for field, value in answers.told.get(name, {}).items() if field != "node"}
             record = _record(records[name]) if name in records else {}
-            answer = peers.get(name, {})
+            answer = peers.told.get(name, {})
             told = {field: answer[field] for field in OF_PEERS if field in answer}
-            rows.append({"name": name, "reachable": name in answers, **lab.get(name, {}), **record, **counts, **told})
+            reachable = name in answers.told
+            rows.append({"name": name, "reachable": reachable, **beside.get(name, {}), **record, **counts, **told})
     return rows
+
+
+def _asked(query: Query) -> tuple[Answers, Answers]:
+    """Return what the daemons hold, and how they stand with each other; at once, since a silent one takes 3 s."""
+    query.target.enter()  # before there are threads
+    with ThreadPoolExecutor(1) as thread:
+        peers = thread.submit(query.target.ask, "peers")
+        return query.ask("summary"), peers.result()
 
 
 def _record(resource: Resource) -> Row:
@@ -53,20 +59,6 @@ def _record(resource: Resource) -> Row:
             for driver in record.drivers.values()
         ],
     }
-
-
-def _lab(target: Target) -> Mapping[str, Mapping[str, Any]]:
-    """Return by node what a lab's supervisor knows of it; nothing elsewhere."""
-    if not target.in_lab:
-        return {}
-    from meshnet.lab.control import ask_lab  # noqa: PLC0415 - only in a lab
-
-    try:
-        status, _ = ask_lab("status")
-    except MeshnetError as error:
-        print(f"not reached: {error}", file=sys.stderr)
-        return {}
-    return {node["name"]: {field: node[field] for field in OF_THE_LAB} for node in status["nodes"]}
 
 
 def cells(row: Row) -> Sequence[str]:

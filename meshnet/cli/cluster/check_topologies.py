@@ -1,0 +1,91 @@
+"""The links: which are not up, and why; and Topologies whose pod is not wired."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cli.cluster.advice import advice
+from meshnet.cli.cluster.unknown import known
+from meshnet.cli.links import ends, join
+from meshnet.model.resource import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from meshnet.cli.cluster.target import Cluster
+    from meshnet.model.resource import Resource
+    from meshnet.stores.base import Store
+
+SHOWN = 20
+"""Links, and pods, that are named one by one; the rest is counted."""
+
+
+def check_topologies(cluster: Cluster) -> list[Finding]:
+    """Return what was found of links and pods, in all namespaces."""
+    return known("links", "all", lambda: _check(cluster))
+
+
+def _check(cluster: Cluster) -> Sequence[Finding]:
+    async def listing(store: Store) -> Sequence[Resource]:
+        return (await store.list(Kind.TOPOLOGY)).items
+
+    topologies = cluster.with_store(listing)
+    rows = join(ends(topologies), cluster.ask("links").rows("links"))
+    unwired = [one for one in topologies if not one.status.get("node")]
+    return [*links(rows), *known("links", "pods", lambda: pods(unwired, _pods(cluster, unwired)))]
+
+
+def _pods(cluster: Cluster, topologies: Sequence[Resource]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """Return the pods of the namespaces of these Topologies, by their key."""
+    namespaces = sorted({one.namespace for one in topologies})
+    found = [pod for namespace in namespaces for pod in cluster.reader.list("/api/v1", namespace, "pods")]
+    return {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in found}
+
+
+def links(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return how many links are in which state, and each that is not as it is asked for."""
+    counts = Counter(str(row["state"]) for row in rows)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+    found = [Finding("links", "all", Outcome.OK, told)]
+    wrong = [row for row in rows if row["state"] not in ("Up", "Down")]
+    for row in wrong[:SHOWN]:
+        outcome = Outcome.FAIL if row["state"] == "Failed" else Outcome.WARN
+        reason = str(row.get("reason") or "")
+        why = ": ".join(filter(None, (row["state"], reason, row.get("message"))))
+        found.append(Finding("links", _name(row), outcome, why, advice(reason)))
+    return found + _rest(wrong, "links")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    places = [f"{end['pod']}:{end['interface']}" for end in row["endpoints"]]
+    return f"{row['namespace']}/{' - '.join(places)}"
+
+
+def pods(unwired: Sequence[Resource], there: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Finding]:
+    """Return the Topologies that have no pod, and those whose pod runs without being wired."""
+    found = []
+    for topology in unwired[:SHOWN]:
+        pod = there.get(topology.key)
+        about = f"{topology.namespace}/{topology.name}"
+        if pod is None:
+            cure = (
+                f"start a pod of that name there, or: kubectl delete topology -n {topology.namespace} {topology.name}"
+            )
+            found.append(Finding("links", about, Outcome.WARN, "a Topology without a pod", cure))
+        else:
+            phase = (pod.get("status") or {}).get("phase") or "Unknown"
+            cure = "started before its node's daemon? Delete it, so that it starts anew"
+            if phase == "Pending":
+                cure = f"kubectl describe pod -n {topology.namespace} {topology.name}"
+            found.append(Finding("links", about, Outcome.WARN, f"its pod is {phase}, and is not wired", cure))
+    return found + _rest(unwired, "Topologies")
+
+
+def _rest(every: Sequence[object], what: str) -> list[Finding]:
+    left = len(every) - SHOWN
+    if left <= 0:
+        return []
+    told = f"{left} more {what} are not as they should be"
+    return [Finding("links", f"other {what}", Outcome.WARN, told, "meshnet get links -A tells of all")]

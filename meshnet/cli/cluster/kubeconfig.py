@@ -1,0 +1,101 @@
+"""Which cluster is meant, by the rules that kubectl has: files, context, namespace."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from meshnet.errors import UsageError
+from meshnet.model.documents import read_documents
+from meshnet.model.resource import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+USUAL = "~/.kube/config"
+IN_POD = "KUBERNETES_SERVICE_HOST"
+"""The variable by which a pod knows that it runs in a cluster, whose service account it has."""
+
+
+@attrs.frozen
+class Chosen:
+    """A cluster, and as whom.
+
+    Attributes:
+        files: kubeconfigs as in KUBECONFIG; ``""``: the service account of the pod in which this runs.
+        context: of the kubeconfig.
+        namespace: that the context names, else ``default``.
+    """
+
+    files: str = ""
+    context: str = ""
+    namespace: str = DEFAULT_NAMESPACE
+
+
+def choose(kubeconfig: str | None, context: str | None, environ: Mapping[str, str]) -> Chosen | None:
+    """Return the cluster that is meant: by `kubeconfig` and `context` where given, else the current one.
+
+    None when nothing was given and nothing is here. Raises UsageError when there is no such file or context, and
+    BadText when a file is no kubeconfig.
+    """
+    files = [kubeconfig] if kubeconfig is not None else _usual(environ)
+    present = [file for file in files if file and Path(file).expanduser().is_file()]
+    if kubeconfig is not None and not present:
+        raise UsageError(f"--kubeconfig {kubeconfig}: there is no such file")
+    if not present:
+        if context is not None:
+            raise UsageError(f"--context {context}: there is no kubeconfig: {', '.join(files)}; set KUBECONFIG")
+        return Chosen() if environ.get(IN_POD) else None
+    return _in_files(present, context)
+
+
+def _usual(environ: Mapping[str, str]) -> Sequence[str]:
+    # An empty KUBECONFIG is one that is not set, as kubectl has it.
+    named = environ.get("KUBECONFIG")
+    return [file for file in named.split(os.pathsep) if file] if named else [USUAL]
+
+
+def _in_files(files: Sequence[str], context: str | None) -> Chosen:
+    what = f"kubeconfig {os.pathsep.join(files)}"
+    configs = [config for file in files for config in _read(file)]
+    contexts = _contexts(configs)
+    known = f"it has {', '.join(contexts)}" if contexts else "it has none"
+    name = context if context is not None else next(filter(None, map(_current, configs)), None)
+    if name is None:
+        raise UsageError(f"{what}: current-context: names none; name one by --context ({known})")
+    if name not in contexts:
+        said = f"--context {name}" if context is not None else f"{what}: current-context: {name!r}"
+        raise UsageError(f"{said}: there is no such context in {what}; {known}")
+    namespace = contexts[name].get("namespace")
+    return Chosen(
+        os.pathsep.join(files), name, namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE
+    )
+
+
+def _read(file: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        text = Path(file).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
+        raise UsageError(f"kubeconfig {file}: {why}") from error
+    return (document.document for document in read_documents(text, file))
+
+
+def _contexts(configs: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the contexts by name; of several with the same name the first counts."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for config in configs:
+        entries = config.get("contexts")
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+                inner = entry.get("context")
+                found.setdefault(entry["name"], inner if isinstance(inner, dict) else {})
+    return found
+
+
+def _current(config: Mapping[str, Any]) -> str | None:
+    name = config.get("current-context")
+    return name if isinstance(name, str) and name else None

@@ -1,0 +1,68 @@
+"""Ends on nodes that their peers call dead: nobody there can tell, and what stands in the store is from before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from meshnet.cli.links import End
+
+NODE_LOST = "NodeLost"
+
+
+def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
+    """Return the ends, as Failed those that are on a node which is dead to its peers.
+
+    An end is lost when the other end of its link says so of its node, or when its node was not reached here either and
+    all others that have links to it say so.
+
+    Args:
+        ends: of all Topologies, each as it is known now.
+        reached: nodes whose daemons answered.
+    """
+    pairs = _pairs(ends)
+    dead = _dead_nodes(ends, pairs) - set(reached)
+    return [
+        _lost(end) if end.node and (end.node in dead or _says_lost(pairs.get(_place(end)))) else end for end in ends
+    ]
+
+
+def _place(end: End) -> tuple[str, str, str]:
+    return end.namespace, end.pod, end.interface
+
+
+def _pairs(ends: Iterable[End]) -> Mapping[tuple[str, str, str], End]:
+    """Return by place the other end of its link, where that is on another node."""
+    links: defaultdict[Any, list[End]] = defaultdict(list)
+    for end in ends:
+        links[end.link].append(end)
+    found = {}
+    for together in links.values():
+        if len(together) == 2 and together[0].node != together[1].node:
+            a, b = together
+            found[_place(a)], found[_place(b)] = b, a
+    return found
+
+
+def _dead_nodes(ends: Iterable[End], pairs: Mapping[tuple[str, str, str], End]) -> set[str]:
+    """Return the nodes that are dead to every end elsewhere that has one of theirs at its other end."""
+    told: defaultdict[str, list[bool]] = defaultdict(list)
+    for end in ends:
+        other = pairs.get(_place(end))
+        if other is not None and end.node and other.node:
+            told[other.node].append(_says_lost(end))
+    return {node for node, opinions in told.items() if all(opinions)}
+
+
+def _says_lost(end: End | None) -> bool:
+    return end is not None and bool(end.node) and end.entry.get("reason") == NODE_LOST
+
+
+def _lost(end: End) -> End:
+    message = f"node {end.node}, which runs {end.namespace}/{end.pod}, does not answer its peers"
+    return attrs.evolve(end, entry={**end.entry, "state": "Failed", "reason": NODE_LOST, "message": message})

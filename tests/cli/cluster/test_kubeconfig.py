@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.cli.cluster.kubeconfig import Chosen, choose
+from meshnet.errors import UsageError
+from meshnet.model.documents import BadText
+from tests.cli.cluster.configs import kubeconfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_current_context_of_the_usual_file(tmp_path: Path) -> None:
+    (tmp_path / ".kube").mkdir()  # the home of this test
+    kubeconfig(tmp_path / ".kube/config", "a", "b", current="b", namespace="team")
+    assert choose(None, None, {}) == Chosen("~/.kube/config", "b", "team")
+    assert choose(None, None, {"KUBECONFIG": ""}) == choose(None, None, {})
+    assert choose(None, "a", {}) == Chosen("~/.kube/config", "a", "team")
+
+
+def test_several_files_are_one_and_the_first_counts(tmp_path: Path) -> None:
+    one = kubeconfig(tmp_path / "one", "a", current="", namespace="first")
+    two = kubeconfig(tmp_path / "two", "a", "b", current="a", namespace="second")
+    environ = {"KUBECONFIG": os.pathsep.join(["", str(tmp_path / "absent"), one, two])}
+    both = os.pathsep.join([one, two])
+    assert choose(None, None, environ) == Chosen(both, "a", "first")
+    assert choose(None, "b", environ) == Chosen(both, "b", "second")
+    assert choose(two, None, environ) == Chosen(two, "a", "second")
+
+
+def test_a_context_without_a_namespace_means_default(tmp_path: Path) -> None:
+    chosen = choose(kubeconfig(tmp_path / "c", "a", current="a"), None, {})
+    assert chosen is not None
+    assert chosen.namespace == "default"
+
+
+def test_yaml_as_people_write_it(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("# mine\ncurrent-context: a\ncontexts:\n- name: a\n  context: {namespace: x}\n")
+    assert choose(str(tmp_path / "c"), None, {}) == Chosen(str(tmp_path / "c"), "a", "x")
+
+
+def test_nothing_here_and_nothing_said_is_none_but_in_a_pod() -> None:
+    assert choose(None, None, {}) is None
+    assert choose(None, None, {"KUBECONFIG": "/nowhere"}) is None
+    assert choose(None, None, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}) == Chosen()
+
+
+def test_what_is_said_must_be_there(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "c", "a", "b")
+    with pytest.raises(UsageError, match=r"--context z: there is no such context in kubeconfig .*/c; it has a, b"):
+        choose(config, "z", {})
+    with pytest.raises(UsageError, match="--context z: there is no kubeconfig: /nowhere; set KUBECONFIG"):
+        choose(None, "z", {"KUBECONFIG": "/nowhere"})
+    with pytest.raises(UsageError, match="--kubeconfig /nowhere: there is no such file"):
+        choose("/nowhere", None, {})
+    with pytest.raises(UsageError, match=r"current-context: names none; name one by --context \(it has a, b\)"):
+        choose(config, None, {})
+    with pytest.raises(UsageError, match=r"current-context: 'z': there is no such context"):
+        choose(kubeconfig(tmp_path / "d", "a", current="z"), None, {})
+
+
+@pytest.mark.parametrize("text", ["contexts: [", "- a"])
+def test_a_file_that_is_no_kubeconfig_is_named_with_its_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c").write_text(text)
+    with pytest.raises(BadText, match=rf"{tmp_path}/c:\d"):
+        choose(str(tmp_path / "c"), None, {})
+
+
+@pytest.mark.parametrize("text", ["contexts: 5", "contexts: [5, {name: 3}]", "contexts: null", ""])
+def test_what_is_of_a_wrong_type_is_no_context(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c").write_text(text)
+    with pytest.raises(UsageError, match="it has none"):
+        choose(str(tmp_path / "c"), "a", {})
+
+
+def test_a_file_of_bytes(tmp_path: Path) -> None:
+    (tmp_path / "c").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"/c: this is not UTF-8 text"):
+        choose(str(tmp_path / "c"), None, {})

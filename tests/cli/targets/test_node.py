@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.cli.targets.node import SOCKET, Node
+from meshnet.errors import UsageError
+from tests.cni.daemon import Daemon, answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPLY = {"node": "n1", "links": []}
+
+
+def test_a_node_is_what_the_environment_names(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "named", answer(json.dumps(REPLY).encode())):
+        node = Node.of({"MESHNET_STORE": "memory:", "MESHNET_SOCKET": str(tmp_path / "named")})
+        assert node.store_url == "memory:"
+        assert node.ask("links").told == {"n1": REPLY}
+
+
+def test_else_the_usual_socket_if_there_is_one(tmp_path: Path) -> None:
+    assert Node.of({"MESHNET_RUN_DIR": str(tmp_path)}).ask("links").told == {}
+    with Daemon(tmp_path / SOCKET, answer(json.dumps(REPLY).encode())):
+        assert Node.of({"MESHNET_RUN_DIR": str(tmp_path)}).ask("links").told == {"n1": REPLY}
+
+
+def test_a_daemon_that_is_silent_has_no_name(tmp_path: Path) -> None:
+    found = Node("", tmp_path / "nobody").ask("links")
+    assert (found.told, found.silent) == ({}, {})
+
+
+def test_a_store_that_is_not_known_is_asked_for() -> None:
+    async def nothing(_store: object) -> None: ...
+
+    with pytest.raises(UsageError, match="set MESHNET_STORE as well"):
+        Node("", None).with_store(nothing)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+from meshnet.cli.links import End, ends
+from meshnet.cli.lost import with_losses
+from meshnet.model.resource import Kind, Resource
+from tests.cli.objects import link, told, topology
+
+LOST = {"reason": "NodeLost", "message": "node n2 does not answer"}
+
+
+def pod(name: str, node: str, *entries: tuple[dict[str, Any], str], namespace: str = "default") -> Resource:
+    """A pod's Topology with its links, each with the state that its daemon wrote."""
+    links = [told(entry, state, **(LOST if state == "Failed" else {})) for entry, state in entries]
+    made = topology(
+        name, *(entry for entry, _ in entries), namespace=namespace, node=node, observedGeneration=1, links=links
+    )
+    return Resource(Kind.TOPOLOGY, made)
+
+
+def states(found: list[End]) -> dict[str, str]:
+    return {f"{end.pod}:{end.interface}": str(end.entry.get("reason") or end.state) for end in found}
+
+
+def test_an_end_whose_peer_calls_its_node_dead_is_lost_whatever_its_own_status_says() -> None:
+    both = ends([pod("r1", "n1", (link(1, "r2"), "Failed")), pod("r2", "n2", (link(1, "r1"), "Up"))])
+    found = with_losses(both, ["n1"])
+    assert states(found) == {"r1:eth1": "NodeLost", "r2:eth1": "NodeLost"}
+    assert found[0].entry["message"] == "node n2 does not answer"  # as its own daemon says
+    assert found[1].state == "Failed"
+    assert found[1].entry["message"] == "node n2, which runs default/r2, does not answer its peers"
+    # also when it can be reached from here
+    assert states(with_losses(both, ["n1", "n2"])) == states(found)
+
+
+def test_links_within_a_node_that_is_dead_to_all_are_lost() -> None:
+    r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
+    r2 = pod("r2", "n2", (link(1, "r1"), "Up"), (link(2, "r3", "eth2"), "Up"))
+    r3 = pod("r3", "n2", (link(2, "r2", peer_interface="eth2"), "Up"))
+    every = ends([r1, r2, r3])
+    assert states(with_losses(every, ["n1"])) == dict.fromkeys(("r1:eth1", "r2:eth1", "r2:eth2", "r3:eth1"), "NodeLost")
+    assert states(with_losses(every, ["n1", "n2"]))["r3:eth1"] == "Up"
+
+
+def test_a_node_that_another_peer_hears_is_not_dead() -> None:
+    r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
+    r2 = pod("r2", "n2", (link(1, "r1"), "Up"), (link(2, "r3", "eth2"), "Up"), (link(3, "r4", "eth3"), "Up"))
+    r3 = pod("r3", "n3", (link(2, "r2", peer_interface="eth2"), "Up"))
+    r4 = pod("r4", "n2", (link(3, "r2", peer_interface="eth3"), "Up"))
+    found = states(with_losses(ends([r1, r2, r3, r4]), ["n1", "n3"]))
+    assert found == {
+        "r1:eth1": "NodeLost",
+        "r2:eth1": "NodeLost",
+        "r2:eth2": "Up",
+        "r2:eth3": "Up",
+        "r3:eth1": "Up",
+        "r4:eth1": "Up",
+    }
+
+
+def test_who_only_was_not_reached_is_as_it_was() -> None:
+    r1, r2 = pod("r1", "n1", (link(1, "r2"), "Up")), pod("r2", "n2", (link(1, "r1"), "Up"))
+    external = pod("r3", "n2", (link(4, "localhost", "eth2", "ens3"), "Up"))
+    every = ends([r1, r2, external])
+    assert with_losses(every, []) == every
+
+
+def test_a_pod_that_runs_nowhere_is_on_no_lost_node() -> None:
+    r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
+    r2 = Resource(Kind.TOPOLOGY, topology("r2", link(1, "r1")))
+    assert states(with_losses(ends([r1, r2]), ["n1"]))["r2:eth1"] == "PodNotRunning"
