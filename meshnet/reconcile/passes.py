@@ -113,13 +113,15 @@ class Passes:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
 
     async def _full_pass(self) -> None:
-        """Read every port anew and settle every end."""
+        """Read every port anew, settle every end, and compare every status with what is."""
         for position, end in enumerate(self._table.ends()):
             if position % CHUNK == 0:
                 await asyncio.sleep(BREATH_S)
             if end.port is not None and self._table.end(end.endpoint) is end:
                 self._refresh(end, end.port)
             self._workers.kick(end.endpoint)
+        for sandbox in list(self._table.sandboxes.values()):
+            self._publisher.changed(sandbox)
         self._aligner.look_at_all()
         await self._leftovers.sort_out()
         try:

@@ -91,6 +91,8 @@ class Publisher:
         claimed = await self._write(sandbox, claiming=True)
         if claimed and not self._table.is_current(sandbox):
             await self.clear(sandbox)  # it was removed while the claim was on its way
+        elif claimed:
+            self.changed(sandbox)  # what came while it was on its way could not be written
         return claimed
 
     def unclaimed(self, sandbox: Sandbox) -> bool:
@@ -186,8 +188,9 @@ class Publisher:
         )
 
     async def _publish(self, sandbox: Sandbox, pending: _Pending) -> None:
+        stands = True
         try:
-            await self._write(sandbox, claiming=False)
+            stands = await self._write(sandbox, claiming=False)
         except (StoreError, InvalidObject) as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
             pending.again = True
@@ -197,7 +200,8 @@ class Publisher:
         if not self._table.is_current(sandbox):
             self._last.pop(sandbox, None)
             return
-        self._last[sandbox] = asyncio.get_running_loop().time()
+        if stands:  # one that has yet to be claimed has nothing to wait for after that
+            self._last[sandbox] = asyncio.get_running_loop().time()
         if pending.again:
             self.changed(sandbox)
 

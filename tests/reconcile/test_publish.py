@@ -261,6 +261,7 @@ def test_the_newer_claim_owns_the_pod_and_the_older_writes_nothing() -> None:
         await there.add()
         status = await here.status()
         assert (status["node"], status["epoch"], there.r1.epoch) == ("n2", 2, 2)
+        await asyncio.sleep(SOON_S)
         before = len(store.writes)
 
         for _ in range(3):

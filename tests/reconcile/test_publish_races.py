@@ -68,6 +68,30 @@ def test_a_claim_that_lands_after_the_removal_is_taken_back() -> None:
     run(main())
 
 
+def test_what_changes_while_a_claim_is_on_its_way_is_written_after_it() -> None:
+    async def main() -> None:
+        desk = Desk()
+        await desk.open()
+        desk.store.lasts_s = 1.0
+        box = sandbox("r1", epoch=0)
+        made = end(box, "eth1", "r2:eth1")
+        assert made.plan is not None
+        made.plan = attrs.evolve(made.plan, peer=None)
+        desk.table.add(box)
+        claim = asyncio.create_task(desk.publisher.claim(box))
+        await asyncio.sleep(0.5)
+        made.joint = Joint(None, 0)
+        desk.publisher.changed(box)
+        await claim
+        assert (await desk.status())["conditions"][0]["status"] == "False"
+
+        await asyncio.sleep(2 * desk.store.lasts_s)
+
+        assert (await desk.status())["conditions"][0]["status"] == "True"
+
+    run(main())
+
+
 def test_a_sandbox_that_is_removed_before_its_claim_claims_nothing() -> None:
     async def main() -> None:
         desk = Desk()
