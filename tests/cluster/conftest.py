@@ -9,12 +9,14 @@ import pytest
 
 from tests.cluster.machine.api_server import ApiServer, lone_api_server
 from tests.cluster.machine.binaries import Binaries, find_binaries
-from tests.cluster.machine.cluster import Cluster, temporary_cluster
+from tests.cluster.machine.bringup import temporary_cluster
 from tests.cluster.machine.errors import CannotHereError
 from tests.cluster.store_server import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.cluster.machine.cluster import Cluster
 
 TIMEOUT_S = 600
 """Of a test: its first has a whole cluster to start."""

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster import pods
-from tests.cluster.machine import cgroups, record
+from tests.cluster.machine import bringup, cgroups, record
 from tests.cluster.machine.binaries import find_binaries
-from tests.cluster.machine.cluster import down, find, temporary_cluster
+from tests.cluster.machine.bringup import temporary_cluster
+from tests.cluster.machine.cluster import down, find
 from tests.cluster.machine.commands import wait_for
+from tests.cluster.machine.errors import ClusterError
 from tests.cluster.machine.filesystem import KUBELET_WANTS
 from tests.lab.machine import processes, snapshot
 
@@ -177,6 +179,19 @@ def test_a_cluster_ends_with_who_started_it_and_the_next_takes_away_the_rest(bin
     assert record.directory_of(name).exists()
     with record.alone():
         record.sweep()
+    assert not any(traces(name).values())
+
+
+def test_a_cluster_that_does_not_come_up_tells_what_was_said_and_leaves_nothing(
+    binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_directory: Path) -> list[Path]:
+        raise ClusterError("no images today")
+
+    monkeypatch.setattr(bringup, "write_images", fail)
+    name = f"bad-{os.getpid()}"
+    with pytest.raises(ClusterError, match=r"(?s)no images today.*\ncp/log/etcd\.log: .*"):
+        temporary_cluster(name, binaries, nodes=1).__enter__()
     assert not any(traces(name).values())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,19 @@ def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_program_its_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "nft").unlink()
     assert possible.why_not() == "a cluster's nodes need nftables: scripts/system-packages cluster"
+
+
+def test_room_for_one_more_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "limit"
+    monkeypatch.setattr(possible, "_LIMIT", limit)
+    limit.write_text("100000\n")
+    assert possible.why_not_now(3) == ""
+    limit.write_text("38\n")
+    watch = ctypes.CDLL(None).inotify_init()
+    try:
+        assert re.match(r"a cluster of 3 nodes needs 38 inotify instances: -?\d+ of 38 ", possible.why_not_now(3))
+    finally:
+        os.close(watch)
 
 
 def test_without_a_controller_of_version_1(monkeypatch: pytest.MonkeyPatch) -> None:

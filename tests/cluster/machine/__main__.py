@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from tests.cluster.machine import cluster
+from tests.cluster.machine import bringup, cluster
 from tests.cluster.machine.binaries import find_binaries
 from tests.cluster.machine.errors import CannotHereError, ClusterError
 
@@ -41,7 +41,7 @@ def programs(_arguments: argparse.Namespace) -> None:
 
 def up(arguments: argparse.Namespace) -> None:
     """Bring the cluster up and tell how to use it."""
-    made = cluster.up(arguments.name, find_binaries(may_build=True), arguments.nodes)
+    made = bringup.up(arguments.name, find_binaries(may_build=True), arguments.nodes)
     directory = made.plane.directory.parent
     told = {"kubeconfig": made.kubeconfig, "path": made.kubectl_program.parent, "logs": directory}
     print(HOW_TO.format(name=made.name, nodes=", ".join(made.nodes), **told))

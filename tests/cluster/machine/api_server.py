@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.cluster.machine import control
+from tests.cluster.machine import control, logs
 from tests.cluster.machine.boot import SYSTEM_PATH, boot
 from tests.cluster.machine.client import Client
 from tests.cluster.machine.commands import wait_for
@@ -72,9 +72,7 @@ class ApiServer(Client):
         try:
             wait_for(self.is_ready, "the API server to be ready", READY_S)
         except ClusterError as error:
-            logs = sorted((self.plane.directory / "log").glob("*.log"))
-            said = "".join(f"\n{log.name}: {log.read_text()[-1500:]}" for log in logs)
-            raise ClusterError(f"{error}{said}") from error
+            raise ClusterError(f"{error}{logs.ends(self.plane.directory)}") from error
 
     def request(self, what: str, daemon: str = "apiserver") -> str:
         """Do something to ``apiserver`` or ``etcd``: see `Supervisor.request`.

@@ -79,13 +79,27 @@ def boot(
     """
     directory = Path(machine.directory)
     (directory / "machine.json").write_text(json.dumps(machine.as_json(), indent=1))
-    with socket.socket(socket.AF_UNIX) as door, (directory / "init.log").open("ab") as log:
+    with socket.socket(socket.AF_UNIX) as door:
         (directory / DOOR).unlink(missing_ok=True)
         door.bind(str(directory / DOOR))
         door.listen(1)
         door.settimeout(_LOOK_EVERY_S)
-        process = subprocess.Popen(
-            [*enter, sys.executable, "-m", "tests.cluster.machine.init", str(directory / "machine.json")],
+        process = _start(machine, enter, path)
+        try:
+            pid = _welcome(_knock(door, process), prepare)
+        except (OSError, ClusterError) as error:
+            process.kill()
+            process.communicate()
+            said = (directory / "init.log").read_text()[-2000:]
+            raise ClusterError(f"machine {machine.name} does not boot: {error}; it said: {said}") from error
+    Running(Process.of(pid), Process.of(process.pid)).write(directory)
+    return Booted(directory, pid, process)
+
+
+def _start(machine: Machine, enter: Sequence[str], path: str) -> subprocess.Popen[bytes]:
+    with Path(machine.directory, "init.log").open("ab") as log:
+        return subprocess.Popen(
+            [*enter, sys.executable, "-m", "tests.cluster.machine.init", f"{machine.directory}/machine.json"],
             stdin=subprocess.PIPE if machine.lifeline else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -94,15 +108,6 @@ def boot(
             cwd="/",
             env={"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
         )
-        try:
-            pid = _welcome(_knock(door, process), prepare)
-        except (OSError, ClusterError) as error:
-            process.kill()
-            process.wait()
-            said = (directory / "init.log").read_text()[-2000:]
-            raise ClusterError(f"machine {machine.name} does not boot: {error}; it said: {said}") from error
-    Running(Process.of(pid), Process.of(process.pid)).write(directory)
-    return Booted(directory, pid, process)
 
 
 def _knock(door: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket:

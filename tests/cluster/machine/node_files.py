@@ -32,6 +32,7 @@ OWN = (
 """Directories in which a node starts with nothing of this machine's."""
 CONFLIST = "/etc/cni/net.d/10-primary.conflist"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+_DISK_SIGNALS = ("nodefs.available", "nodefs.inodesFree", "imagefs.available")
 _OPAQUE = "trusted.overlay.opaque"
 _KUBERNETES = "/etc/kubernetes"
 CONTAINERD_CONFIG = f"""version = 3
@@ -170,12 +171,7 @@ def _kubelet() -> dict[str, Any]:
         # the disk is this machine's: however full that is, it is nothing to the node
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "evictionHard": {
-            "memory.available": "50Mi",
-            "nodefs.available": "0%",
-            "nodefs.inodesFree": "0%",
-            "imagefs.available": "0%",
-        },
+        "evictionHard": {"memory.available": "50Mi", **dict.fromkeys(_DISK_SIGNALS, "0%")},
         "serializeImagePulls": False,
         "nodeStatusUpdateFrequency": "4s",
         "nodeLeaseDurationSeconds": 12,

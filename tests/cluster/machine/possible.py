@@ -22,6 +22,28 @@ PROGRAMS = {
 """What nodes run besides what is built, and whose package each is."""
 
 
+PER_NODE, PER_CLUSTER = 9, 11
+"""Inotify instances that the daemons of a node, and of a control plane, hold."""
+_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+
+
+def why_not_now(nodes: int) -> str:
+    """Return what there is too little of for one more cluster, or ``""``: daemons would fail for it one by one."""
+    limit, needed = int(_LIMIT.read_text()), PER_NODE * nodes + PER_CLUSTER
+    used = sum(_is_inotify(path) for path in Path("/proc").glob("[0-9]*/fd/*"))
+    if limit - used >= needed:
+        return ""
+    says = f"{limit - used} of {limit} inotify instances are free (fs.inotify.max_user_instances)"
+    return f"a cluster of {nodes} nodes needs {needed} inotify instances: {says}; take another cluster down"
+
+
+def _is_inotify(path: Path) -> bool:
+    try:
+        return str(path.readlink()) == "anon_inode:inotify"
+    except OSError:
+        return False
+
+
 def why_not() -> str:
     """Return what this machine lacks for a cluster, or ``""``. A lone API server needs less: openssl and ip."""
     if os.geteuid() != 0:
