@@ -34,12 +34,11 @@ INVALID_TOPOLOGY = 100
 
 
 class CniCalls:
-    """Answers CNI calls. ADDs run one at a time in order; calls for one container never overlap."""
+    """Answers CNI calls; those for one container never overlap."""
 
     def __init__(self, sandboxes: Sandboxes, cache: TopologyCache) -> None:
         self._sandboxes = sandboxes
         self._cache = cache
-        self._adding = asyncio.Lock()
         self._containers = KeyedLocks[str]()
 
     async def answer(self, call: Call) -> bytes:
@@ -89,11 +88,8 @@ class CniCalls:
         # The socket object owns its descriptor from here on, whatever becomes of it.
         del call.descriptors[1:]
         inside = Netlink.adopt(sockets[0]) if sockets else Netlink.open(netns_fd)
-        async with self._adding:
-            with inside as netlink:
-                if topology is not None:  # it may have been edited while other pods had their turn
-                    topology = self._cache.topology((topology.namespace, topology.name)) or topology
-                sandbox = await self._sandbox(request, topology, Inside(netns_fd, netlink))
+        with inside as netlink:
+            sandbox = await self._sandbox(request, topology, Inside(netns_fd, netlink))
         return _result(request, sandbox)
 
     async def _sandbox(self, request: Request, topology: Topology | None, inside: Inside) -> Sandbox:

@@ -81,6 +81,12 @@ class Aligner:
                     end.joint = Joint(peer, sandbox.epoch)
             self._checkpoints.save_soon(sandbox)
 
+    def newest(self, topology: Topology | None) -> Topology | None:
+        """Return a Topology as it is by now: it may have been edited while other pods had their turn."""
+        if topology is None:
+            return None
+        return self._cache.topology((topology.namespace, topology.name)) or topology
+
     def make_missing(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[Endpoint]:
         """Make the ends that a sandbox has not got yet. Raises KernelError."""
         missing = [plan for plan in self._settler.plans(topology) if plan.local.interface not in sandbox.ends]

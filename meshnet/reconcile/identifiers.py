@@ -16,6 +16,7 @@ import logging
 import os
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
@@ -52,6 +53,7 @@ class Identifiers:
         self._pools: dict[str, _Pool] = {}
         self._dirty = False
         self._keeping = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "identifiers")
         self._load()
         self._journal = self._begin()
 
@@ -104,12 +106,14 @@ class Identifiers:
                 return
             self._dirty = False
             try:
-                await asyncio.to_thread(os.fdatasync, self._journal)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, os.fdatasync, self._journal)
             except BaseException:
                 self._dirty = True
                 raise
 
     def close(self) -> None:
+        self._thread.shutdown()
         os.close(self._journal)
 
     def _free(self, pool: str, known: _Pool) -> int:

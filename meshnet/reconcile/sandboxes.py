@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Sandboxes:
-    """Takes sandboxes in and out."""
+    """Takes sandboxes in and out. They are made one at a time, in order; their claims wait for the store together."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Sandboxes:
         self._catalog = catalog
         self._inspector = inspector
         self._aligner = aligner
+        self._making = asyncio.Lock()
 
     def find(self, key: SandboxKey) -> Sandbox | None:
         """Return the sandbox of an attachment; one that was rebuilt is known by its container alone."""
@@ -85,18 +86,17 @@ class Sandboxes:
         is left of it then.
         """
         sandbox.handed = inside
-        if topology is not None:
-            # Known before the first peer is patched to it; the claim may find that it must be higher still.
-            sandbox.epoch = topology.claim.epoch + 1
         before: Sandbox | None = None
         try:
-            ends = self._furnisher.make(sandbox, self._settler.plans(topology), inside)
-            before = self._table.add(sandbox)
-            self._supersede(before)
-            for end in ends:
-                self._table.enter(end)
-            await self._settle_now(end.endpoint for end in ends)
-            self._checkpoints.save(sandbox)
+            async with self._making:
+                topology = self._aligner.newest(topology)
+                ends = self._make(sandbox, topology, inside)
+                before = self._table.add(sandbox)
+                self._supersede(before)
+                for end in ends:
+                    self._table.enter(end)
+                await self._settle_now(end.endpoint for end in ends)
+                self._checkpoints.save(sandbox)
             if topology is not None:
                 await self._aligner.claim(sandbox)
         except BaseException:
@@ -120,9 +120,10 @@ class Sandboxes:
             sandbox.epoch = max(sandbox.epoch, topology.claim.epoch + 1 if topology else 0)
         sandbox.handed = inside
         try:
-            self._aligner.make_missing(sandbox, topology, inside)
-            await self._settle_now(end.endpoint for end in sandbox.ends.values())
-            self._checkpoints.save(sandbox)
+            async with self._making:
+                self._aligner.make_missing(sandbox, topology, inside)
+                await self._settle_now(end.endpoint for end in sandbox.ends.values())
+                self._checkpoints.save(sandbox)
             if topology is not None:
                 await self._aligner.claim(sandbox)
         finally:
@@ -172,6 +173,13 @@ class Sandboxes:
     async def settle_all(self) -> None:
         """Settle every end on this node."""
         await self._settle_now(end.endpoint for end in self._table.ends())
+
+    def _make(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[End]:
+        """Make the ends of a new sandbox. Raises KernelError."""
+        if topology is not None:
+            # Known before the first peer is patched to it; the claim may find that it must be higher still.
+            sandbox.epoch = topology.claim.epoch + 1
+        return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
 
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
         """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.

@@ -152,6 +152,30 @@ def test_an_edit_during_an_add_is_not_lost(tmp_path: Path) -> None:
     run(main())
 
 
+def test_pods_do_not_wait_for_each_others_claims(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.declare("eth1")
+            await here.store.apply(topology("r2", link(9, "eth1", "x9:eth1")))
+            await asyncio.sleep(0.1)
+            here.store.lasts_s = 1.0
+            boxes = [sandbox("r1"), sandbox("r2")]
+            topologies = [here.cache.topology(box.pod_key) for box in boxes]
+            adds = [
+                asyncio.create_task(here.sandboxes.add(box, found, cast("Any", object())))
+                for box, found in zip(boxes, topologies, strict=True)
+            ]
+            await asyncio.sleep(0.5)
+            assert len(here.saved()) == 2
+            assert not any(add.done() for add in adds)
+            await asyncio.gather(*adds)
+            assert {write.status["container_id"] for write in here.store.writes} == {
+                box.key.container_id for box in boxes
+            }
+
+    run(main())
+
+
 def test_a_topology_that_comes_during_the_add_is_not_lost(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
