@@ -98,7 +98,7 @@ class Patcher:
     async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
         """Let a driver make the patch. What another one made before stays until this one's is in its place."""
         wanted, peer = self._facts.link_end(end, plan), self._facts.peer(end, plan)
-        end.receive_id = wanted.receive_id
+        end.receive_id, end.told = wanted.receive_id, peer
         if type(driver).offer is not LinkDriver.offer:
             end.offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)
         try:
@@ -108,6 +108,10 @@ class Patcher:
             splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
         end.patched, end.patched_by = wanted, driver.name
         return splice
+
+    def knows(self, end: End) -> bool:
+        """Tell whether the driver that patched an end was told all that is known here of the peer by now."""
+        return end.patched is not None and end.plan is not None and end.told == self._facts.peer(end, end.plan)
 
     async def _release(self, patched: LinkEnd | None, driver_name: str) -> None:
         """Let a driver whose patch another's has replaced remove what it made."""

@@ -109,7 +109,7 @@ class Settler:
             end: the one here.
             again: what its driver is told has changed.
         """
-        if not self._carry(end) or again:
+        if not self._carry(end) or (again and not self._patcher.knows(end)):
             self._kick(end.endpoint)
         self._changed(end)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshnet.dispatch.resolve import Plan
-    from meshnet.driver.api import LinkEnd, Splice
+    from meshnet.driver.api import LinkEnd, Peer, Splice
     from meshnet.model.topology import Endpoint
     from meshnet.panel.port import PanelPort
 
@@ -151,6 +151,7 @@ class End:
         interface_up: whether that is administratively up.
         plan: what it should be, as last resolved.
         patched, patched_by: what which driver was last asked for; None and ``""`` while there is no patch.
+        told: what that driver was told of the peer.
         splice: what that driver answered.
         joint: whom the patch reaches.
         confirmed: of a joint with an end on another node: its daemon has said the same.
@@ -170,6 +171,7 @@ class End:
     plan: Plan | None = attrs.field(default=None, repr=False)
     patched: LinkEnd | None = attrs.field(default=None, repr=False)
     patched_by: str = ""
+    told: Peer | None = attrs.field(default=None, repr=False)
     splice: Splice | None = None
     joint: Joint | None = None
     confirmed: bool = False

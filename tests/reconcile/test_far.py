@@ -166,6 +166,18 @@ def test_the_driver_is_told_where_the_peer_is():
     in_room(main)
 
 
+def test_a_driver_is_not_asked_again_for_what_the_claim_has_told_already():
+    async def main(room):
+        room.hear(attrs.evolve(GOOD, receive_id=77))
+        assert (room.kicked, room.carrier) == ([], True)
+
+        room.parts.records["n2"] = attrs.evolve(record("tunnel"), drivers={})
+        room.hear(attrs.evolve(GOOD, receive_id=78))
+        assert room.kicked == [HERE]
+
+    in_room(main)
+
+
 def test_no_session_no_carrier():
     async def main(room):
         assert room.state == ("Pending", "PeerUnreachable")
