@@ -92,7 +92,7 @@ class VxlanDriver(LinkDriver):
         device = fitting or await self._make(link, tunnel, slots)
         try:
             others = self._sources.admit(tunnel.vni, device.info.ifindex, remote.address)
-            adjust(self._ctx.netlink, device, tunnel)
+            adjust(self._ctx.netlink, device, tunnel, fresh=fitting is None)
         except KernelError as error:
             if fitting is None:
                 await self._remove([device])

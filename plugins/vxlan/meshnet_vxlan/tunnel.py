@@ -56,15 +56,24 @@ def make(netlink: Netlink, name: str, tunnel: Tunnel) -> Vxlan:
     return made
 
 
-def adjust(netlink: Netlink, device: Vxlan, tunnel: Tunnel) -> None:
+def adjust(netlink: Netlink, device: Vxlan, tunnel: Tunnel, *, fresh: bool) -> None:
     """Change a device to what it shall be; one that is so already is only read.
+
+    Args:
+        netlink: of the node.
+        device: which.
+        tunnel: what it shall be.
+        fresh: it was just made: nothing hangs on it, which need not be read.
 
     Raises KernelError: EADDRINUSE when somebody else has the UDP port.
     """
+    ifindex = device.info.ifindex
+    ingress, egress = ([] if fresh else _filters(netlink, ifindex, parent) for parent in (tc.INGRESS, tc.EGRESS))
+    remotes = [] if fresh else read_remotes(netlink, device)
     changes = [
         *_marking(device, tunnel),
-        *_splicing(netlink, device, tunnel),
-        *_sending(read_remotes(netlink, device), device, tunnel),
+        *_splicing(ingress, egress, device, tunnel),
+        *_sending(remotes, device, tunnel),
     ]
     if not device.info.up:
         # Last: it is silent by now, and goes where it shall.
@@ -84,10 +93,9 @@ def _marking(device: Vxlan, tunnel: Tunnel) -> list[Request]:
     return changes
 
 
-def _splicing(netlink: Netlink, device: Vxlan, tunnel: Tunnel) -> list[Request]:
-    """Return what keeps the node out of the device, and what comes in on its way to the port."""
+def _splicing(ingress: list[bytes], egress: list[bytes], device: Vxlan, tunnel: Tunnel) -> list[Request]:
+    """Return what keeps the node out of the device, and what comes in on its way to the port, beside its filters."""
     ifindex = device.info.ifindex
-    ingress, egress = (_filters(netlink, ifindex, parent) for parent in (tc.INGRESS, tc.EGRESS))
     redirects = [redirect for payload in ingress if (redirect := tc.parse_redirect(payload)) is not None]
     changes = []
     if not all(tc.DROP_PRIORITY in map(tc.parse_priority, filters) for filters in (ingress, egress)):

@@ -108,7 +108,12 @@ def test_the_new_way_is_there_before_the_old_one_goes(net):
     moved = Remote("192.0.2.9", 4711, 51111)
     recorder = Recorder(net.nodes[0].netlink)
 
-    adjust(recorder, device, Tunnel(one.link.alias, device.vni, device.port, device.local, moved, one.port.ifindex))
+    adjust(
+        recorder,
+        device,
+        Tunnel(one.link.alias, device.vni, device.port, device.local, moved, one.port.ifindex),
+        fresh=False,
+    )
 
     assert [request.type for request in recorder.asked] == [RTM_NEWNEIGH, RTM_DELNEIGH]
     assert read_remotes(net.nodes[0].netlink, device) == [moved]
