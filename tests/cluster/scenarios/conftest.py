@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.installation import install, meshnet, remove, uninstall
+from tests.cluster.installation import install, meshnet, remove, roll_out, uninstall
 from tests.cluster.scenarios import traces
 from tests.cluster.scenarios.space import LABEL, Space
 from tests.image.build import BUILD_LIMIT_S
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.cluster.machine.cluster import Cluster
 
 INSTALLED = Path(__file__).parent / "installed"
+UPGRADED = Path(__file__).parent / "upgraded"
 FAILED = pytest.StashKey[bool]()
 TOLD = 6000
 """Characters of each daemon's log that a failed test shows."""
@@ -43,7 +44,15 @@ def mesh(cluster: Cluster) -> Iterator[Cluster]:
         cluster.kubectl("delete", *spaces, "--ignore-not-found", "--timeout=170s")
     traces.wait_none(cluster)
     uninstall(cluster)
-    remove(cluster, INSTALLED)
+    remove(cluster, UPGRADED)
+
+
+@pytest.fixture(scope="package")
+def upgraded(mesh: Cluster) -> Cluster:
+    """The cluster, upgraded: for tests that come last, since it is not undone."""
+    mesh.apply_directory(UPGRADED)
+    roll_out(mesh)
+    return mesh
 
 
 @pytest.fixture(scope="package")
