@@ -27,7 +27,7 @@ class Settings:
 
     Attributes:
         node: NODE_NAME: this node's name; the host's by default.
-        node_ip: HOST_IP: the address that peers reach this node at, ``""`` when unknown or to be that of HOST_INTF.
+        node_ip: HOST_IP: the address that peers reach this node at, ``""`` when unknown.
         run_dir: MESHNET_RUN_DIR: the socket and the checkpoints; gone after a reboot.
         state_dir: MESHNET_STATE_DIR: what survives a reboot.
         socket: MESHNET_SOCKET: where the CNI plugin and commands find the daemon.
@@ -36,7 +36,7 @@ class Settings:
             also INTER_NODE_LINK_TYPE.
         port: MESHNET_PORT: where the daemons of other nodes reach this one, TCP.
         underlay_interface: MESHNET_UNDERLAY_INTERFACE: by which to reach them; by default the one that has `node_ip`.
-            HOST_INTF, upstream's, says the same and wins over HOST_IP.
+            Its first address counts where it has not got that one. HOST_INTF is upstream's word for it.
         underlay_mtu: MESHNET_UNDERLAY_MTU: of the path to them, where it is smaller than the interface's; 0: that.
         peer_timeout_s: MESHNET_PEER_TIMEOUT_SECONDS: a node that does not answer for so long is dead.
         peer_grace_s: MESHNET_PEER_GRACE_SECONDS: so long may the daemon of a node that answers be away before links
@@ -80,7 +80,7 @@ class Settings:
         state_dir = reader.path("MESHNET_STATE_DIR", "/var/lib/meshnet")
         settings = cls(
             node=reader.matching("NODE_NAME", socket.gethostname().lower(), _NODE, "a node's name: a-z, 0-9, '-', '.'"),
-            node_ip="" if env.get("HOST_INTF") else reader.address("HOST_IP"),
+            node_ip=reader.address("HOST_IP"),
             run_dir=run_dir,
             state_dir=state_dir,
             socket=reader.path("MESHNET_SOCKET", str(run_dir / "meshnetd.sock")),

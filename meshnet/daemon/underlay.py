@@ -10,7 +10,11 @@ from meshnet.errors import InvalidObject, Problem
 from meshnet.netlink import addresses, links
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshnet.netlink import LinkInfo, Netlink
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MTU = 1500
 """Of an underlay that nothing is known of."""
@@ -21,8 +25,8 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
 
     Args:
         netlink: in the node's namespace.
-        address: of this node as its peers reach it, or ``""``: then the first of `interface`.
-        interface: the one to use, or ``""``: then the one that has `address`.
+        address: of this node as its peers reach it, or ``""``.
+        interface: the one to use, by its first address if it has not got that one; ``""``: the one that has it.
         mtu: instead of the interface's, where the path is smaller than the NIC; 0: the interface's.
 
     Raises InvalidObject when this node has not got that address or interface, or the interface takes no packet as
@@ -32,18 +36,22 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
         return Underlay(mtu or MTU, 4)
     known = {info.ifindex: info for info in map(links.parse_link, netlink.dump(links.dump_links(), steady=False))}
     having = [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses(), steady=False)]
-    for device, cidr in having:
-        found = ipaddress.ip_interface(cidr).ip
-        info = known.get(device)
-        if info is None or (interface and info.name != interface):
-            continue
-        if str(found) == address or (not address and not (found.is_link_local or found.is_loopback)):
-            if mtu > info.mtu:
-                raise InvalidObject("settings", [_too_large(mtu, info)])
-            return Underlay(mtu or info.mtu, found.version, str(found), device)
-    raise InvalidObject(
-        "settings", [_missing(address, interface, [str(ipaddress.ip_interface(c).ip) for _, c in having])]
-    )
+    there = [(known[device], ipaddress.ip_interface(cidr).ip) for device, cidr in having if device in known]
+    chosen = _choose(there, address, interface)
+    if chosen is None:
+        raise InvalidObject("settings", [_missing(address, interface, [str(found) for _, found in there])])
+    device, found = chosen
+    if mtu > device.mtu:
+        raise InvalidObject("settings", [_too_large(mtu, device)])
+    return Underlay(mtu or device.mtu, found.version, str(found), device.ifindex)
+
+
+def _choose(there: Sequence[tuple[LinkInfo, Address]], address: str, interface: str) -> tuple[LinkInfo, Address] | None:
+    """Return the address to use and the device that has it: of the interface, if one is named, whatever the address."""
+    usable = [(device, found) for device, found in there if interface in ("", device.name)]
+    named = [one for one in usable if str(one[1]) == address]
+    others = [one for one in usable if interface and not (one[1].is_link_local or one[1].is_loopback)]
+    return next(iter([*named, *others]), None)
 
 
 def _too_large(mtu: int, device: LinkInfo) -> Problem:
@@ -52,7 +60,6 @@ def _too_large(mtu: int, device: LinkInfo) -> Problem:
 
 def _missing(address: str, interface: str, having: list[str]) -> Problem:
     there = ", ".join(having) or "none"
-    if address:
-        where = f" on {interface}" if interface else ""
-        return Problem("HOST_IP", address, f"an address of this node{where}, which has {there}")
-    return Problem("MESHNET_UNDERLAY_INTERFACE", interface, "an interface of this node that has an address")
+    if interface:
+        return Problem("MESHNET_UNDERLAY_INTERFACE", interface, "an interface of this node that has an address")
+    return Problem("HOST_IP", address, f"an address of this node, which has {there}")

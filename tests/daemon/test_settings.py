@@ -57,10 +57,8 @@ def test_everything_given():
     assert (settings.log_level, settings.log_format) == ("debug", "json")
 
 
-def test_upstreams_word_for_the_interface_wins_over_the_address():
-    settings = Settings.read({"HOST_INTF": "eth1", "HOST_IP": "192.0.2.1", "MESHNET_UNDERLAY_INTERFACE": "eth2"})
-
-    assert (settings.underlay_interface, settings.node_ip) == ("eth1", "")
+def test_the_interface_may_be_named_by_upstreams_word():
+    assert Settings.read({"HOST_INTF": "eth1", "HOST_IP": "192.0.2.1"}).underlay_interface == "eth1"
 
 
 def test_the_plugin_is_installed_only_where_that_is_said():

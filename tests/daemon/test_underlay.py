@@ -15,13 +15,15 @@ from meshnet.errors import InvalidObject
 
 @pytest.fixture
 def netlink(monkeypatch):
-    """A node whose eth0 takes packets of 1500 bytes."""
+    """A node whose eth0 takes packets of 1500 bytes, and eth1 of 9000; eth2 is just gone."""
     eth0 = SimpleNamespace(ifindex=3, name="eth0", mtu=1500)
     monkeypatch.setattr(underlay, "links", SimpleNamespace(dump_links=lambda: "links", parse_link=lambda it: it))
     monkeypatch.setattr(
         underlay, "addresses", SimpleNamespace(dump_addresses=lambda: "addresses", parse_address=lambda it: it)
     )
-    there = {"links": [eth0], "addresses": [(3, "10.0.0.1/24")]}
+    eth1 = SimpleNamespace(ifindex=4, name="eth1", mtu=9000)
+    having = [(3, "10.0.0.1/24"), (4, "fe80::1/64"), (4, "10.1.0.1/24"), (4, "10.1.0.2/24"), (5, "10.2.0.1/24")]
+    there = {"links": [eth0, eth1], "addresses": having}
     return cast("Any", SimpleNamespace(dump=lambda what, **_: there[what]))
 
 
@@ -40,3 +42,17 @@ def test_an_mtu_that_the_interface_does_not_take_is_refused(netlink):
 def test_an_address_that_is_not_there_is_named(netlink):
     with pytest.raises(InvalidObject, match=r"HOST_IP.*10\.0\.0\.2.*10\.0\.0\.1"):
         find_underlay(netlink, address="10.0.0.2", interface="", mtu=0)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [("", "10.1.0.1"), ("10.0.0.1", "10.1.0.1"), ("10.1.0.2", "10.1.0.2")],
+    ids=["no address", "another's address", "its second address"],
+)
+def test_an_interface_that_is_named_is_used_whatever_the_address(netlink, address, found):
+    assert find_underlay(netlink, address=address, interface="eth1", mtu=0) == Underlay(9000, 4, found, 4)
+
+
+def test_an_interface_that_is_not_there_is_named(netlink):
+    with pytest.raises(InvalidObject, match=r"MESHNET_UNDERLAY_INTERFACE.*eth7"):
+        find_underlay(netlink, address="10.0.0.1", interface="eth7", mtu=0)
