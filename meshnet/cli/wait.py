@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60.0
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+ASKING = "no daemon has answered yet"
 WANTED = {"up": "Up", "down": "Down"}
 
 
@@ -82,7 +83,7 @@ class Waiting:
         progress: whether to tell what is missing at every change.
 
     Attributes:
-        told: which links are not as wanted, and why.
+        told: which links are not as wanted, and why; ``""`` as long as the store has not answered.
     """
 
     def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, ask: Ask, *, progress: bool) -> None:
@@ -97,19 +98,21 @@ class Waiting:
 
     async def on(self, store: Store) -> None:
         """Return as soon as all links are as wanted. Raises NotFound when a place is no end of any link."""
+        shown = ""
         while True:
             began = time.monotonic()
             listings = [await store.list(Kind.TOPOLOGY, namespace) for namespace in self._namespaces]
-            topologies = [topology for listing in listings for topology in listing.items]
+            stored = ends(topology for listing in listings for topology in listing.items)
+            self.told = self.told or "; ".join(self._missing(stored)) or ASKING
             answers = (await asyncio.to_thread(self._ask, "states")).rows("states")
             live = by_place(row for rows in answers.values() for row in rows)
-            now = with_losses(as_now(ends(topologies), live), answers.keys())
+            now = with_losses(as_now(stored, live), answers.keys())
             missing = "; ".join(self._missing(now))
-            if missing != self.told and self._progress and missing:
-                print(f"waiting for: {missing}", file=sys.stderr)
-            self.told = missing
             if not missing:
                 return
+            if missing != shown and self._progress:
+                print(f"waiting for: {missing}", file=sys.stderr)
+            self.told = shown = missing
             # A large lab is not kept busy by being asked; a node that does not answer must not make it last.
             await asyncio.sleep(min(max(PAUSE_S, 4 * (time.monotonic() - began)), LONGEST_PAUSE_S))
 

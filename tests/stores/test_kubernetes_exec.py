@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,11 +51,9 @@ def test_a_command_that_never_ran_is_no_answer(messages: list[tuple[int, bytes]]
 
 
 def test_who_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
-    with PodServer((STDOUT, b"{"), hold=True) as server:
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s"):
-            run(server.url, tmp_path, 0.3)
-        assert time.monotonic() - began < 10
+    late = pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s")
+    with PodServer((STDOUT, b"{"), hold=True) as server, late:
+        run(server.url, tmp_path, 0.3)
 
 
 @pytest.mark.parametrize(

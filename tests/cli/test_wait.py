@@ -1,0 +1,48 @@
+"""What `meshnet wait` says when nobody answers; the rest is in test_objects."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+from meshnet.cli import exitcodes
+from meshnet.cli.wait import ASKING
+from tests.cli.objects import link, topology
+from tests.cli.test_objects import write_status
+from tests.cni.daemon import Daemon
+from tests.stores.kubernetes_server import access_to
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tests.cli.conftest import Machine
+
+
+def test_a_store_that_says_nothing_is_unreachable(machine: Machine, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = access_to(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path).kubeconfig
+        ran = machine.run("wait", "--for", "up", "--timeout", "0.3", "--kubeconfig", config)
+    assert ran.code == exitcodes.UNREACHABLE
+    assert ran.err == "error: cluster x: no answer within 0.3 s\n"
+
+
+def test_what_the_store_says_is_not_enough_while_a_daemon_is_asked(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, peer in (("r1", "r2"), ("r2", "r1")):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(topology(name, link(1, peer))))
+        machine.run("apply", "-f", str(path))
+        write_status(machine, name, link(1, peer), "Up")
+    monkeypatch.setenv("MESHNET_SOCKET", str(tmp_path / "hangs"))
+
+    def hang(daemon: Daemon, conn: socket.socket, _number: int) -> None:
+        daemon.receive(conn)
+        conn.recv(1)  # until the command has given up
+
+    with Daemon(tmp_path / "hangs", hang):
+        ran = machine.run("wait", "--for", "up", "--timeout", "0.3")
+    assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not up after 0.3 s: {ASKING}\n")
