@@ -107,11 +107,15 @@ def captured(namespace: Namespace, interface: str, *, most: int = 4000) -> Itera
     done = threading.Event()
 
     def collect() -> None:
-        while not done.is_set() and len(frames) < most:
-            with contextlib.suppress(TimeoutError):
+        while len(frames) < most:
+            try:
                 frame, where = sock.recvfrom(1 << 17)
-                if where[2] != _PACKET_OUTGOING:
-                    frames.append(frame)
+            except TimeoutError:
+                if done.is_set():  # and all that came before is read
+                    return
+                continue
+            if where[2] != _PACKET_OUTGOING:
+                frames.append(frame)
 
     thread = threading.Thread(target=collect, name="capture")
     thread.start()

@@ -37,7 +37,7 @@ def test_a_macvlan_on_another_parent_has_its_addresses(node: DaemonNode, r1: Pod
 
     node.apply(external("lan2"))
 
-    assert eventually(lambda: r1.links().get("net1") is not None and r1.links()["net1"].ifindex != before)
+    assert eventually(lambda: "net1" in (links := r1.links()) and links["net1"].ifindex != before)
     assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
     assert r1.addresses("net1") == ["10.0.0.1/24"]
     assert r1.links()["net1"].up
@@ -48,7 +48,7 @@ def test_a_macvlan_that_the_pod_deleted_comes_back_with_its_addresses(node: Daem
 
     r1.run("ip", "link", "delete", "net1")
 
-    assert eventually(lambda: r1.links().get("net1") is not None and r1.links()["net1"].ifindex != before)
+    assert eventually(lambda: "net1" in (links := r1.links()) and links["net1"].ifindex != before)
     assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
     assert r1.addresses("net1") == ["10.0.0.1/24"]
 

@@ -464,6 +464,10 @@ def test_offload_is_a_redirect_to_the_peer_and_goes_again(node: DaemonNode) -> N
 # ---- the daemon itself
 
 
+POOL = 4 + (os.cpu_count() or 1)
+"""Threads of the event loop's executor at most, on a small machine."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_many_cycles_leave_nothing(node: DaemonNode) -> None:
@@ -493,7 +497,7 @@ def test_many_cycles_leave_nothing(node: DaemonNode) -> None:
     assert node.ports() == {}
     assert node.ask("sandboxes")["sandboxes"] == []
     assert late["descriptors"] == early["descriptors"]
-    assert late["threads"] == early["threads"]
+    assert late["threads"] <= early["threads"] + POOL  # which grows while it is busy, not by the cycle
     assert late["kilobytes"] <= early["kilobytes"] + 5 * 1024
 
 

@@ -189,7 +189,7 @@ def test_many_links_of_a_running_pod_are_edited_in_a_moment(node: DaemonNode) ->
         wanted = len(range(1, 301, step)) * [(True, mtu)]
         for pod in pods:
             # one after the other, each at 20 ms or with a file to write, they would take many times that
-            assert eventually(lambda pod=pod, wanted=wanted: interfaces(pod) == wanted, within=3.0)
+            assert eventually(lambda pod=pod, wanted=wanted: interfaces(pod) == wanted, within=5.0)
 
 
 def interfaces(pod: PodBox) -> list[tuple[bool, int]]:

@@ -32,7 +32,7 @@ def birth_name(alias: str) -> str:
 def in_namespace(netlink: Netlink, nsid: int) -> list[Macvlan]:
     """Return every macvlan in a namespace, anybody's; none when the namespace is gone. Raises KernelError."""
     try:
-        payloads = netlink.dump(links.dump_links(nsid))
+        payloads = netlink.dump(links.dump_links(nsid), steady=False)
     except KernelError as error:
         if error.errno == errno.EINVAL:  # no namespace has that number any more
             return []

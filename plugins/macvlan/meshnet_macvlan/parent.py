@@ -65,5 +65,5 @@ def _user(netlink: Netlink, parent: LinkInfo) -> str:
 
 def _candidates(netlink: Netlink) -> list[str]:
     """Interfaces of the node that a user may mean: not the loopback, no ports of ours."""
-    there = map(links.parse_link, netlink.dump(links.dump_links()))
+    there = map(links.parse_link, netlink.dump(links.dump_links(), steady=False))
     return sorted(info.name for info in there if not info.flags & IFF_LOOPBACK and parse_mark(info.alias) is None)
