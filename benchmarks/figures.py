@@ -107,6 +107,10 @@ class Report:
         """Print the table and write the file."""
         self._load.append(os.getloadavg()[0])
         self._print()
+        self.save()
+
+    def save(self) -> None:
+        """Write the file."""
         self._directory.mkdir(parents=True, exist_ok=True)
         document = {
             "name": self._name,
