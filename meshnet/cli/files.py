@@ -95,13 +95,21 @@ def _texts(name: str) -> Iterator[tuple[str, str]]:
         yield _decode(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
     elif name.startswith(("http://", "https://")):
         yield _fetch(name), name
-    elif Path(name).is_dir():
-        files = sorted(path for path in Path(name).iterdir() if path.suffix in SUFFIXES)
+    elif (entries := _entries(Path(name))) is not None:
+        files = sorted(path for path in entries if path.suffix in SUFFIXES)
         if not files:
             raise UsageError(f"{name}: no {', '.join(SUFFIXES)} file in this directory")
         yield from ((_read(path), str(path)) for path in files)
     else:
         yield _read(Path(name)), name
+
+
+def _entries(path: Path) -> list[Path] | None:
+    """Return what is in a directory; None when it is none. Raises UsageError."""
+    try:
+        return list(path.iterdir()) if path.is_dir() else None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> str:

@@ -108,3 +108,8 @@ def test_files_without_a_topology_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "1.yml").write_text("kind: Pod\napiVersion: v1\nmetadata: {name: r1}\n")
     with pytest.raises(UsageError, match="no Topology"):
         read_topologies([str(tmp_path)], "default", quiet=True)
+
+
+def test_a_name_that_cannot_be_looked_at_says_so() -> None:
+    with pytest.raises(UsageError, match=r"^x{300}: File name too long$"):
+        read_files(["x" * 300])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +13,15 @@ from tests.lab.scenarios.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
+
+
+HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here is a lab test; one that says nothing else may take two minutes."""
     for item in items:
-        if "scenarios" in item.path.parts:
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.lab)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(120))

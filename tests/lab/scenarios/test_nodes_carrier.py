@@ -64,7 +64,9 @@ def test_the_peers_interface_goes_down_and_up(running: Lab, tmp_path: Path) -> N
         with events(running, "r1", tmp_path) as watch:
             for up in (False, True) * 3:
                 running.exec("r2", "ip", "link", "set", "eth1", "up" if up else "down")
-                watch.await_(lambda up=up: watch.carriers("eth1")[-1:][0]["carrier"] is up, "carrier follows")
+                watch.await_(
+                    lambda up=up: [e["carrier"] for e in watch.carriers("eth1")][-1:] == [up], "carrier follows"
+                )
         assert has(running, "eth1", "eth2")
 
     others_lose_nothing(running, do)

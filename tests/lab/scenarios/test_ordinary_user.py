@@ -61,6 +61,7 @@ def home() -> Iterator[Path]:
         site = home / "site"
         _install(site)
         (home / "python").symlink_to(python)
+        shutil.copytree(CHECKOUT / "examples", home / "examples")  # the checkout may be in a directory that is closed
         (home / "run").mkdir()
         os.chown(home / "run", NOBODY, NOBODY)
         yield home
@@ -98,15 +99,15 @@ def users(lab: Lab, home: Path) -> Iterator[Lab]:
     assert list((home / "run").iterdir()) == [], "nothing is left where the record was"
 
 
-def test_run_of_three_nodes(users: Lab) -> None:
-    ran = users.run("lab", "run", CHECKOUT / "examples/3node.yml")
+def test_run_of_three_nodes(users: Lab, home: Path) -> None:
+    ran = users.run("lab", "run", home / "examples/3node.yml")
     rows = [line.split() for line in ran.stdout.splitlines() if line.split()[3:5] == ["veth", "Up"]]
     assert len(rows) == 3
     assert " 6 pings, 0 links with a ping unanswered" in ran.stdout
 
 
-def test_macvlan_works_too(users: Lab) -> None:
-    users.run("lab", "run", CHECKOUT / "examples/macvlan.yml")
+def test_macvlan_works_too(users: Lab, home: Path) -> None:
+    users.run("lab", "run", home / "examples/macvlan.yml")
 
 
 def test_offload_is_done_by_mirred(users: Lab, home: Path) -> None:
