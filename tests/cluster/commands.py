@@ -59,16 +59,27 @@ class Command:
         """Return the links by their uid."""
         return {link["uid"]: link for link in self.get("links", *words)}
 
+    def whole(self, *words: str, plugin: bool = False) -> Any:
+        """Return what is printed once every node has answered in its 3 s, which on a busy machine it may not.
+
+        With `plugin` it is kubectl that runs it.
+        """
+        run = self.as_plugin if plugin else self.run
+        found: list[Any] = []
+
+        def every_node_answers() -> bool:
+            ran = run(*words, "-o", "json", code=None)
+            if ran.returncode or "not reached" in ran.stderr:
+                return False
+            found.append(json.loads(ran.stdout))
+            return True
+
+        wait_for(every_node_answers, f"every daemon to answer {' '.join(words)}")
+        return found[-1]
+
     def whole_links(self) -> dict[int, dict[str, Any]]:
-        """Return the links once every node has answered in its three seconds, which a busy machine may not."""
-        found: dict[int, dict[str, Any]] = {}
-
-        def none_is_stale() -> bool:
-            found.update(self.links())
-            return not any(end.get("stale") for link in found.values() for end in link["endpoints"])
-
-        wait_for(none_is_stale, "every daemon to answer")
-        return found
+        """Return the links by their uid, once every node has told of its own."""
+        return {link["uid"]: link for link in self.whole("get", "links")}
 
     def doctor(self) -> list[dict[str, str]]:
         """Return what ``meshnet doctor`` finds."""
