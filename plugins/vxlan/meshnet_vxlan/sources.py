@@ -7,17 +7,20 @@ nf_tables, everything works without.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 import attrs
 
+from meshnet_vxlan.elements import Elements
 from meshnet_vxlan.nftables import Nft, NftError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-TABLE = "inet meshnet-vxlan"
+_NAME = "meshnet-vxlan"
+TABLE = f"inet {_NAME}"
 
 # The VNI stands 12 bytes into UDP; "input" is behind the reassembly of fragments.
 _VNI = "@th,96,24"
@@ -53,6 +56,7 @@ class SourceFilter:
         self._port = port
         self._log = log
         self._nft: Nft | None = None
+        self._elements: Elements | None = None
         self._absent = False
         self._told = False
         self._admitted: dict[int, Admission] = {}
@@ -69,7 +73,7 @@ class SourceFilter:
         if known.source != source:
             known.former = (known.former | {known.source}) - {source}
         known.device, known.source = device, source
-        self._change("add", vni, [source], whole=True)
+        self._change(Elements.add, vni, [source], whole=True)
         return bool(known.former)
 
     def settle(self, vni: int) -> None:
@@ -77,7 +81,7 @@ class SourceFilter:
         known = self._admitted.get(vni)
         if known is not None and known.former:
             former, known.former = sorted(known.former), set()
-            self._change("delete", vni, former, whole=False)
+            self._change(Elements.delete, vni, former, whole=False)
 
     def forget(self, vni: int, device: int) -> None:
         """Forget `vni`, as `device` is gone; a device that has the VNI since keeps it. Without any, no table."""
@@ -86,7 +90,7 @@ class SourceFilter:
             return
         del self._admitted[vni]
         if self._admitted:
-            self._change("delete", vni, known.sources, whole=True)
+            self._change(Elements.delete, vni, known.sources, whole=True)
         else:
             self._run(_REMOVE)
 
@@ -95,16 +99,26 @@ class SourceFilter:
         if self._nft is not None:
             self._nft.close()
             self._nft = None
+        if self._elements is not None:
+            self._elements.close()
+            self._elements = None
 
-    def _change(self, verb: str, vni: int, sources: list[str], *, whole: bool) -> None:
+    def _change(
+        self,
+        change: Callable[[Elements, Mapping[str, Sequence[bytes]]], None],
+        vni: int,
+        sources: Sequence[str],
+        *,
+        whole: bool,
+    ) -> None:
         """Add or delete sources of a VNI, and with `whole` the VNI itself."""
-        lines = [f"{verb} element {TABLE} {_set_of(source)} {{ {source} . {vni} }}" for source in sources]
-        if whole:
-            lines.append(f"{verb} element {TABLE} vnis {{ {vni} }}")
+        keys: dict[str, list[bytes]] = {"vnis": [_vni_key(vni)] if whole else []}
+        for source in sources:
+            keys.setdefault(_set_of(source), []).append(_pair_key(source, vni))
         try:
-            if self._nft is None:
+            if self._elements is None:
                 raise NftError("not used yet")
-            self._nft.run("\n".join(lines))
+            change(self._elements, keys)
         except NftError:
             # It is the first, or somebody has flushed our table: what it says is known here.
             self._rebuild()
@@ -118,6 +132,8 @@ class SourceFilter:
         try:
             if self._nft is None:
                 self._nft = self._open()
+            if self._elements is None:
+                self._elements = Elements(_NAME)
             self._nft.run(script)
         except NftError as error:
             if not self._told:
@@ -157,3 +173,12 @@ def _elements(elements: Iterable[str]) -> str:
 
 def _set_of(source: str) -> str:
     return "v6" if ":" in source else "v4"
+
+
+def _vni_key(vni: int) -> bytes:
+    return vni.to_bytes(3, "big")
+
+
+def _pair_key(source: str, vni: int) -> bytes:
+    """Each part of a key that has several takes a multiple of four bytes."""
+    return ipaddress.ip_address(source).packed + _vni_key(vni) + b"\0"

@@ -101,15 +101,18 @@ def test_it_holds_while_the_daemon_is_away_and_afterwards(make_net):
     assert ping(one.pod, other.station.addresses[0])
 
 
-def test_a_table_that_somebody_flushed_is_made_again(net, nft):
-    one, other = net.cable()
-    third, fourth = net.cable("r1:eth2", "r2:eth2", uid=2)
-    before = nft.run("list ruleset")
-    nft.run("flush ruleset")
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_table_that_somebody_flushed_is_made_again(make_net, family):
+    net = make_net(family=family)
+    with nft_of(net.nodes[0]) as nft:
+        one, other = net.cable()
+        third, fourth = net.cable("r1:eth2", "r2:eth2", uid=2)  # added to the table, not made with it
+        before = nft.run("list ruleset")
+        nft.run("flush ruleset")
 
-    one.patch(other)
+        one.patch(other)
 
-    assert nft.run("list ruleset") == before
+        assert nft.run("list ruleset") == before
     assert ping(one.pod, other.station.addresses[0])
     assert ping(third.pod, fourth.station.addresses[0])
 

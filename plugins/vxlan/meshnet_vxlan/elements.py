@@ -1,0 +1,111 @@
+"""Elements of a set in nf_tables, added and deleted by a message of our own.
+
+libnftables reads all chains of the node before it does anything, and a proxy of services may have tens of thousands:
+with a thousand of them an element took 0.7 ms, once a link, while the daemon does nothing else. This takes 0.03 ms,
+whatever else is there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from meshnet.netlink import wire
+from meshnet_vxlan.nftables import NftError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NETLINK_NETFILTER = 12
+_NF_TABLES = 10
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NEW_ELEMENT, _DELETE_ELEMENT = _NF_TABLES << 8 | 12, _NF_TABLES << 8 | 14
+_INET = 1
+_TABLE, _SET, _ELEMENTS = 1, 2, 3
+_LIST_ELEMENT = _KEY = _DATA_VALUE = 1
+_FAMILY = struct.Struct(">BBH")
+"""struct nfgenmsg: the family, the version, and of a batch who it is for."""
+_ERROR = struct.Struct("=i")
+_ANSWER_S = 2.0
+_ROOM = 1 << 16
+
+
+class Elements:
+    """Changes the sets of one table of the family ``inet``.
+
+    It acts in the network namespace that the calling thread is in when this is made. Raises NftError when there are no
+    netfilter sockets.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+        except OSError as error:
+            raise NftError(f"netfilter sockets: {error.strerror}") from error
+        self._socket.settimeout(_ANSWER_S)
+        self._sequence = 0
+
+    def add(self, elements: Mapping[str, Sequence[bytes]]) -> None:
+        """Add keys to sets, by the sets' names, in one step or not at all; one that is there is no error.
+
+        Raises NftError.
+        """
+        self._change(_NEW_ELEMENT, wire.NLM_F_CREATE, elements)
+
+    def delete(self, elements: Mapping[str, Sequence[bytes]]) -> None:
+        """Delete keys from sets, in one step or not at all; one that is not there is an error. Raises NftError."""
+        self._change(_DELETE_ELEMENT, 0, elements)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _change(self, kind: int, flags: int, elements: Mapping[str, Sequence[bytes]]) -> None:
+        named = [(name, keys) for name, keys in elements.items() if keys]
+        first = self._sequence + 1
+        parts = [self._message(_BATCH_BEGIN, 0, _FAMILY.pack(0, 0, _NF_TABLES))]
+        parts += [self._message(kind, flags | wire.NLM_F_ACK, self._body(name, keys)) for name, keys in named]
+        parts.append(self._message(_BATCH_END, 0, _FAMILY.pack(0, 0, _NF_TABLES)))
+        try:
+            self._socket.send(b"".join(parts))
+            self._wait(first, len(named))
+        except OSError as error:
+            raise NftError(f"table inet {self._table}: {error.strerror or error}") from error
+
+    def _message(self, kind: int, flags: int, body: bytes) -> bytes:
+        self._sequence += 1
+        length = wire.HEADER.size + len(body)
+        return wire.HEADER.pack(length, kind, flags | wire.NLM_F_REQUEST, self._sequence, 0) + body
+
+    def _body(self, name: str, keys: Sequence[bytes]) -> bytes:
+        listed = [wire.nested(_LIST_ELEMENT, wire.nested(_KEY, wire.attribute(_DATA_VALUE, key))) for key in keys]
+        head = _FAMILY.pack(_INET, 0, 0)
+        return head + wire.string(_TABLE, self._table) + wire.string(_SET, name) + wire.nested(_ELEMENTS, *listed)
+
+    def _wait(self, first: int, waiting: int) -> None:
+        """Return when so many messages of a batch are acknowledged. Raises OSError.
+
+        Args:
+            first: the batch's first sequence number; what is older answers a batch that has failed.
+            waiting: how many.
+        """
+        while waiting:
+            for sequence, code in _answers(self._socket.recv(_ROOM)):
+                if sequence < first:
+                    continue
+                if code:
+                    raise OSError(code, os.strerror(code))
+                waiting -= 1
+
+
+def _answers(data: bytes) -> list[tuple[int, int]]:
+    """Return (sequence number, error code or 0) of each acknowledgement."""
+    found, offset = [], 0
+    while offset + wire.HEADER.size <= len(data):
+        length, kind, _, sequence, _ = wire.HEADER.unpack_from(data, offset)
+        if kind == wire.NLMSG_ERROR:
+            found.append((sequence, -_ERROR.unpack_from(data, offset + wire.HEADER.size)[0]))
+        offset += max(length + 3 & ~3, wire.HEADER.size)
+    return found
