@@ -1,8 +1,9 @@
-"""The topologies of ``examples/``, on a cluster: their pods dealt to its nodes, one after the other."""
+"""The topologies of ``examples/``, on a cluster: their pods dealt to its nodes, where they do not say it themselves."""
 
 from __future__ import annotations
 
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.machine.cluster import Cluster
 
-SHAPES = ("2node", "3node", "3node-parallel", "5node", "macvlan", "statefulset")
+SHAPES = ("2node", "3node", "3node-parallel", "5node", "kubernetes/3nodes", "macvlan", "statefulset")
 EXAMPLES = MANIFESTS.parent / "examples"
 Document = dict[str, Any]
 
@@ -25,7 +26,8 @@ def documents(shape: str, nodes: list[str]) -> list[Document]:
     """An example's objects, as a user would edit them for a cluster: another image, and where the pods shall run."""
     made = list(yaml.safe_load_all((EXAMPLES / f"{shape}.yml").read_text()))
     for spec, node in zip(_pods(made), cycle(nodes), strict=False):
-        spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+        if "topologySpreadConstraints" not in spec:
+            spec["nodeSelector"] = {"kubernetes.io/hostname": node}
         for container in spec["containers"]:
             container["image"] = TOOLS
     return made
@@ -55,7 +57,7 @@ def addresses(made: list[Document]) -> dict[str, list[str]]:
 def start(cluster: Cluster, prefix: str) -> dict[str, Space]:
     """Apply every shape at once, each in a namespace of its own; uids and addresses are the same in all of them."""
     nodes = list(cluster.nodes)
-    spaces = {shape: Space.make(cluster, f"{prefix}-{shape}") for shape in SHAPES}
+    spaces = {shape: Space.make(cluster, f"{prefix}-{Path(shape).name}") for shape in SHAPES}
     for shape, space in spaces.items():
         space.apply(*documents(shape, nodes))
     return spaces

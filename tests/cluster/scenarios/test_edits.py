@@ -18,10 +18,9 @@ MORE = Cable(2, "r1:eth2", "r2:eth2")
 
 def test_edits_are_applied_even_by_a_daemon_that_did_not_start_the_pod(space: Space) -> None:
     space.wire(CABLE, places=APART)
-    for address in ("10.9.9.1/24", "10.9.8.1/24"):
-        edit(space, "r1", local_ip=address)
-        wait_for(lambda address=address: addresses(space, "r1") == [address], f"r1 to have {address}", 60)  # type: ignore[misc]
-        daemons.kill(space.cluster.nodes["n1"])
+    edit(space, "r1", local_ip="10.9.9.1/24")
+    wait_for(lambda: addresses(space, "r1") == ["10.9.9.1/24"], "r1 to have another address")
+    daemons.kill(space.cluster.nodes["n1"])
     edit(space, "r1", local_ip=f"{CABLE.addresses[0]}/24")
     space.declare(CABLE, MORE)
 
