@@ -151,7 +151,7 @@ class DaemonNode:
     def start(self, **settings: str) -> None:
         """Start the daemon, and wait until it has read the store."""
         self.begin(**settings)
-        assert eventually(self.ready, within=20), self.log()
+        assert eventually(self.ready, within=60), self.log()
 
     def begin(self, **settings: str) -> None:
         """Start the daemon, with settings that stay for its next starts."""
