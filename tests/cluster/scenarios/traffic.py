@@ -6,6 +6,7 @@ import re
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tests.cluster.machine.images import BUSYBOX
@@ -49,11 +50,15 @@ def pinging(space: Space, pod: str, address: str) -> Iterator[Pings]:
     node = space.cluster.node(space.places[pod])
     command = node.command("sh", "-c", _SCRIPT, namespace(space, pod), str(BUSYBOX), str(EVERY_S), address)
     pings = Pings()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield pings
-        finally:
-            said, _ = process.communicate("end\n", timeout=END_S)
+    # not a pipe: it would be full in two minutes, and the program wait for a reader
+    with TemporaryFile("w+") as output:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+            try:
+                yield pings
+            finally:
+                process.communicate("end\n", timeout=END_S)
+        output.seek(0)
+        said = output.read()
     found = re.search(r"(\d+) packets transmitted", said)
     assert found is not None, said
     pings.sent = int(found[1])
