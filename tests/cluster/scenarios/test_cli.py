@@ -46,6 +46,13 @@ def wired(space: Space, command: Command) -> Command:
     return command
 
 
+def as_created(found: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as it can be made again, without what the server fills in."""
+    kept = ("name", "labels", "annotations")
+    metadata = {field: value for field, value in found["metadata"].items() if field in kept}
+    return {**found, "metadata": metadata}
+
+
 def _without_namespace(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**each, "metadata": {"name": each["metadata"]["name"]}} for each in documents]
 
@@ -214,7 +221,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(wired: Command, space: Space) 
     space.declare(Cable(1, "r1:eth1", "gone:eth1"), Cable(7, "alone:eth1", "r1:eth7"))
     space.delete("topology/gone")
     cluster = space.cluster
-    binding = cluster.kubectl("get", "validatingadmissionpolicybinding", "meshnet-own-node", "-o", "json")
+    binding = as_created(cluster.get("validatingadmissionpolicybinding", "meshnet-own-node"))
     crd = "crd/topologies.networkop.co.uk"
     mark = "networkop.co.uk/schema"
     number = cluster.get(crd)["metadata"]["annotations"][mark]
@@ -225,7 +232,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(wired: Command, space: Space) 
             ran = wired.run("doctor", "-o", "json", code=exitcodes.FAILED)
     finally:
         cluster.kubectl("annotate", "--overwrite", crd, f"{mark}={number}")
-        cluster.kubectl("apply", "-f", "-", stdin=binding)
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(binding))
     found = {one["about"]: one for one in json.loads(ran.stdout)}
     assert "topologies.networkop.co.uk" in found["schema"]["told"]
     assert found["admission policy"]["outcome"] == "fail"
