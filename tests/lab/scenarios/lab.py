@@ -80,7 +80,8 @@ class Lab:
 
     def start(self, pod: str, program: str, *arguments: object, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start one of `programs` in a pod; it ends when its stdin is closed."""
-        command = [*self.command, "lab", "exec", pod, "--", self.python, str(PROGRAMS / program), *map(str, arguments)]
+        text = (PROGRAMS / program).read_text()  # by its text: the checkout may be closed to the user
+        command = [*self.command, "lab", "exec", pod, "--", self.python, "-c", text, *map(str, arguments)]
         return subprocess.Popen(command, **self._where(), stdin=subprocess.PIPE, stdout=output, text=True)
 
     def started_in(self, pod: str, output: TextIO, *command: object) -> AbstractContextManager[subprocess.Popen[str]]:
