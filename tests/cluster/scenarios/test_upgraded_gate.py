@@ -15,7 +15,9 @@ GATE = "networkop.co.uk/links"
 
 
 def conditions(space: Space, pod: str) -> dict[str, str]:
-    return {each["type"]: each["status"] for each in space.get("pod", pod)["status"]["conditions"]}
+    """Return the pod's conditions; it has none before the kubelet has looked at it."""
+    told = space.get("pod", pod).get("status", {}).get("conditions", [])
+    return {each["type"]: each["status"] for each in told}
 
 
 def test_a_pod_waits_for_its_links(upgraded: Cluster, space: Space) -> None:
@@ -23,7 +25,7 @@ def test_a_pod_waits_for_its_links(upgraded: Cluster, space: Space) -> None:
     space.declare(CABLE)
     space.start({"r1": "n1"}, readinessGates=gates)
     wait_for(lambda: conditions(space, "r1").get(GATE) == "False", "r1 to be told that its link is not ready")
-    wait_for(lambda: conditions(space, "r1")["ContainersReady"] == "True", "the container of r1")
+    wait_for(lambda: conditions(space, "r1").get("ContainersReady") == "True", "the container of r1")
     assert conditions(space, "r1")["Ready"] == "False"
 
     space.start({"r2": "n2"}, readinessGates=gates)
