@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from cluster_cpu import Spent
 
 from tests.cluster.machine.commands import wait_for
 
@@ -33,6 +34,7 @@ class Outcome:
 
     Attributes:
         ready_s: from before the first pod is created until the last is seen to be Ready.
+        spent: processor time meanwhile.
         answered: ends whose peer answered.
         slowest_s: from then to the first answer of the slowest of them; less than 0: before.
         calls: of the plugin.
@@ -42,6 +44,7 @@ class Outcome:
     """
 
     ready_s: float
+    spent: Spent
     answered: int = 0
     slowest_s: float = 0.0
     calls: Sequence[Call] = ()
@@ -63,10 +66,10 @@ class Run:
     def bare(self) -> Outcome:
         """Run the pods alone."""
         try:
-            began, ended = self._create()
+            began, ended, spent = self._create()
         finally:
             self._delete()
-        return Outcome(ended - began)
+        return Outcome(ended - began, spent)
 
     def wired(self) -> Outcome:
         """Run the pods with their topologies."""
@@ -74,12 +77,13 @@ class Run:
         place, before = self._audit.stat().st_size, self._bed.daemons()
         try:
             self._cluster.kubectl("create", "-f", "-", stdin=_listed(self._shape.topologies()))
-            began, ended = self._create()
+            began, ended, spent = self._create()
             answers = self._answers()
             time.sleep(max(0.0, ended + STATUS_S - time.monotonic()))
             after = self._bed.daemons()
             outcome = Outcome(
                 ended - began,
+                spent,
                 answered=len(answers),
                 slowest_s=max(answers, default=float("inf")) - ended,
                 calls=[call for call in self._bed.calls() if call.command == "ADD"],
@@ -91,8 +95,8 @@ class Run:
             self._delete()
         return outcome
 
-    def _create(self) -> tuple[float, float]:
-        """Create the pods; return when that began and when the last was Ready, in seconds of the monotonic clock."""
+    def _create(self) -> tuple[float, float, Spent]:
+        """Create the pods; return when that began and when the last was Ready, by the monotonic clock, and its cost."""
         documents = _listed(self._shape.pod_documents(list(self._cluster.nodes)))
         self._ready.clear()
         command = self._cluster.command(
@@ -102,12 +106,13 @@ class Run:
             try:
                 threading.Thread(target=self._look, args=(watch,), daemon=True).start()
                 time.sleep(0.5)
-                began = time.monotonic()
+                began, before = time.monotonic(), Spent.now(self._cluster)
                 self._cluster.kubectl("create", "-f", "-", stdin=documents)
                 wait_for(lambda: len(self._ready) == self._shape.pods, "all pods to be Ready", READY_S, 0.02)
+                spent = Spent.now(self._cluster).since(before)
             finally:
                 watch.kill()
-        return began, max(self._ready.values())
+        return began, max(self._ready.values()), spent
 
     def _look(self, watch: subprocess.Popen[str]) -> None:
         assert watch.stdout is not None

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from figures import Figure, Report
 
 HEADS = (
-    "", "bare, s", "ready, s", "ratio", "answers", "last, s", "p50, ms", "p99, ms", "writes", "reads", "CPU, s", "MB",
+    "", "bare, s", "ready, s", "ratio", "answers", "last, s", "p50, ms", "p99, ms", "writes", "reads",
+    "CPU ratio", "daemons, s", "MB", "others",
 )  # fmt: skip
 WRITING = ("create", "update", "patch", "delete")
 READING = ("get", "list")
@@ -34,6 +35,10 @@ class Row:
         self._reads = self._figure(report, "reads a pod", "")
         self._cpu = self._figure(report, "daemons' CPU", "s")
         self._rss = self._figure(report, "a daemon's memory at most", "MB")
+        self._all = report.figure(f"{self.name}: CPU of the cluster until all Ready", "s")
+        self._others = self._figure(report, "others' share of the processors", "")
+        self._others_bare = self._figure(report, "others' share of the processors, bare", "")
+        self._bare_cpu: list[float] = []
         self._bare: list[float] = []
         self.failed_calls = 0
 
@@ -41,6 +46,9 @@ class Row:
         """Take in a run without meshnet."""
         self._bare.append(outcome.ready_s)
         self._ready.theirs = [statistics.median(self._bare)]
+        self._bare_cpu.append(outcome.spent.cluster)
+        self._all.theirs = [statistics.median(self._bare_cpu)]
+        self._others_bare.ours.append(outcome.spent.others)
 
     def wired(self, outcome: Outcome) -> None:
         """Take in a run with it."""
@@ -56,6 +64,8 @@ class Row:
             (self._reads, self._a_pod(outcome, READING)),
             (self._cpu, outcome.cpu_s),
             (self._rss, max(outcome.rss, default=0.0)),
+            (self._all, outcome.spent.cluster),
+            (self._others, outcome.spent.others),
         ):
             figure.ours.append(value)
 
@@ -64,17 +74,23 @@ class Row:
         bare = self._ready.theirs[0] if self._ready.theirs else float("nan")
         ratio = statistics.median(self._ready.ours) / bare
         answers = f"{self._shape.ends - self._dead.ours[-1]:.0f}/{self._shape.ends}"
+        cpu = statistics.median(self._all.ours) / self._all.theirs[0] if self._all.theirs else float("nan")
         return [
             self.name,
             f"{bare:.2f}",
             f"{statistics.median(self._ready.ours):.2f}",
             _marked(self._ready, f"{ratio:.2f}"),
             _marked(self._dead, answers),
-            *(_median(figure, form) for figure, form in (
-                (self._last, ".2f"), (self._p50, ".1f"), (self._p99, ".0f"), (self._writes, ".2f"),
-                (self._reads, ".2f"), (self._cpu, ".1f"), (self._rss, ".0f"),
-            )),
-        ]  # fmt: skip
+            _median(self._last, ".2f"),
+            _median(self._p50, ".1f"),
+            _median(self._p99, ".0f"),
+            _median(self._writes, ".2f"),
+            _median(self._reads, ".2f"),
+            f"{cpu:.2f}",
+            _median(self._cpu, ".1f"),
+            _median(self._rss, ".0f"),
+            f"{max(self._others.ours + self._others_bare.ours):.0%}",
+        ]
 
     @property
     def has_run(self) -> bool:

@@ -143,13 +143,14 @@ class Report:
 
 def busy_share(seconds: float) -> float:
     """Return how much of the machine's processor time is used, 0 to 1, while this process sleeps."""
-    before = _cpu_times()
+    before = cpu_times()
     time.sleep(seconds)
-    total, idle = (now - then for now, then in zip(_cpu_times(), before, strict=True))
+    total, idle = (now - then for now, then in zip(cpu_times(), before, strict=True))
     return 1 - idle / total if total else 0.0
 
 
-def _cpu_times() -> tuple[int, int]:
+def cpu_times() -> tuple[int, int]:
+    """Return the machine's processor time since its start, and how much of that was idle; in clock ticks."""
     first = Path("/proc/stat").read_text().partition("\n")[0]
     numbers = [int(number) for number in first.split()[1:9]]
     return sum(numbers), numbers[3] + numbers[4]

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST = 128, EVERY_MS = 50 };
+enum { MOST = 128, EVERY_MS = 100 };
 
 static struct pollfd sockets[MOST];
 static const char *names[MOST];
