@@ -3,26 +3,26 @@
 The same endpoint always gets the same one. They are drawn at random, and one that was given back is not handed out to
 another endpoint for ten minutes: a peer that has not heard of it yet may still send to it.
 
-The file is a journal, a line a change, so that an ADD costs the same however many there are; it is written anew when
-the daemon starts.
+Before anybody is told one, it must survive the loss of power. An ADD would wait for the disk, which on a node whose
+containers start takes 30 to 130 ms; so receive identifiers are drawn and kept ahead. One that was handed out of these
+shortly before the power went rests afterwards, and its endpoint, whose pod is gone, gets another.
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import json
+import functools
 import logging
-import os
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import attrs
 
+from meshnet.reconcile.journal import Journal, Line, read
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    import asyncio
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from meshnet.model.topology import Endpoint
@@ -33,29 +33,33 @@ RECEIVE = "receive"
 """The pool of core's own, for what a peer marks frames with."""
 SPACE = 1 << 24
 REST_S = 600.0
+AHEAD = 256
+"""Receive identifiers that are kept ahead, and filled up when half of them are used: of 20 pods with 12 links each."""
+_AHEAD_KEY = "#"
+"""Begins the key of one that nobody has yet; no endpoint's key does."""
 
 
 @attrs.define
 class _Pool:
-    """Identifiers by endpoint; of those given back, until when they rest."""
+    """Identifiers by endpoint; of those given back, until when they rest; those that are kept for who comes next."""
 
     used: dict[str, int] = attrs.field(factory=dict)
     resting: dict[str, tuple[int, float]] = attrs.field(factory=dict)
+    ahead: list[int] = attrs.field(factory=list)
     taken: set[int] = attrs.field(factory=set)
 
 
 class Identifiers:
-    """Hands out identifiers; a file keeps them."""
+    """Hands out identifiers; a file keeps them. Raises OSError when that cannot be written."""
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
-        self._path = path
         self._now = now
-        self._pools: dict[str, _Pool] = {}
-        self._dirty = False
-        self._keeping = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "identifiers")
-        self._load()
-        self._journal = self._begin()
+        self._pools: dict[str, _Pool] = {RECEIVE: _Pool()}
+        self._filling: asyncio.Future[None] | None = None
+        self._load(read(path, SPACE))
+        receive = self._pools[RECEIVE]
+        receive.ahead = _draw(receive, AHEAD)
+        self._journal = Journal(path, self._lines())
 
     def allocate(self, pool: str, endpoint: Endpoint) -> int:
         """Return the identifier of an endpoint in a pool, 1 to 2^24 - 1.
@@ -65,9 +69,12 @@ class Identifiers:
         known = self._pools.setdefault(pool, _Pool())
         key = str(endpoint)
         if key not in known.used:
-            rested = known.resting.pop(key, None)
-            identifier = rested[0] if rested else self._free(pool, known)
-            self._write([(pool, key, identifier, 0.0)])
+            rested, owed = known.resting.pop(key, None), False
+            if rested:
+                identifier = rested[0]
+            else:
+                identifier, owed = self._free(pool, known)
+            self._journal.append([Line(pool, key, identifier)], owed=owed)
             known.used[key] = identifier
             known.taken.add(identifier)
         return known.used[key]
@@ -77,127 +84,113 @@ class Identifiers:
 
         What cannot be written is logged: after a restart it is given back again, by `keep_only`.
         """
-        until = self._now() + REST_S
-        lines = []
-        for key in map(str, endpoints):
-            for pool, known in self._pools.items():
-                identifier = known.used.pop(key, None)
-                if identifier is not None:
-                    known.resting[key] = (identifier, until)
-                    lines.append((pool, key, identifier, until))
-        self._give_back(lines)
+        keys = list(map(str, endpoints))
+        self._give_back(dict.fromkeys(self._pools, keys))
 
     def keep_only(self, endpoints: Iterable[Endpoint]) -> None:
         """Give back what no endpoint of these has."""
         keep = set(map(str, endpoints))
-        until = self._now() + REST_S
-        lines = []
-        for pool, known in self._pools.items():
-            for key in known.used.keys() - keep:
-                identifier = known.used.pop(key)
-                known.resting[key] = (identifier, until)
-                lines.append((pool, key, identifier, until))
-        self._give_back(lines)
+        self._give_back({pool: known.used.keys() - keep for pool, known in self._pools.items()})
 
     async def kept(self) -> None:
         """Return when what was handed out survives the loss of power. Raises OSError."""
-        async with self._keeping:
-            if not self._dirty:
-                return
-            self._dirty = False
-            try:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._thread, os.fdatasync, self._journal)
-            except BaseException:
-                self._dirty = True
-                raise
+        await self._journal.kept()
+        if self._filling is None and len(self._pools[RECEIVE].ahead) < AHEAD / 2:
+            self._fill()
 
     def close(self) -> None:
-        self._thread.shutdown()
-        os.close(self._journal)
+        self._journal.close()
 
-    def _free(self, pool: str, known: _Pool) -> int:
+    def _free(self, pool: str, known: _Pool) -> tuple[int, bool]:
+        """Return one that nobody has, and whether the disk has still to be told of it. Raises LookupError."""
         now = self._now()
         for key, (identifier, until) in list(known.resting.items()):
             if until <= now:
                 del known.resting[key]
                 known.taken.discard(identifier)
+        if known.ahead:
+            return known.ahead.pop(), False
         if len(known.taken) >= SPACE - 1:
             raise LookupError(f"pool {pool}: all {SPACE - 1} identifiers are in use")
         identifier = secrets.randbelow(SPACE - 1) + 1
         while identifier in known.taken:
             identifier = identifier % (SPACE - 1) + 1
-        return identifier
+        return identifier, True
 
-    def _give_back(self, lines: Sequence[tuple[str, str, int, float]]) -> None:
+    def _fill(self) -> None:
+        """Keep more ahead; they can be handed out when they have been written."""
+        receive = self._pools[RECEIVE]
+        drawn = _draw(receive, AHEAD - len(receive.ahead))
+        try:
+            self._journal.append(map(_ahead_line, drawn), owed=False)
+        except OSError as error:
+            self._filled(drawn, error)
+            return
+        self._filling = self._journal.written()
+        self._filling.add_done_callback(lambda written: self._filled(drawn, written.exception()))
+
+    def _filled(self, drawn: Sequence[int], error: BaseException | None) -> None:
+        self._filling = None
+        receive = self._pools[RECEIVE]
+        if error is None:
+            receive.ahead += drawn
+        else:
+            receive.taken.difference_update(drawn)
+            log.error("no receive identifiers can be kept ahead, so that ADDs wait for the disk: %s", error)
+
+    def _give_back(self, keys: dict[str, Iterable[str]]) -> None:
+        until = self._now() + REST_S
+        lines = []
+        for pool, known in self._pools.items():
+            for key in keys[pool]:
+                identifier = known.used.pop(key, None)
+                if identifier is not None:
+                    known.resting[key] = (identifier, until)
+                    lines.append(Line(pool, key, identifier, until))
         try:
             if lines:
-                self._write(lines)
+                self._journal.append(lines, owed=False)
         except OSError as error:
             log.error("identifiers that were given back are not written: %s", error)
 
-    def _write(self, lines: Iterable[tuple[str, str, int, float]]) -> None:
-        _append(self._journal, lines)
-        self._dirty = True
-
-    def _load(self) -> None:
-        """Read the journal. A line that cannot be read is one that a lost machine did not finish: nobody was told."""
-        try:
-            text = self._path.read_bytes().decode(errors="replace")
-        except FileNotFoundError:
-            return
-        unread = 0
-        for line in text.splitlines():
-            try:
-                pool, key, identifier, until = json.loads(line)
-                self._take(str(pool), str(key), int(identifier), float(until))
-            except (ValueError, TypeError, RecursionError):
-                unread += 1
+    def _load(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            known = self._pools.setdefault(line.pool, _Pool())
+            known.used.pop(line.key, None)
+            known.resting.pop(line.key, None)
+            if line.until:
+                known.resting[line.key] = (line.identifier, line.until)
+            else:
+                known.used[line.key] = line.identifier
         for known in self._pools.values():
+            self._settle_ahead(known)
             known.taken = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
-        if unread:
-            log.error("%s: %d lines cannot be read and are left out", self._path, unread)
 
-    def _take(self, pool: str, key: str, identifier: int, until: float) -> None:
-        if not 0 < identifier < SPACE:
-            raise ValueError(identifier)
-        known = self._pools.setdefault(pool, _Pool())
-        known.used.pop(key, None)
-        known.resting.pop(key, None)
-        if until:
-            known.resting[key] = (identifier, until)
-        else:
-            known.used[key] = identifier
+    def _settle_ahead(self, known: _Pool) -> None:
+        """Let those that were kept ahead rest, as their last use may not have been written, but for those it was."""
+        now = self._now()
+        ahead = {key: known.used.pop(key) for key in list(known.used) if key.startswith(_AHEAD_KEY)}
+        had = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
+        rested = [key for key, (_, until) in known.resting.items() if key.startswith(_AHEAD_KEY) and until <= now]
+        for key in rested:
+            del known.resting[key]
+        known.resting |= {key: (each, now + REST_S) for key, each in ahead.items() if each not in had}
 
-    def _begin(self) -> int:
-        """Write the journal anew, with what still counts, and return it open. Raises OSError."""
-        fresh = self._path.with_suffix(".new")
-        journal = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            for pool, known in self._pools.items():
-                used = [(pool, key, identifier, 0.0) for key, identifier in known.used.items()]
-                _append(journal, used + [(pool, key, *rest) for key, rest in known.resting.items()])
-            os.fdatasync(journal)
-            fresh.replace(self._path)
-            _sync_directory(self._path.parent)
-        except BaseException:
-            os.close(journal)
-            raise
-        return journal
+    def _lines(self) -> Iterator[Line]:
+        """Yield what still counts."""
+        for pool, known in self._pools.items():
+            yield from (Line(pool, key, identifier) for key, identifier in known.used.items())
+            yield from (Line(pool, key, *rest) for key, rest in known.resting.items())
+            yield from map(functools.partial(_ahead_line, pool=pool), known.ahead)
 
 
-def _append(journal: int, lines: Iterable[tuple[str, str, int, float]]) -> None:
-    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    size = os.fstat(journal).st_size
-    if os.write(journal, data) != len(data):
-        os.ftruncate(journal, size)  # half a line would spoil the next one, too
-        raise OSError(errno.ENOSPC, "identifiers cannot be kept: the file system is full")
+def _draw(pool: _Pool, count: int) -> list[int]:
+    """Take so many free identifiers out of a pool at random, or fewer where the space is tight."""
+    drawn = secrets.SystemRandom().sample(range(1, SPACE), min(count, SPACE - 1))
+    free = [identifier for identifier in drawn if identifier not in pool.taken]
+    pool.taken.update(free)
+    return free
 
 
-def _sync_directory(directory: Path) -> None:
-    """Have a file's new name survive the loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _ahead_line(identifier: int, pool: str = RECEIVE) -> Line:
+    return Line(pool, f"{_AHEAD_KEY}{identifier}", identifier)

@@ -11,7 +11,7 @@ import pytest
 
 from meshnet.model.topology import Endpoint
 from meshnet.reconcile import identifiers
-from meshnet.reconcile.identifiers import REST_S, SPACE, Identifiers
+from meshnet.reconcile.identifiers import AHEAD, RECEIVE, REST_S, SPACE, Identifiers
 
 POOL = "vni"
 
@@ -206,3 +206,111 @@ def test_one_that_an_endpoint_had_long_ago_is_free_after_a_restart(make, clock, 
     assert ours.allocate(POOL, endpoint(1)) == 3
 
     assert make().allocate(POOL, endpoint(3)) == 1
+
+
+def lines(tmp_path):
+    return (tmp_path / "identifiers.jsonl").read_text().splitlines()
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - it comes from a thread
+            await asyncio.sleep(0.001)
+
+
+def test_nobody_waits_for_the_disk_for_what_is_kept_ahead(make, monkeypatch):
+    ours = make()
+    synced = []
+    monkeypatch.setattr("os.fdatasync", synced.append)
+    for number in range(AHEAD // 2):
+        ours.allocate(RECEIVE, endpoint(number))
+    asyncio.run(ours.kept())
+    assert synced == []
+
+
+def test_more_is_kept_ahead_while_nobody_waits(make, monkeypatch, tmp_path):
+    ours = make()
+    go_on = threading.Event()
+    monkeypatch.setattr("os.fdatasync", lambda _: go_on.wait(10))
+
+    async def main():
+        given = [ours.allocate(RECEIVE, endpoint(number)) for number in range(AHEAD - 1)]
+        before = len(lines(tmp_path))
+        await ours.kept()  # though the disk does not answer
+        await ours.kept()
+        assert len(lines(tmp_path)) == before + AHEAD - 1
+        go_on.set()
+        await until(lambda: ours._filling is None)
+        given += [ours.allocate(RECEIVE, endpoint(number)) for number in range(AHEAD, 2 * AHEAD)]
+        assert len(set(given)) == 2 * AHEAD - 1
+
+    asyncio.run(main())
+
+
+def test_when_all_that_was_ahead_is_used_one_waits(make, monkeypatch):
+    ours = make()
+    for number in range(AHEAD + 1):
+        ours.allocate(RECEIVE, endpoint(number))
+    synced = []
+    monkeypatch.setattr("os.fdatasync", synced.append)
+    asyncio.run(ours.kept())
+    assert len(synced) >= 1
+
+
+def test_what_cannot_be_kept_ahead_is_said_and_not_handed_out(make, monkeypatch, caplog):
+    ours = make()
+
+    def fails(_):
+        raise OSError(errno.EIO, "no")
+
+    async def main():
+        for number in range(AHEAD - 1):
+            ours.allocate(RECEIVE, endpoint(number))
+        with monkeypatch.context() as patched:
+            patched.setattr("os.fdatasync", fails)
+            await ours.kept()
+            await until(lambda: ours._filling is None)
+            assert "kept ahead" in caplog.text
+            ours.allocate(RECEIVE, endpoint(AHEAD))  # the last of those that were
+            ours.allocate(RECEIVE, endpoint(AHEAD + 1))
+            with pytest.raises(OSError, match="no"):
+                await ours.kept()
+
+    asyncio.run(main())
+
+
+def test_after_a_loss_of_power_what_was_ahead_rests(make, clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(identifiers, "SPACE", 8)
+    monkeypatch.setattr(identifiers, "AHEAD", 4)
+    draws = iter([[1, 2, 3, 4], [5], [6]])
+    monkeypatch.setattr("secrets.SystemRandom", lambda: Draws(next(draws)))
+    ours = make()
+    on_disk = (tmp_path / "identifiers.jsonl").read_bytes()
+    assert ours.allocate(RECEIVE, endpoint(1)) == 4
+    (tmp_path / "identifiers.jsonl").write_bytes(on_disk)  # the line of the endpoint is lost
+
+    again = make()
+    assert {again.allocate(RECEIVE, endpoint(number)) for number in range(2, 5)} == {5, 6, 7}
+    with pytest.raises(LookupError):
+        again.allocate(RECEIVE, endpoint(9))
+    clock.now += REST_S + 1
+    assert {again.allocate(RECEIVE, endpoint(number)) for number in range(9, 13)} == {1, 2, 3, 4}
+
+
+class Draws:
+    def __init__(self, drawn):
+        self.drawn = drawn
+
+    def sample(self, _population, _count):
+        return self.drawn
+
+
+def test_what_was_handed_out_of_those_ahead_stays_its_endpoints(make, clock, tmp_path):
+    ours = make()
+    given = {number: ours.allocate(RECEIVE, endpoint(number)) for number in range(10)}
+    clock.now += 2 * REST_S
+    assert {number: make().allocate(RECEIVE, endpoint(number)) for number in range(10)} == given
+    for _ in range(3):
+        clock.now += 2 * REST_S
+        make()
+    assert len(lines(tmp_path)) == 10 + 2 * AHEAD  # those of the start before rest; of others nothing is left
