@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -152,8 +153,11 @@ class Run:
             if self._cluster.try_kubectl("get", "crd", "topologies.networkop.co.uk").returncode == 0:
                 self._cluster.kubectl("delete", "topologies", "--all", f"--namespace={namespace}", "--timeout=180s")
         for node in self._bed.nodes:
-            logs = node.path("/var/log/pods")
-            wait_for(lambda logs=logs: not any(logs.glob("bench-*")), f"pods of {node.name} to be gone", READY_S)  # type: ignore[misc]
+            left = node.path("/run/netns")
+            wait_for(lambda left=left: not any(left.iterdir()), f"sandboxes of {node.name} to be gone", READY_S)  # type: ignore[misc]
+            # The kubelet takes a minute over these, and the next run reads its own alone.
+            for logs in node.path("/var/log/pods").glob("bench-*"):
+                shutil.rmtree(logs)
 
 
 def _listed(documents: list[dict[str, Any]]) -> str:
