@@ -6,7 +6,7 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from meshnet.errors import UsageError
-from meshnet.stores.kubernetes_access import Access
+from meshnet.stores.kubernetes.access import Access
 from meshnet.stores.memory import MemoryStore
 from meshnet.stores.sqlite import SYNCHRONOUS, SqliteStore
 
@@ -50,6 +50,6 @@ def _open_sqlite(spec: str, rest: str) -> SqliteStore:
 
 def _open_kubernetes(access: Access) -> Store:
     # HTTP and TLS: whoever has another store does not pay for them.
-    from meshnet.stores.kubernetes import KubernetesStore  # noqa: PLC0415
+    from meshnet.stores.kubernetes.store import KubernetesStore  # noqa: PLC0415
 
     return KubernetesStore(access)

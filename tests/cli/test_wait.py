@@ -11,7 +11,7 @@ from meshnet.cli.wait import ASKING
 from tests.cli.objects import link, topology
 from tests.cli.test_objects import write_status
 from tests.cni.daemon import Daemon
-from tests.stores.kubernetes_server import access_to
+from tests.stores.kubernetes.server import access_to
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from meshnet.model.resource import Kind
-from meshnet.stores.kubernetes import KubernetesStore
-from meshnet.stores.kubernetes_access import Access
-from meshnet.stores.kubernetes_rate import RateLimit
-from meshnet.stores.kubernetes_request import GROUP, PLURALS, Place, Request, path_of
+from meshnet.stores.kubernetes.access import Access
+from meshnet.stores.kubernetes.rate import RateLimit
+from meshnet.stores.kubernetes.request import GROUP, PLURALS, Place, Request, path_of
+from meshnet.stores.kubernetes.store import KubernetesStore
 
 if TYPE_CHECKING:
     from tests.cluster.machine.api_server import ApiServer

@@ -14,8 +14,8 @@ import yaml
 
 from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
 from meshnet.model.resource import Kind
-from meshnet.stores.kubernetes import KubernetesStore
-from meshnet.stores.kubernetes_access import Access
+from meshnet.stores.kubernetes.access import Access
+from meshnet.stores.kubernetes.store import KubernetesStore
 from tests.cluster.accounts import Daemons, record
 from tests.cluster.resources import BASE
 

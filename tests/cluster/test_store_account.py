@@ -13,8 +13,8 @@ from meshnet.errors import StoreUnavailable
 from meshnet.model.documents import read_documents
 from meshnet.model.resource import Kind
 from meshnet.stores.base import Event
-from meshnet.stores.kubernetes import KubernetesStore
-from meshnet.stores.kubernetes_access import Access
+from meshnet.stores.kubernetes.access import Access
+from meshnet.stores.kubernetes.store import KubernetesStore
 from meshnet.testing.stores.handles import node, topology
 from tests.cluster.store_server import unhurried, wipe
 

@@ -12,7 +12,7 @@ import pytest
 from meshnet.errors import StoreUnavailable, WatchExpired
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
-from meshnet.stores import kubernetes_watch
+from meshnet.stores.kubernetes import watch as kubernetes_watch
 from meshnet.testing.stores.handles import next_change, topology
 from tests.cluster.machine.api_server import lone_api_server
 from tests.cluster.store_server import access_of, prepare, unhurried
@@ -20,7 +20,7 @@ from tests.cluster.store_server import access_of, prepare, unhurried
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from meshnet.stores.kubernetes import KubernetesStore
+    from meshnet.stores.kubernetes.store import KubernetesStore
     from tests.cluster.machine.api_server import ApiServer
     from tests.cluster.machine.binaries import Binaries
 

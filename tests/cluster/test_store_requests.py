@@ -20,7 +20,7 @@ from tests.cluster.store_server import unhurried, wipe
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from meshnet.stores.kubernetes import KubernetesStore
+    from meshnet.stores.kubernetes.store import KubernetesStore
     from tests.cluster.machine.api_server import ApiServer
 
 pytestmark = pytest.mark.cluster

@@ -10,7 +10,7 @@ import pytest
 
 from meshnet.errors import InvalidObject
 from meshnet.model.resource import Kind
-from meshnet.stores.kubernetes_request import GROUP, PLURALS
+from meshnet.stores.kubernetes.request import GROUP, PLURALS
 from meshnet.testing.stores.handles import topology
 from tests.cluster.machine.api_server import lone_api_server
 from tests.cluster.store_server import unhurried
@@ -18,7 +18,7 @@ from tests.cluster.store_server import unhurried
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from meshnet.stores.kubernetes import KubernetesStore
+    from meshnet.stores.kubernetes.store import KubernetesStore
     from tests.cluster.machine.api_server import ApiServer
     from tests.cluster.machine.binaries import Binaries
 

@@ -8,7 +8,7 @@ import pytest
 
 from meshnet.errors import StoreUnavailable, UsageError
 from meshnet.model.resource import Kind
-from meshnet.stores.kubernetes import KubernetesStore
+from meshnet.stores.kubernetes.store import KubernetesStore
 from meshnet.stores.memory import MemoryStore
 from meshnet.stores.open import open_store
 from meshnet.stores.sqlite import SqliteStore

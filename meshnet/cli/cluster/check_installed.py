@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshnet.cli.cluster.target import Cluster
-    from meshnet.stores.kubernetes_reader import Reader
+    from meshnet.stores.kubernetes.reader import Reader
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 POLICY = "meshnet-own-node"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshnet.cli.ask import Answers
     from meshnet.cli.cluster.target import Cluster
     from meshnet.stores.base import Store
-    from meshnet.stores.kubernetes_exec import Ran
+    from meshnet.stores.kubernetes.exec import Ran
 
 STATUS = ("meshnet", "cni", "status", "-o", "json")
 STATUS_S = 10.0

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from meshnet.cli.ask import TIMEOUT_S, Answers
 from meshnet.cli.cluster.pods import CONTAINER, NAMESPACE, SELECTOR, daemon_pods
 from meshnet.errors import MeshnetError, StoreUnavailable
-from meshnet.stores.kubernetes_exec import exec_request, run_in_pod
-from meshnet.stores.kubernetes_threads import Threads
+from meshnet.stores.kubernetes.exec import exec_request, run_in_pod
+from meshnet.stores.kubernetes.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshnet.cli.cluster.pods import DaemonPod
-    from meshnet.stores.kubernetes_access import Access
-    from meshnet.stores.kubernetes_exec import Ran
-    from meshnet.stores.kubernetes_reader import Reader
+    from meshnet.stores.kubernetes.access import Access
+    from meshnet.stores.kubernetes.exec import Ran
+    from meshnet.stores.kubernetes.reader import Reader
 
 NONE = f"namespace {NAMESPACE} has no pod with the label {SELECTOR}: kubectl apply -k manifests/base"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from meshnet.stores.kubernetes_access import Access
+from meshnet.stores.kubernetes.access import Access
 
 
 @attrs.frozen

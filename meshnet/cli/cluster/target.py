@@ -9,8 +9,8 @@ from meshnet.cli.cluster.daemons import Daemons
 from meshnet.cli.cluster.signin import SignedIn
 from meshnet.cli.targets.base import Target
 from meshnet.errors import MeshnetError
-from meshnet.stores.kubernetes import KubernetesStore
-from meshnet.stores.kubernetes_reader import Reader
+from meshnet.stores.kubernetes.reader import Reader
+from meshnet.stores.kubernetes.store import KubernetesStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ import pytest
 
 from meshnet.cli.checks.finding import Outcome
 from meshnet.cli.cluster.check_installed import ACCOUNT, NEEDED, POLICY, policy_findings, rights_findings
-from meshnet.stores.kubernetes_reader import Reader
+from meshnet.stores.kubernetes.reader import Reader
 from tests.manifests.files import only
-from tests.stores.kubernetes_server import Reply, Server
+from tests.stores.kubernetes.server import Reply, Server
 
 
 def test_what_is_asked_for_is_what_the_role_gives() -> None:

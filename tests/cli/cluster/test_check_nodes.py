@@ -7,7 +7,7 @@ from meshnet.cli.ask import Answers
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.cluster.check_nodes import drivers, installations, records
 from meshnet.cni.install.inspect import FAILED, INSTALLED
-from meshnet.stores.kubernetes_exec import Ran
+from meshnet.stores.kubernetes.exec import Ran
 from tests.cli.cluster.test_check_daemons import outcomes
 
 

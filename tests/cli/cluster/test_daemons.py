@@ -9,10 +9,10 @@ import pytest
 
 from meshnet.cli.cluster.daemons import NONE, Daemons
 from meshnet.errors import StoreUnavailable
-from meshnet.stores.kubernetes_exec import STATUS, STDERR, STDOUT
-from meshnet.stores.kubernetes_reader import Reader
+from meshnet.stores.kubernetes.exec import STATUS, STDERR, STDOUT
+from meshnet.stores.kubernetes.reader import Reader
 from tests.cli.cluster.test_pods import RUNNING, pod
-from tests.stores.kubernetes_server import Reply, Server, access_to, status
+from tests.stores.kubernetes.server import Reply, Server, access_to, status
 from tests.stores.pod_server import SUCCESS, PodServer, failure
 
 if TYPE_CHECKING:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshnet.errors import StoreUnavailable, UsageError
+from meshnet.stores.kubernetes.access import Access
+from tests.stores.kubernetes.server import access_to
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+def host(access: Access) -> Any:
+    return access.configuration()[0].host
+
+
+def account(directory: Path) -> Path:
+    (directory / "token").write_text("t0k3n\n")
+    (directory / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("query", "kubeconfig", "context"),
+    [("", "", ""), ("context=kind-a", "", "kind-a"), ("kubeconfig=/a%20b&context=c", "/a b", "c")],
+)
+def test_options(query: str, kubeconfig: str, context: str) -> None:
+    access = Access.read("kubernetes:", query)
+    assert (access.kubeconfig, access.context) == (kubeconfig, context)
+
+
+@pytest.mark.parametrize("query", ["namespace=x", "context=", "context"])
+def test_options_that_are_none(query: str) -> None:
+    with pytest.raises(UsageError, match="the options are context=NAME and kubeconfig=PATH"):
+        Access.read("kubernetes:?x", query)
+
+
+def test_in_a_pod_it_is_the_service_account(tmp_path: Path) -> None:
+    access = Access(environ=POD, account=account(tmp_path))
+    assert access.token_file == tmp_path / "token"
+    assert host(access) == "https://10.96.0.1:443"
+
+
+@pytest.mark.parametrize("said", [{"kubeconfig": "/x"}, {"context": "c"}, {"environ": {**POD, "KUBECONFIG": "/x"}}])
+def test_what_is_said_goes_before_it(said: dict[str, Any]) -> None:
+    assert Access(**{"environ": POD, **said}).token_file is None
+
+
+def test_a_pod_without_its_account(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="automountServiceAccountToken"):
+        Access(environ=POD, account=tmp_path).configuration()
+
+
+def test_a_kubeconfig_by_variable_of_several_files(tmp_path: Path) -> None:
+    access_to("http://one", tmp_path)
+    files = os.pathsep.join([str(tmp_path / "none"), str(tmp_path / "kubeconfig")])
+    assert host(Access(environ={"KUBECONFIG": files})) == "http://one"
+
+
+def test_no_kubeconfig(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="no such file: set KUBECONFIG"):
+        Access(kubeconfig=str(tmp_path / "none"), environ={}).configuration()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "clusters: 5", json.dumps({"current-context": "x"})])
+def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(StoreUnavailable, match=f"kubeconfig {path}: "):
+        Access(kubeconfig=str(path), environ={}).configuration()
+
+
+def test_a_context_that_is_not_there(tmp_path: Path) -> None:
+    path = access_to("http://one", tmp_path).kubeconfig
+    with pytest.raises(StoreUnavailable, match="context 'other'"):
+        Access(kubeconfig=path, context="other", environ={}).configuration()
