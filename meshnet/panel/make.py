@@ -118,11 +118,13 @@ class PortMaker:
 
     def _prepare(self, ports: Sequence[PanelPort]) -> None:
         """Mark the ports and silence them, before their first up."""
-        requests: list[Request] = []
-        for port in ports:
-            requests += (links.set_link(port.ifindex, alias=alias_of(port)), *quieten(port), *seal(port))
-        if requests:
-            self._netlink.run_tolerating(requests, WITHOUT_IPV6)
+        marks = [links.set_link(port.ifindex, alias=alias_of(port)) for port in ports]
+        quiet = [request for port in ports for request in quieten(port)]
+        # First, all of them: a filter waits, with the kernel's lock, until every processor knows of qdiscs made before.
+        qdiscs = [tc.add_clsact(port.ifindex) for port in ports]
+        drops = [request for port in ports for request in drop(port)]
+        if ports:
+            self._netlink.run_tolerating([*qdiscs, *marks, *quiet, *drops], WITHOUT_IPV6)
         for port in ports:
             self._ethtool.set_tx_checksum(port.name, on=False)
 
@@ -161,8 +163,12 @@ def quieten(port: PanelPort) -> tuple[Request, ...]:
 
 def seal(port: PanelPort) -> tuple[Request, ...]:
     """Return what keeps the node out of a port, and its frames in."""
+    return (tc.add_clsact(port.ifindex), *drop(port))
+
+
+def drop(port: PanelPort) -> tuple[Request, ...]:
+    """Return the filters of a sealed port; they hang on its qdisc."""
     return (
-        tc.add_clsact(port.ifindex),
         tc.add_ingress_drop(port.ifindex),
         tc.add_egress_own_drop(port.ifindex, names.port_mac(port.container_id, port.endpoint.interface)),
     )
