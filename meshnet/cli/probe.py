@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from meshnet.cli.exitcodes import DONE, FAILED
@@ -14,22 +15,26 @@ if TYPE_CHECKING:
 LIVE, READY = "live", "ready"
 LIMIT_S = 4.0
 """Less than a kubelet waits, so that it is told why and not only that."""
+PAUSE_S = 0.1
 
 
 def probe(what: str, env: Mapping[str, str]) -> int:
     """Say on stdout how the daemon here is, and return an exit code: 0, or 1 when it answers and is not ready.
 
     Args:
-        what: ``live``: it answers; ``ready``: and it has read the store.
+        what: ``live``: it answers; ``ready``: and it has read the store, for which it has until `LIMIT_S`: a kubelet
+            that finds one not ready comes back much later.
         env: names its socket as the daemon's own settings do.
 
     Raises:
         DaemonUnreachable: it does not answer within `LIMIT_S`.
     """
     socket = socket_of(env)
-    health = ask(socket, "health", timeout_s=LIMIT_S)
-    if what == READY and not health.get("synced"):
-        print(f"daemon at {socket}: answers, but has not read the Topologies and nodes from its store yet")
-        return FAILED
+    deadline = time.monotonic() + LIMIT_S
+    while not ask(socket, "health", timeout_s=deadline - time.monotonic()).get("synced") and what == READY:
+        if time.monotonic() + PAUSE_S >= deadline:
+            print(f"daemon at {socket}: answers, but has not read the Topologies and nodes from its store yet")
+            return FAILED
+        time.sleep(PAUSE_S)
     print(f"daemon at {socket}: {what}")
     return DONE

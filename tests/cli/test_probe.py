@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cni.daemon import Daemon, answer
+from tests.cni.daemon import Daemon, answer, first
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,15 @@ def test_a_daemon_that_answers_is_live_and_is_ready_once_it_has_read_its_store(
     assert done.returncode == code, done.stderr
     assert daemon.seen[0].env == {"MESHNET_QUERY": "health"}
     assert ("not read" in done.stdout) == bool(code)
+
+
+def test_ready_waits_for_a_daemon_that_is_about_to_be(tmp_path: Path) -> None:
+    not_yet, synced = (json.dumps({"synced": value}).encode() for value in (False, True))
+    with Daemon(tmp_path / "meshnetd.sock", first(3, answer(not_yet), answer(synced))) as daemon:
+        done = probe("ready", tmp_path)
+
+    assert done.returncode == 0, done.stdout
+    assert daemon.calls == 4
 
 
 @pytest.mark.parametrize("what", ["live", "ready"])

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 
 from meshnet.errors import InvalidObject
 from meshnet.model.codec import decode_topology
@@ -13,14 +13,21 @@ from tests.manifests.strategies import documents
 GOOD = ("addresses", "peer_ip", "local_mac", "driver", "mtu", "options", "down")
 
 
+ROUNDS = 4
+"""What comes in one also depends on the modules that are loaded, in which Hypothesis looks for constants."""
+
+
+def missing(seen):
+    """Return what there is too little of."""
+    least = {"good": 51, "one problem": 51, "spec": 1, "links": 1}
+    least |= dict.fromkeys(LINK_FIELDS, 1) | {f"good {name}": 6 for name in GOOD}
+    return {name for name, number in least.items() if seen[name] < number}
+
+
 @pytest.mark.timeout(180)
 def test_there_are_good_ones_and_bad_ones_in_every_field():
     seen = Counter()
 
-    @settings(
-        max_examples=1000, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
-    @given(documents())
     def look(document):
         try:
             topology = decode_topology(document)
@@ -31,7 +38,9 @@ def test_there_are_good_ones_and_bad_ones_in_every_field():
             seen["good"] += bool(topology.links)
             seen.update(f"good {name}" for link in topology.links for name in GOOD if getattr(link, name))
 
-    look()
-    assert min(seen["good"], seen["one problem"]) > 50, seen
-    assert min(seen[name] for name in (*LINK_FIELDS, "spec", "links")) > 0, seen
-    assert min(seen[f"good {name}"] for name in GOOD) > 5, seen
+    several = settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    for number in range(ROUNDS):
+        seed(number)(several(given(documents())(look)))()
+        if not missing(seen):
+            return
+    pytest.fail(f"{missing(seen)} of {seen}")

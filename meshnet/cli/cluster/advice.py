@@ -9,7 +9,7 @@ from meshnet.cli.cluster.pods import NAMESPACE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ELSE = "docs/topologies.md tells what each reason means; a driver's own are in its README"
+ELSE = "docs/kubernetes/troubleshooting.md tells what each reason means, and what to do"
 
 _WAIT = f"wait some seconds; if it stays so: kubectl logs -n {NAMESPACE} of the daemons of both nodes"
 
