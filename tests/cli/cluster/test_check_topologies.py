@@ -29,7 +29,7 @@ def test_links_that_are_not_up_are_told_with_reason_and_advice() -> None:
     }
     assert found[1].told == "Failed: NodeLost: n2 is silent"
     assert "kubectl get nodes" in found[1].advice
-    assert "docs/topologies.md" in found[2].advice
+    assert "troubleshooting.md" in found[2].advice
 
 
 def test_many_are_not_told_one_by_one() -> None:
