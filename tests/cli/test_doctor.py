@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.cli.checks.finding import Outcome
-from meshnet.cli.checks.machine import is_static, missing_capabilities
+from meshnet.cli.checks.machine import check_configuration, is_static, missing_capabilities
 from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
 from meshnet.errors import MeshnetError
 from meshnet.netlink import Netlink, links
+from tests.cli.nobody import closed
 from tests.cni.daemon import Daemon, answer
 
 if TYPE_CHECKING:
@@ -38,6 +39,22 @@ def test_a_static_program_is_told_from_a_dynamic_one(tmp_path: Path) -> None:
     assert is_static(tmp_path / "static")
     assert not is_static(tmp_path / "dynamic")
     assert not is_static(source)
+
+
+def test_network_configurations_are_told_or_why_they_cannot_be(tmp_path: Path) -> None:
+    directory = tmp_path / "cni" / "net.d"
+    assert check_configuration(directory).told == "not there: this is no Kubernetes node"
+    directory.mkdir(parents=True)
+    assert (check_configuration(directory).outcome, check_configuration(directory).told) == (Outcome.WARN, "empty")
+    (directory / "10-x.conflist").touch()
+    assert check_configuration(directory).told.startswith("10-x.conflist; ")
+    with closed(directory.parent):
+        found = check_configuration(directory)
+    assert (found.outcome, found.told, found.advice) == (
+        Outcome.WARN,
+        "cannot be read: Permission denied",
+        "ask as root",
+    )
 
 
 def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:

@@ -31,7 +31,14 @@ RUN_LIMIT_S = 10
 
 def check_machine() -> list[Finding]:
     """Return what was found about versions, rights, programs and directories."""
-    return [check_versions(), _rights(), *_programs(), _plugin(), _reference_plugins(), _configuration()]
+    return [
+        check_versions(),
+        _rights(),
+        *_programs(),
+        _plugin(),
+        _reference_plugins(),
+        check_configuration(CONFIG_DIR),
+    ]
 
 
 def check_versions() -> Finding:
@@ -117,17 +124,22 @@ def is_static(program: Path) -> bool:
 
 def _reference_plugins() -> Finding:
     for directory in PLUGIN_DIRS:
-        if (directory / "bridge").exists() and (directory / "host-local").exists():
+        if all(os.path.exists(directory / name) for name in ("bridge", "host-local")):
             return Finding("plugin", "reference plugins", Outcome.OK, f"in {directory}")
     cure = "apt-get install containernetworking-plugins; only `meshnet lab up --primary bridge` needs them"
     return Finding("plugin", "reference plugins", Outcome.WARN, "bridge and host-local are not installed", cure)
 
 
-def _configuration() -> Finding:
-    if not CONFIG_DIR.is_dir():
-        return Finding("plugin", str(CONFIG_DIR), Outcome.OK, "not there: this is no Kubernetes node")
-    names = sorted(path.name for path in CONFIG_DIR.iterdir())
+def check_configuration(directory: Path) -> Finding:
+    """Return what was found in the directory that a runtime reads its network configurations from."""
+    about = str(directory)
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return Finding("plugin", about, Outcome.OK, "not there: this is no Kubernetes node")
+    except OSError as error:
+        return Finding("plugin", about, Outcome.WARN, f"cannot be read: {error.strerror}", "ask as root")
     told = ", ".join(names) or "empty"
     if not names:
-        return Finding("plugin", str(CONFIG_DIR), Outcome.WARN, told, "install a primary CNI first")
-    return Finding("plugin", str(CONFIG_DIR), Outcome.OK, f"{told}; a runtime uses the first")
+        return Finding("plugin", about, Outcome.WARN, told, "install a primary CNI first")
+    return Finding("plugin", about, Outcome.OK, f"{told}; a runtime uses the first")

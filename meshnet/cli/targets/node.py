@@ -38,7 +38,7 @@ class Node(Target):
         """Return the node that a daemon with this environment has."""
         named = environ.get("MESHNET_SOCKET")
         usual = Path(environ.get("MESHNET_RUN_DIR") or RUN_DIR) / SOCKET
-        socket = Path(named) if named else usual if usual.exists() else None
+        socket = Path(named) if named else usual if _may_be_there(usual) else None
         return cls(environ.get("MESHNET_STORE", ""), socket)
 
     def ask(self, query: str) -> Answers:
@@ -50,3 +50,11 @@ class Node(Target):
         from meshnet.cli.checks.node import check_node  # noqa: PLC0415
 
         return [*check_local(), *check_node(self, list(self._sockets.values()))]
+
+
+def _may_be_there(path: Path) -> bool:
+    """Tell whether something is there; where that cannot be seen, who asks it is told why not."""
+    try:
+        return path.exists()
+    except OSError:
+        return True

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.cli.checks.finding import Outcome
+from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import SOCKET, Node
 from meshnet.errors import UsageError
+from tests.cli.nobody import closed
 from tests.cni.daemon import Daemon, answer
 
 if TYPE_CHECKING:
@@ -38,3 +41,14 @@ def test_a_store_that_is_not_known_is_asked_for() -> None:
 
     with pytest.raises(UsageError, match="set MESHNET_STORE as well"):
         Node("", None).with_store(nothing)
+
+
+def test_a_daemon_that_is_closed_to_who_asks_is_not_taken_for_none(tmp_path: Path) -> None:
+    run_dir = tmp_path / "meshnet"
+    run_dir.mkdir()
+    with closed(run_dir):
+        node = Node.of({"MESHNET_RUN_DIR": str(run_dir)})
+        assert node.ask("links").told == {}
+        (found,) = (one for one in check_node(node, [run_dir / SOCKET]) if one.about == "daemon")
+    assert found.outcome is Outcome.FAIL
+    assert "Permission denied" in found.told
