@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import random
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.door import Unreachable
-from meshnet.stores.kubernetes.errors import closed, refusal
+from meshnet.stores.kubernetes.errors import closed, document_of
 
 if TYPE_CHECKING:
     from meshnet.stores.kubernetes.door import Answer, Door
@@ -44,15 +43,7 @@ class Calls:
                 answer = await self._answer(request)
         except TimeoutError:
             raise StoreUnavailable(f"{self._of(request)}: no answer in {request.limit_s:g} s") from None
-        if not 200 <= answer.status < 300:
-            raise refusal(request, answer, self._server)
-        try:
-            document = json.loads(answer.body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise StoreUnavailable(f"{self._of(request)}: the answer is no JSON object: {answer.body[:80]!r}")
-        return document
+        return document_of(request, answer, self._server)
 
     def close(self) -> None:
         """Send nothing any more; what is under way ends by itself. Idempotent."""

@@ -1,4 +1,4 @@
-"""What the API server refuses, as our errors: by status and reason, never by text."""
+"""What the API server answers: a document, or what it refuses, as our errors: by status and reason, never by text."""
 
 from __future__ import annotations
 
@@ -35,6 +35,20 @@ def status_of(answer: Answer) -> dict[str, Any]:
     except ValueError:
         return {}
     return status if isinstance(status, dict) and status.get("kind") == "Status" else {}
+
+
+def document_of(request: Request, answer: Answer, server: str) -> dict[str, Any]:
+    """Return the document in an answer. Raises what `refusal` returns, StoreUnavailable for what is no document."""
+    if not 200 <= answer.status < 300:
+        raise refusal(request, answer, server)
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        doing = f"{request.verb} {request.resource} at {server}"
+        raise StoreUnavailable(f"{request.what}: {doing}: the answer is no JSON object: {answer.body[:80]!r}")
+    return document
 
 
 def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.door import Door, Unreachable
-from meshnet.stores.kubernetes.errors import refusal
+from meshnet.stores.kubernetes.errors import document_of
 from meshnet.stores.kubernetes.request import Request, path_of
 from meshnet.stores.text import dump
 
@@ -72,15 +71,7 @@ class Reader:
         except Unreachable as error:
             doing = f"{request.verb} {request.resource}"
             raise StoreUnavailable(f"{request.what}: {doing} at the API server {self._door.server}: {error}") from error
-        if not 200 <= answer.status < 300:
-            raise refusal(request, answer, self._door.server)
-        try:
-            document = json.loads(answer.body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise StoreUnavailable(f"{request.what}: the answer is no JSON object: {answer.body[:80]!r}")
-        return document
+        return document_of(request, answer, self._door.server)
 
 
 def service_account_groups(user: str) -> list[str]:
