@@ -16,8 +16,8 @@ from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
 from meshnet.errors import MeshnetError
 from meshnet.netlink import Netlink, links
-from tests.cli.nobody import closed
 from tests.cni.daemon import Daemon, answer
+from tests.nobody import closed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from meshnet.model.resource import Kind
 from meshnet.stores import sqlite_file
 from meshnet.stores.sqlite import SqliteStore
 from meshnet.testing.stores.handles import topology
+from tests.nobody import as_nobody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -41,22 +41,6 @@ def make(path: Path) -> None:
         await store.close()
 
     asyncio.run(run())
-
-
-@contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's way past permissions; an ordinary user has none anyway."""
-    if os.geteuid() != 0:
-        yield
-        return
-    try:
-        os.seteuid(65534)
-    except OSError:
-        pytest.skip("in this user namespace there is nobody else")
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_only_the_owner_may_open_it(tmp_path: Path) -> None:
@@ -226,6 +210,7 @@ def test_a_full_file_system(tmp_path: Path) -> None:
         from meshnet.model.resource import Kind
         from meshnet.stores.sqlite import SqliteStore
         from meshnet.testing.stores.handles import topology
+from tests.nobody import as_nobody
 
         async def run():
             store = SqliteStore(sys.argv[1] + "/store.db")

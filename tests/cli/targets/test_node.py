@@ -9,8 +9,8 @@ from meshnet.cli.checks.finding import Outcome
 from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import SOCKET, Node
 from meshnet.errors import UsageError
-from tests.cli.nobody import closed
 from tests.cni.daemon import Daemon, answer
+from tests.nobody import closed
 
 if TYPE_CHECKING:
     from pathlib import Path
