@@ -31,10 +31,12 @@ def probe(what: str, env: Mapping[str, str]) -> int:
     """
     socket = socket_of(env)
     deadline = time.monotonic() + LIMIT_S
-    while not ask(socket, "health", timeout_s=deadline - time.monotonic()).get("synced") and what == READY:
+    while True:
+        health = ask(socket, "health", timeout_s=max(PAUSE_S, deadline - time.monotonic()))
+        if what == LIVE or health.get("synced"):
+            print(f"daemon at {socket}: {what}")
+            return DONE
         if time.monotonic() + PAUSE_S >= deadline:
             print(f"daemon at {socket}: answers, but has not read the Topologies and nodes from its store yet")
             return FAILED
         time.sleep(PAUSE_S)
-    print(f"daemon at {socket}: {what}")
-    return DONE
