@@ -210,7 +210,6 @@ def test_a_full_file_system(tmp_path: Path) -> None:
         from meshnet.model.resource import Kind
         from meshnet.stores.sqlite import SqliteStore
         from meshnet.testing.stores.handles import topology
-from tests.nobody import as_nobody
 
         async def run():
             store = SqliteStore(sys.argv[1] + "/store.db")

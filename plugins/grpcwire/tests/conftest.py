@@ -38,6 +38,7 @@ class MemoryStream:
         self.largest = 0
         self.stuck = False
         self.endless = False
+        self.waiting = False
         self.noted = bool
 
     @classmethod
@@ -49,7 +50,9 @@ class MemoryStream:
     async def write(self, message):
         assert type(message) is bytes
         while not self.ended and (self.peer.stuck or (len(self.peer.queue) >= IN_FLIGHT and not self.endless)):
+            self.waiting = True
             await self._wait()
+        self.waiting = False
         self._check()
         self.writes += 1
         self.noted()

@@ -225,11 +225,14 @@ class TestBackPressure:
         cables = [nodes.cable(f"r1:eth{uid}", f"r{uid + 1}:eth1", uid=uid) for uid in (1, 2, 3)]
         for cable in cables:
             nodes.loop.call(cable.stream.jam)
+            # Held by its writer, so that all begin alike: after a batch that tells of load a wire would pause a little.
+            flood(cable.near, 1)
+            nodes.within(lambda stream=cable.stream: stream.waiting)
             flood(cable.near, 1500)
 
         nodes.loop.call(begin, cables, order)
 
-        nodes.within(lambda: all(taken(cable) >= 1500 for cable in cables))
+        nodes.within(lambda: all(taken(cable) >= 1501 for cable in cables))
         shared = order[: 3 * min(order.count(uid) for uid in (1, 2, 3))]
         assert len(shared) >= 9
         assert max(run_length(shared, uid) for uid in (1, 2, 3)) <= 3
