@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
@@ -19,11 +20,14 @@ from meshnet_grpcwire.wire import Route, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
 
     from meshnet.driver import DriverContext, LinkEnd, Peer, Stream, Underlay
     from meshnet.model.topology import Endpoint
 
 LARGEST_MTU = 9500
+CLOSED_AT_ONCE = 8
+"""A pod that goes may have hundreds of wires: the kernel's waits for each go side by side."""
 GRACE_S = 10.0
 """A wire that has no stream for so long is broken; a daemon that restarts is back before."""
 NEW_GRACE_S = 4.0
@@ -42,6 +46,7 @@ class GrpcwireDriver(LinkDriver):
     _ctx: DriverContext
     _settings: Settings
     _pumps: Pumps
+    _closer: Executor
 
     def __init__(self) -> None:
         self._wires: dict[Endpoint, Wire] = {}
@@ -51,15 +56,18 @@ class GrpcwireDriver(LinkDriver):
         if sys.byteorder != "little":
             raise LinkError("ByteOrder", "offload headers are sent as little-endian processors have them", retry=False)
         self._settings = Settings.read(ctx.settings)
-        why = why_unusable()
-        if why is not None:
-            raise LinkError("PacketSocketsRefused", why)
         self._ctx = ctx
         self._pumps = Pumps()
+        self._closer = ThreadPoolExecutor(CLOSED_AT_ONCE, thread_name_prefix="grpcwire")
+        why = await asyncio.get_running_loop().run_in_executor(self._closer, why_unusable)
+        if why is not None:
+            self._closer.shutdown(wait=False)
+            raise LinkError("PacketSocketsRefused", why)
 
     async def stop(self) -> None:
         for endpoint in list(self._wires):
             await self._remove(endpoint)
+        self._closer.shutdown(wait=False)
 
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Socket:
         if peer is None or not peer.receive_id or link.port is None:
@@ -110,9 +118,9 @@ class GrpcwireDriver(LinkDriver):
     def _make(self, link: LinkEnd, route: Route, counters: Counters) -> None:
         first_s = self._first_grace(route)
         path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S, first_s=first_s)
-        buffer, log = self._settings.receive_buffer, self._ctx.log
+        buffer, log, closer = self._settings.receive_buffer, self._ctx.log, self._closer
         try:
-            wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer)
+            wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer, closer=closer)
         except KernelError as error:
             path.close()
             raise LinkError("KernelRefused", f"{link.local}: {error}") from error

@@ -13,6 +13,7 @@ from meshnet_grpcwire.path import STREAM_LOST
 from meshnet_grpcwire.port_socket import PortSocket
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from logging import Logger
 
     from meshnet.driver import LinkEnd, Peer, Stream
@@ -55,7 +56,16 @@ class Wire:
     """
 
     def __init__(
-        self, link: LinkEnd, route: Route, pumps: Pumps, path: Path, *, counters: Counters, log: Logger, buffer: int
+        self,
+        link: LinkEnd,
+        route: Route,
+        pumps: Pumps,
+        path: Path,
+        *,
+        counters: Counters,
+        log: Logger,
+        buffer: int,
+        closer: Executor,
     ) -> None:
         self.link = link
         self.route = route
@@ -63,7 +73,7 @@ class Wire:
         self._pumps = pumps
         self.path = path
         self._log = log
-        self._port = PortSocket(route.ifindex, buffer=buffer)
+        self._port = PortSocket(route.ifindex, buffer=buffer, closer=closer)
         self._dropped_before = counters.sent_dropped_backlog
         self._carrying: asyncio.Task[None] | None = None
         self._since = asyncio.get_running_loop().time()
@@ -88,7 +98,7 @@ class Wire:
         self.path.close()
         await self._end()
         self.count()
-        self._port.close()
+        await self._port.close()
 
     def count(self) -> Counters:
         """Return the counters, up to date."""

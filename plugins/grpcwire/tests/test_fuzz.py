@@ -1,6 +1,6 @@
 """Whatever a peer sends, the kernel gets nothing of it that is not right, and every frame is accounted for."""
 
-import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,8 +31,10 @@ def port(nodes):
     cable = nodes.cable()
     for end in cable.ends:
         end.unpatch()
-    with contextlib.closing(PortSocket(cable.ends[1].port.ifindex, buffer=1 << 20)) as port:
+    with ThreadPoolExecutor(1) as closer:
+        port = PortSocket(cable.ends[1].port.ifindex, buffer=1 << 20, closer=closer)
         yield port
+        nodes.run(port.close())
 
 
 def test_headers_that_are_all_wrong_take_turns_too(port):

@@ -1,6 +1,8 @@
 """The life of wires: streams that come, jam, end and are replaced, and ports that go down and up."""
 
 import asyncio
+import os
+import threading
 
 import attrs
 import pytest
@@ -218,6 +220,22 @@ class TestBackPressure:
 
         assert passes(alive, "past the dead one")
         assert passes(alive, "and back", back=True)
+
+    def test_a_wire_that_ends_delays_no_other(self, nodes, monkeypatch):
+        """The kernel takes some 10 ms to let go of its socket."""
+        cable = nodes.cable()
+        fd, close, closed_by = cable.ends[0].wire._port.fileno(), os.close, []
+
+        def note(given):
+            if given == fd:
+                closed_by.append(threading.get_ident())
+            close(given)
+
+        monkeypatch.setattr("os.close", note)
+        cable.ends[0].unpatch()
+
+        (thread,) = nodes.within(lambda: closed_by)
+        assert thread != nodes.loop.call(threading.get_ident)
 
     def test_wires_that_are_full_take_turns(self, nodes):
         """A batch, then it is the others' turn: however full one is, no other waits for all of it."""
