@@ -1,4 +1,4 @@
-"""Bringing a lab up: nodes and daemons, topologies into the store, sandboxes, ADDs, and then the links."""
+"""Bringing a lab up: topologies into the store, sandboxes, ADDs once the daemons are there, and then the links."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshnet.errors import DaemonUnreachable
-from meshnet.lab import underlay
 from meshnet.lab.node import STORE
 from meshnet.lab.pod import Phase
 from meshnet.lab.progress import Summary, expected_endpoints, summarize
-from meshnet.model.resource import Kind
-from meshnet.netlink.socket import Netlink
 from meshnet.stores.open import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from meshnet.lab.node import Node
@@ -37,13 +34,13 @@ class BringUp:
 
     Args:
         plan: what to bring up.
-        nodes: in the order of the plan.
+        nodes: in the order of the plan, with daemons that are starting.
         pods: of the plan.
         executor: for what blocks.
         tell: takes the progress, from any thread.
     """
 
-    def __init__(self, plan: LabPlan, nodes: list[Node], pods: Pods, executor: Executor, tell: Tell) -> None:
+    def __init__(self, plan: LabPlan, nodes: Sequence[Node], pods: Pods, executor: Executor, tell: Tell) -> None:
         self._plan = plan
         self._nodes = nodes
         self._pods = pods
@@ -56,8 +53,6 @@ class BringUp:
         started = time.monotonic()
         store = open_store(STORE)
         try:
-            await store.list(Kind.TOPOLOGY)  # makes the file, which the daemons then find
-            self._make_nodes()
             sandboxes = asyncio.ensure_future(self._pods.make_sandboxes())
             try:
                 await store.apply_all(self._plan.topologies)
@@ -72,16 +67,6 @@ class BringUp:
         expected = expected_endpoints(self._plan.topologies, running)
         summary = await self._wait(expected)
         return await self._report(summary, expected, time.monotonic() - started)
-
-    def _make_nodes(self) -> None:
-        plan = self._plan
-        with Netlink.open() as box:
-            box.run([underlay.up_loopback()])
-            bridge = underlay.make_bridge(box, plan.underlay.mtu)
-            for node in self._nodes:
-                node.make()
-                node.uplink.connect(box, bridge, node.netns_fd)
-                node.start()
 
     def _count(self, _pod: Pod) -> None:
         self._done += 1

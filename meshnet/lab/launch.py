@@ -30,10 +30,10 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
         UsageError: a lab of that name runs.
         MeshnetError: there is no lab now, and why.
     """
-    from meshnet.lab.box import make_box  # noqa: PLC0415 - who ends a lab needs nothing of all that
-    from meshnet.lab.supervisor import STAY, supervise  # noqa: PLC0415
+    from meshnet.lab.box import STAY, make_box  # noqa: PLC0415 - who ends a lab needs nothing of all that
+    from meshnet.lab.first import first_process  # noqa: PLC0415
 
-    box = make_box(plan.name, records, lambda channel: supervise(plan, channel))
+    box = make_box(plan.name, records, lambda channel: first_process(plan, channel))
     try:
         while True:
             message = box.channel.receive()

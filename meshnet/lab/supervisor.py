@@ -1,4 +1,4 @@
-"""The first process of a lab: brings it up, and keeps it until somebody ends it."""
+"""The supervisor of a lab: brings it up, and keeps it until somebody ends it."""
 
 from __future__ import annotations
 
@@ -6,57 +6,51 @@ import asyncio
 import concurrent.futures
 import contextlib
 import os
-import resource
 import signal
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import RUN
+from meshnet.lab.box import RUN, STAY
 from meshnet.lab.bringup import BringUp
 from meshnet.lab.channel import ChannelClosed
-from meshnet.lab.children import Children
 from meshnet.lab.cni_exec import CniRuntime
 from meshnet.lab.containers import LOGS, Containers
 from meshnet.lab.logtrim import trim_logs
 from meshnet.lab.network import lab_network
-from meshnet.lab.node import Node
 from meshnet.lab.plugin_process import PluginProcess
 from meshnet.lab.pods import WORKERS, Pods
 from meshnet.lab.server import LabServer
 from meshnet.lab.spawner import start_spawner
-from meshnet.lab.uplink import Uplink
 from meshnet.lab.verbs import Verbs
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from meshnet.lab.channel import Channel
+    from meshnet.lab.children import Children
+    from meshnet.lab.node import Node
     from meshnet.lab.plan import LabPlan
-
-STAY = {"stay": True}
-"""What the caller of `lab up` sends when it has got the report: from now on the lab lives without it."""
 
 TRIM_EVERY_S = 30.0
 SPAWNER_ENDED = 3
 
 
-def supervise(plan: LabPlan, channel: Channel) -> None:
-    """Run the lab of `plan` in the box that the calling process has prepared; returns when it is to end."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def supervise(plan: LabPlan, nodes: Sequence[Node], channel: Channel, children: Children) -> None:
+    """Bring the lab of `plan` up, on nodes whose daemons are starting; returns when it is to end."""
     spawner_pid, spawner = start_spawner({str(pod): pod for pod in plan.pods.values()}, channel)
-    children = Children()
     # without it no pod can be started or stopped: a lab that cannot be trusted is none
     children.watch(spawner_pid, lambda _: os._exit(SPAWNER_ENDED))
-    asyncio.run(_Supervisor(plan, channel, children, spawner).run())
+    asyncio.run(_Supervisor(plan, nodes, channel, children, spawner).run())
 
 
 class _Supervisor:
-    def __init__(self, plan: LabPlan, channel: Channel, children: Children, spawner: socket.socket) -> None:
+    def __init__(
+        self, plan: LabPlan, nodes: Sequence[Node], channel: Channel, children: Children, spawner: socket.socket
+    ) -> None:
         self._plan = plan
+        self._nodes = nodes
         self._channel = channel
         self._children = children
         self._spawner = spawner
@@ -65,21 +59,17 @@ class _Supervisor:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
+        self._children.reap()  # a daemon may have ended before that
         loop.add_reader(self._spawner, self._containers.on_answer)
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as executor:
-            nodes = [self._node(name, number) for number, name in enumerate(self._plan.nodes, start=1)]
-            by_name = {node.name: node for node in nodes}
+            by_name = {node.name: node for node in self._nodes}
             pods = self._pods(by_name, executor)
             verbs = Verbs(self._plan, by_name, pods, self._containers, executor)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(LabServer(verbs).serve())
                 tasks.create_task(_trim())
                 tasks.create_task(self._watch_caller())
-                tasks.create_task(self._bring_up(nodes, pods, executor))
-
-    def _node(self, name: str, number: int) -> Node:
-        uplink = Uplink(name, number, self._plan.underlay)
-        return Node(name, number, uplink, self._children, self._plan.settings.get(name, {}))
+                tasks.create_task(self._bring_up(pods, executor))
 
     def _pods(self, nodes: Mapping[str, Node], executor: Executor) -> Pods:
         plan = self._plan
@@ -103,14 +93,14 @@ class _Supervisor:
             patience_s=plan.wait_s,
         )
 
-    async def _bring_up(self, nodes: list[Node], pods: Pods, executor: Executor) -> None:
+    async def _bring_up(self, pods: Pods, executor: Executor) -> None:
         loop = asyncio.get_running_loop()
 
         def tell(message: dict[str, Any]) -> None:
             loop.call_soon_threadsafe(self._tell, message)
 
         try:
-            report = await BringUp(self._plan, nodes, pods, executor, tell).run()
+            report = await BringUp(self._plan, self._nodes, pods, executor, tell).run()
         except MeshnetError as error:
             report = {"step": "up", "error": str(error)}
         self._tell(report)
