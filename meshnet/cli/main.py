@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -38,6 +39,9 @@ COMMANDS: Mapping[str, str] = {
 Each is a module of this package with ``register(subparsers)``; only the one that is asked for is imported, so that a
 command's imports cost the others nothing.
 """
+
+NEW_OBJECTS = 10_000
+"""How many until Python looks for garbage in cycles: each 700, as it comes, is a twelfth of the start of a command."""
 
 KUBECTL = "kubectl meshnet"
 
@@ -84,6 +88,7 @@ def _command_of(arguments: Sequence[str]) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the entry point of the distribution."""
     given = sys.argv[1:] if arguments is None else arguments
+    gc.set_threshold(NEW_OBJECTS)
     try:
         with contextlib.redirect_stdout(cast("TextIO", Stdout(sys.stdout))):
             return _run(given)
