@@ -27,6 +27,11 @@ ON CONFLICT (kind, namespace, name) DO UPDATE SET revision = excluded.revision""
 _FORGET = """DELETE FROM changes WHERE revision > ? AND revision <= ? AND revision IS NOT (
 SELECT revision FROM objects WHERE kind = changes.kind AND namespace = changes.namespace AND name = changes.name)"""
 
+_CHANGES = """SELECT floor, head, revision, change, document FROM log
+JOIN (SELECT coalesce(max(revision), 0) AS head FROM changes)
+LEFT JOIN (SELECT revision, change, document FROM changes WHERE revision > ? AND kind = ? ORDER BY revision LIMIT ?)
+ORDER BY revision"""
+
 
 @attrs.frozen
 class Retention:
@@ -95,17 +100,15 @@ def write(
 
 def changes(connection: sqlite3.Connection, kind: Kind, position: int) -> Batch:
     """The next changes of a kind after `position`. Raises WatchExpired when the log has forgotten some."""
-    head = _ends(connection).head
-    rows = connection.execute(
-        "SELECT revision, change, document FROM changes WHERE revision > ? AND kind = ? ORDER BY revision LIMIT ?",
-        (position, kind.value, BATCH),
-    ).fetchall()
-    # Asked last: if the log still reached back to `position` now, it did when the rows were read.
-    check_place(position, _ends(connection).floor, head)
+    # One statement is one moment: where the log begins and ends comes with each row, also when there is none.
+    found = connection.execute(_CHANGES, (position, kind.value, BATCH)).fetchall()
+    floor, head = found[0][:2]
+    check_place(position, floor, head)
+    rows = [(at, change, text) for _, _, at, change, text in found if at is not None]
     events = [WatchEvent(Change(change), Resource(kind, load(text)), str(at)) for at, change, text in rows]
     if len(rows) == BATCH:
         return Batch(events, rows[-1][0], more=True)
-    return Batch(events, max([head, *(at for at, _, _ in rows)]), more=False)
+    return Batch(events, head, more=False)
 
 
 def _ends(connection: sqlite3.Connection) -> _Ends:
