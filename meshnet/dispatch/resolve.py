@@ -83,46 +83,47 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
         peer: the peer's Topology as the cache has it.
         peer_here: a sandbox of the peer with that interface is on this node.
     """
-    plan = _provisional(place, topology, link, peer)
+    # One plan is made of what comes together here: a pod's way up has several for each of its links.
+    known = _before_the_peer(place, topology, link, peer)
     try:
         agreed = effective(topology, link, peer, _per_end(place, link, peer), canonical=_canonical(place))
-        plan = attrs.evolve(plan, down=agreed.down, mtu=agreed.mtu or plan.mtu)
+        known["down"] = agreed.down
+        known["mtu"] = agreed.mtu or known["mtu"]
         scope = _scope(place, link, peer, peer_here=peer_here)
         if scope is Scope.BETWEEN_NODES:
             assert peer is not None
-            plan = _to(plan, peer.claim)
-            record = record_of(place, plan.node)
+            known |= _to(peer.claim, known["peer"])
+            record = record_of(place, peer.claim.node)
             driver, why = choose_between(place, agreed, record)
-            plan = attrs.evolve(plan, mtu=mtu_between(place, driver, record, agreed.mtu))
+            known["mtu"] = mtu_between(place, driver, record, agreed.mtu)
         else:
             driver, why = choose(place.catalog, scope, agreed.driver)
-            plan = attrs.evolve(plan, node="" if link.external else place.node)
+            known["node"] = "" if link.external else place.node
     except LinkError as error:
-        return _cannot(place, plan, link, error)
-    return _with_driver(plan, agreed, driver, why)
+        return Plan(**known, **_cannot(place, link, error))
+    return Plan(**known, **_with_driver(agreed, driver, why))
 
 
-def _provisional(place: Place, topology: Topology, link: Link, peer: Topology | None) -> Plan:
-    """Return what is known of the pod's interface before its peer is."""
-    return Plan(
-        local=topology.endpoint(link),
-        peer=topology.peer(link),
-        parent=link.peer_intf if link.external else None,
-        uid=link.uid,
-        mtu=wanted_mtu(topology, link, peer) or place.link_mtu(),
-        addresses=addresses(topology, link, peer),
-        mac=link.local_mac,
-        down=link.down,
-    )
+def _before_the_peer(place: Place, topology: Topology, link: Link, peer: Topology | None) -> dict[str, Any]:
+    """Return what of a plan is known of the pod's interface before its peer is."""
+    return {
+        "local": topology.endpoint(link),
+        "peer": topology.peer(link),
+        "parent": link.peer_intf if link.external else None,
+        "uid": link.uid,
+        "mtu": wanted_mtu(topology, link, peer) or place.link_mtu(),
+        "addresses": addresses(topology, link, peer),
+        "mac": link.local_mac,
+        "down": link.down,
+    }
 
 
-def _cannot(place: Place, plan: Plan, link: Link, error: LinkError) -> Plan:
-    """Return the plan that says why; a driver that the link names still tells what the pod's interface is."""
+def _cannot(place: Place, link: Link, error: LinkError) -> dict[str, Any]:
+    """Return what of a plan says why; a driver that the link names still tells what the pod's interface is."""
     suits = error.reason != "DriverUnsuitable"
     driver = place.catalog.find(link.driver) if link.driver and suits else None
-    return attrs.evolve(
-        plan, driver=driver, reason=error.reason, message=str(error), waiting=error.reason in WAITING_FOR
-    )
+    waiting = error.reason in WAITING_FOR
+    return {"driver": driver, "reason": error.reason, "message": str(error), "waiting": waiting}
 
 
 def _scope(place: Place, link: Link, peer: Topology | None, *, peer_here: bool) -> Scope:
@@ -136,22 +137,20 @@ def _scope(place: Place, link: Link, peer: Topology | None, *, peer_here: bool) 
     return Scope.BETWEEN_NODES
 
 
-def _to(plan: Plan, claim: Claim) -> Plan:
-    """Return a plan that leads to where the peer runs."""
-    assert plan.peer is not None
-    return attrs.evolve(
-        plan, node=claim.node, epoch=claim.epoch, receive_id=claim.receive_ids.get(plan.peer.interface, 0)
-    )
+def _to(claim: Claim, peer: Endpoint) -> dict[str, Any]:
+    """Return what of a plan leads to where the peer runs."""
+    return {"node": claim.node, "epoch": claim.epoch, "receive_id": claim.receive_ids.get(peer.interface, 0)}
 
 
-def _with_driver(plan: Plan, agreed: EffectiveLink, driver: LinkDriver, why: str) -> Plan:
-    plan = attrs.evolve(plan, driver=driver, why=f"{why}; {driver.caution}" if driver.caution else why)
+def _with_driver(agreed: EffectiveLink, driver: LinkDriver, why: str) -> dict[str, Any]:
+    """Return what of a plan a driver decides."""
+    known = {"driver": driver, "why": f"{why}; {driver.caution}" if driver.caution else why}
     try:
         core, options = decode_options(driver, agreed.options, "options")
     except InvalidObject as error:
         problems = "; ".join(map(str, error.problems))
-        return attrs.evolve(plan, reason="InvalidOptions", message=f"driver {driver.name}: {problems}")
-    return attrs.evolve(plan, options=options, offload=core.offload)
+        return known | {"reason": "InvalidOptions", "message": f"driver {driver.name}: {problems}"}
+    return known | {"options": options, "offload": core.offload}
 
 
 def _canonical(place: Place) -> Callable[[str], str]:

@@ -63,6 +63,7 @@ class Registry:
         self._names: dict[str, str] = {}
         self._broken: list[Broken] = list(discovery.broken)
         self._started: list[str] = []
+        self._ranked: dict[Scope, list[Entry]] = {}
         self._prefer = dict(prefer or {})
         for candidate in discovery.candidates:
             self._admit(candidate)
@@ -114,15 +115,19 @@ class Registry:
         Raises LinkError: ``DriverAmbiguous`` when two of the highest rank claim it and the configuration prefers
         neither, ``DriverMissing`` when it prefers one that is not there or makes no such links.
         """
-        ranked = sorted(
-            (entry for entry in self.entries() if scope in entry.driver.claims), key=lambda entry: -entry.driver.rank
-        )
+        ranked = self._ranked.get(scope)
+        if ranked is None:
+            ranked = self._ranked[scope] = self._rank(scope)  # asked for each link, and the same until one starts
         preferred = self._preferred(scope)
         if preferred is not None:
             return [preferred, *(entry for entry in ranked if entry.name != preferred.name)]
         if len(ranked) > 1 and ranked[0].driver.rank == ranked[1].driver.rank:
             raise LinkError("DriverAmbiguous", _tie(scope, ranked[0], ranked[1]))
         return ranked
+
+    def _rank(self, scope: Scope) -> list[Entry]:
+        claiming = (entry for entry in self.entries() if scope in entry.driver.claims)
+        return sorted(claiming, key=lambda entry: -entry.driver.rank)
 
     async def start_all(self, make_ctx: Callable[[str], DriverContext], *, limit_s: float = START_LIMIT_S) -> None:
         """Start every driver; one that fails or takes longer than `limit_s` seconds becomes unusable here.
@@ -146,10 +151,14 @@ class Registry:
         try:
             await call(entry.driver, "start", make_ctx(entry.name), limit_s=limit_s)
         except LinkError as error:
-            self._entries[entry.name] = attrs.evolve(entry, unusable=str(error))
+            self._enter(attrs.evolve(entry, unusable=str(error)))
         else:
-            self._entries[entry.name] = attrs.evolve(entry, unusable="")
+            self._enter(attrs.evolve(entry, unusable=""))
             self._started.append(entry.name)
+
+    def _enter(self, entry: Entry) -> None:
+        self._entries[entry.name] = entry
+        self._ranked.clear()
 
     def _admit(self, candidate: Candidate) -> None:
         try:
@@ -157,7 +166,7 @@ class Registry:
         except _Refused as refused:
             self._broken.append(candidate.broken(str(refused)))
             return
-        self._entries[driver.name] = Entry(driver, candidate.distribution, candidate.version)
+        self._enter(Entry(driver, candidate.distribution, candidate.version))
         self._names |= {name.lower(): driver.name for name in (driver.name, *driver.aliases)}
 
     def _judged(self, candidate: object) -> LinkDriver:

@@ -88,16 +88,18 @@ def effective(
 
 def addresses(topology: Topology, link: Link, peer_topology: Topology | None) -> tuple[str, ...]:
     """Return the CIDRs of this end: its own, or with none of its own what the peer's entry has as `peer_ip`."""
-    back = _pointing_back(topology, link, peer_topology)
-    if link.addresses or back is None or back.peer_ip is None:
+    if link.addresses:
         return link.addresses
-    return (back.peer_ip,)
+    back = _pointing_back(topology, link, peer_topology)
+    return (back.peer_ip,) if back and back.peer_ip is not None else ()
 
 
 def wanted_mtu(topology: Topology, link: Link, peer_topology: Topology | None) -> int | None:
     """Return the MTU that this end asks for, else the one its peer asks for; None when neither does (yet)."""
+    if link.mtu:
+        return link.mtu
     back = _pointing_back(topology, link, peer_topology)
-    return link.mtu or (back.mtu if back else None)
+    return back.mtu if back else None
 
 
 def _pointing_back(topology: Topology, link: Link, peer_topology: Topology | None) -> Link | None:

@@ -101,6 +101,18 @@ def test_claimants_come_by_rank():
     assert registry.claimants(Scope.BETWEEN_NODES) == []
 
 
+def test_a_claimant_that_does_not_start_says_so_from_then_on():
+    async def start(self, ctx):
+        raise LinkError("No", "no such device")
+
+    registry = Registry.of(driver("one", start=start))
+    assert [entry.unusable for entry in registry.claimants(Scope.SAME_NODE)] == [""]
+
+    asyncio.run(registry.start_all(lambda _: None))
+
+    assert [entry.unusable for entry in registry.claimants(Scope.SAME_NODE)] == ["no such device"]
+
+
 def test_equal_rank_is_an_error_that_names_both_and_the_setting():
     registry = Registry.of(driver("one"), driver("two"), driver("low", rank=-1))
 
