@@ -73,7 +73,7 @@ class Core:
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink)
         self.nodes = NodeCache(store, self._record_changed)
-        self.cache = TopologyCache(store, self._topology_changed)
+        self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed)
         self.remotes = Remotes(self.table, self._far_changed)
         self.carrier = CarrierKeeper(self.table, self.remotes, kernel.splicer, self.announcer.look)
         self.publisher = Publisher(

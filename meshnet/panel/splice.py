@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from meshnet.driver.api import Device, Port
 from meshnet.errors import KernelError
-from meshnet.netlink import Redirect, bpf, links, tc
+from meshnet.netlink import BatchError, Redirect, bpf, links, tc
 from meshnet.panel.make import alias_of, seal
 from meshnet.panel.read import read_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from meshnet.driver.api import Splice
     from meshnet.netlink import Netlink, Request
@@ -65,10 +65,26 @@ class Splicer:
         port.redirect = wanted
 
     def set_up(self, port: PanelPort, *, up: bool) -> None:
-        """Give the pod's end carrier, or take it away."""
+        """Give the pod's end carrier, or take it away. Raises KernelError."""
         if port.up != up:
             self._netlink.run([links.set_link(port.ifindex, up=up)])
             port.up = up
+
+    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> None:
+        """Give or take the carrier of several in one go; one that is gone needs none. Raises KernelError."""
+        changes = [(port, up) for port, up in wanted if port.up != up]
+        failures: dict[int, KernelError] = {}
+        if changes:
+            try:
+                self._netlink.run([links.set_link(port.ifindex, up=up) for port, up in changes])
+            except BatchError as error:
+                failures = dict(error.failures)
+        for position, (port, up) in enumerate(changes):
+            if position not in failures:
+                port.up = up
+        for failure in failures.values():
+            with unless_gone():
+                raise failure
 
     def relabel(self, port: PanelPort, uid: int) -> None:
         """Mark the port as the end of another link of the same interface."""

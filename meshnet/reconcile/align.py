@@ -109,6 +109,12 @@ class Aligner:
         if sandbox.pod:
             self._workers.kick_all(self._table.toward(sandbox.pod_key))
 
+    def kick_unreached(self, sandbox: Sandbox) -> None:
+        """As `kick_toward`, but for ends that a sandbox's own have just been patched to: that has kicked them."""
+        reached = {end.joint.peer for end in sandbox.ends.values() if end.joint is not None}
+        if sandbox.pod:
+            self._workers.kick_all(self._table.toward(sandbox.pod_key) - reached)
+
     async def close(self) -> None:
         """Cancel what is under way."""
         await self._pods.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.model.resource import Resource
-    from meshnet.model.topology import Topology
+    from meshnet.model.topology import Claim, Topology
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,23 @@ class Entry:
 
 
 class TopologyCache:
-    """Topologies by (namespace, name); `changed` is called for each that may mean something new."""
+    """Topologies by (namespace, name).
 
-    def __init__(self, store: Store, changed: Callable[[PodKey], None]) -> None:
+    Args:
+        store: that has them.
+        changed: called with the key of each that may mean something new.
+        known: tells whether a claim is what this daemon itself says of a pod.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        changed: Callable[[PodKey], None],
+        known: Callable[[PodKey, Claim], bool] = lambda _, __: False,
+    ) -> None:
         self._store = store
         self._changed = changed
+        self._known = known
         self._entries: dict[PodKey, Entry] = {}
         self.synced = asyncio.Event()
 
@@ -94,7 +106,9 @@ class TopologyCache:
             claim = decode_claim(resource.status)
             topology = attrs.evolve(before.topology, claim=claim) if before.topology else None
             entry = Entry(resource, topology, before.invalid)
+            # A claim of ours can be heard of before the answer to its writing comes.
             told = not ours and before.topology is not None and before.topology.claim != claim
+            told = told and not self._known(resource.key, claim)
         else:
             entry = Entry.of(resource, before.topology if before else None)
             told = True

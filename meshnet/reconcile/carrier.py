@@ -17,6 +17,7 @@ from meshnet.reconcile.state import Joint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshnet.panel.port import PanelPort
     from meshnet.panel.splice import Splicer
     from meshnet.reconcile.remote import Remotes
     from meshnet.reconcile.state import End
@@ -41,7 +42,8 @@ def _sound(peer: End) -> bool:
 
 def reaches(end: End, peer: End) -> bool:
     """Tell whether an end is patched to its peer as that is now: this sandbox, and this port, not one before it."""
-    if end.joint != Joint(peer.endpoint, peer.sandbox.epoch):
+    joint = end.joint
+    if joint is None or joint.epoch != peer.sandbox.epoch or joint.peer != peer.endpoint:
         return False
     if not isinstance(end.splice, Port):
         return True
@@ -95,10 +97,11 @@ class CarrierKeeper:
     def update(self, end: End) -> None:
         """Set the carrier of an end and of its peer on this node. Raises KernelError."""
         peer = self.peer(end)
-        self._set(end, peer or self._remotes.far(end))
+        wanted = self._wanted(end, peer or self._remotes.far(end))
         if peer is not None:
             # Not always this end: anybody's Topology may name an interface that is linked elsewhere.
-            self._set(peer, self.other(peer))
+            wanted += self._wanted(peer, self.other(peer))
+        self._splicer.set_all_up(wanted)
         self._looked(end)
 
     def lapse(self) -> None:
@@ -123,9 +126,8 @@ class CarrierKeeper:
             return None if plan.leads_away(self._table.node) else self._table.end(plan.peer)
         return self._table.end(end.joint.peer) if end.joint else None
 
-    def _set(self, end: End, peer: End | FarEnd | None) -> None:
+    def _wanted(self, end: End, peer: End | FarEnd | None) -> list[tuple[PanelPort, bool]]:
+        """Return an end's port with the carrier that it shall have; nothing for one without."""
         if isinstance(peer, FarEnd) and peer.live and complete(end, peer):
             end.confirmed = True
-        if end.port is not None:
-            with unless_gone():
-                self._splicer.set_up(end.port, up=carrier(end, peer))
+        return [] if end.port is None else [(end.port, carrier(end, peer))]

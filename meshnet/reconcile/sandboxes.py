@@ -104,7 +104,7 @@ class Sandboxes:
             raise
         finally:
             sandbox.handed = None
-        self._aligner.kick_toward(sandbox)
+        self._aligner.kick_unreached(sandbox)
         self._aligner.look_at(sandbox)  # its Topology may have been edited, or have come, meanwhile
         log.info(
             "%s/%s: sandbox %s added, %d ports", sandbox.namespace, sandbox.pod, _short(sandbox), len(sandbox.ends)

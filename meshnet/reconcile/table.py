@@ -6,9 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from meshnet.model.topology import Endpoint
+    from meshnet.model.topology import Claim, Endpoint
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
 
 PodKey = tuple[str, str]
@@ -88,6 +88,12 @@ class Table:
         """Tell whether a sandbox is its pod's now."""
         return self._current.get(sandbox.pod_key) is sandbox
 
+    def has_claimed(self, pod: PodKey, claim: Claim) -> bool:
+        """Tell whether a claim is that of the sandbox which has the pod here."""
+        sandbox = self._current.get(pod)
+        told = (claim.node, claim.container_id, claim.epoch)
+        return sandbox is not None and told == (self.node, sandbox.key.container_id, sandbox.epoch)
+
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None
 
@@ -111,6 +117,6 @@ class Table:
             self._heading[endpoint] = pod
             self._toward[pod].add(endpoint)
 
-    def toward(self, pod: PodKey) -> Iterable[Endpoint]:
+    def toward(self, pod: PodKey) -> frozenset[Endpoint]:
         """Return the ends on this node whose links lead to a pod."""
-        return tuple(self._toward.get(pod, ()))
+        return frozenset(self._toward.get(pod, ()))

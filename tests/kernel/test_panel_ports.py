@@ -112,6 +112,16 @@ def test_a_port_reads_as_it_was_made(panel: Panel) -> None:
     assert (found["eth1"].up, found["eth2"].up, found["eth2"].offload) == (True, False, True)
 
 
+def test_carrier_of_several_one_of_which_is_gone(panel: Panel) -> None:
+    one, gone, other = panel.port("eth1"), panel.port("eth2"), panel.port("eth3")
+    panel.netlink.run([links.delete_link(gone.ifindex)])
+
+    panel.splicer().set_all_up([(one, True), (gone, True), (other, True)])
+
+    assert (one.up, gone.up, other.up) == (True, False, True)
+    assert {name: info.carrier for name, info in panel.in_pod().items()} == {"eth1": True, "eth3": True}
+
+
 def test_only_marked_veths_are_ports(panel: Panel) -> None:
     panel.port("eth1")
     mark = names.Mark("default", "r1", "eth9", 1, "c1").alias

@@ -49,6 +49,10 @@ class Splicer:
     def set_up(self, port: PanelPort, *, up: bool) -> None:
         port.up = up
 
+    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> None:
+        for port, up in wanted:
+            port.up = up
+
     def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
         """There is nobody to see it."""
 

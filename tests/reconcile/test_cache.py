@@ -134,6 +134,24 @@ def test_own_writes_are_taken_in_and_tell_nothing():
     run(main())
 
 
+def test_a_claim_that_is_known_here_is_taken_in_and_tells_nothing():
+    """The watch tells of an own write, now and then, before the store answers it."""
+
+    async def main():
+        room = Room()
+        room.cache = TopologyCache(room.store, room.told.append, lambda key, claim: (key, claim.node) == (A, "n1"))
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n1", "epoch": 1})
+            assert await room.news() == []
+            assert room.cache.topology(A).claim.node == "n1"
+            await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2", "epoch": 2})
+            assert await room.news() == [A]
+
+    run(main())
+
+
 def test_what_the_watch_tells_late_does_not_undo_an_own_write():
     async def main():
         room = Room()

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from meshnet.errors import KernelError
+from meshnet.netlink import BatchError
 from meshnet.netlink.events import LinkEvent
+from meshnet.panel.splice import Splicer
 from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, sandbox
 from tests.reconcile.parts import keeper
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshnet.model.topology import Endpoint
-    from meshnet.panel.port import PanelPort
+    from meshnet.netlink import Request
     from meshnet.reconcile.state import End
 
 
-class Splicer:
-    """Refuses to touch the ports in `refused`."""
+class Kernel:
+    """Refuses to touch the ports in `refused`, and does all else."""
 
     def __init__(self, error: int) -> None:
         self.error = error
         self.refused: set[int] = set()
 
-    def set_up(self, port: PanelPort, *, up: bool) -> None:
-        if port.ifindex in self.refused:
-            raise KernelError(self.error, f"set link {port.ifindex}")
-        port.up = up
+    def run(self, requests: Sequence[Request]) -> list[bytes]:
+        failures = [
+            (position, KernelError(self.error, request.what))
+            for position, request in enumerate(requests)
+            if struct.unpack_from("=4xi", request.body)[0] in self.refused
+        ]
+        if failures:
+            raise BatchError(failures)
+        return []
 
 
 class Monitor:
@@ -49,11 +59,12 @@ class Room:
 
     def __init__(self, error: int) -> None:
         self.table = Table()
-        self.splicer = Splicer(error)
+        self.kernel = Kernel(error)
         self.monitor = Monitor()
         self.kicked: list[Endpoint] = []
         self.lost: list[bool] = []
-        carrier = keeper(self.table, self.splicer)
+        splicer = Splicer(cast("Any", self.kernel), cast("Any", None), redirect_peer=False)
+        carrier = keeper(self.table, splicer)
         self.ear = Ear(
             cast("Any", self.monitor),
             cast("Any", None),
@@ -90,7 +101,7 @@ def test_the_events_after_one_that_fails_are_heard(error: int) -> None:
     room = Room(error)
     assert room.carrier(2)
     assert room.carrier(4)
-    room.splicer.refused = {102}
+    room.kernel.refused = {102}
 
     room.down(room.ends[0], room.ends[2])
 
@@ -99,13 +110,13 @@ def test_the_events_after_one_that_fails_are_heard(error: int) -> None:
 
 def test_what_the_kernel_refused_is_done_later() -> None:
     room = Room(errno.ENOMEM)
-    room.splicer.refused = {102}
+    room.kernel.refused = {102}
     room.down(room.ends[0])
     assert room.lost == [True]
 
 
 def test_a_port_that_is_gone_is_told_of_by_its_own_event() -> None:
     room = Room(errno.ENODEV)
-    room.splicer.refused = {102}
+    room.kernel.refused = {102}
     room.down(room.ends[0])
     assert room.lost == []

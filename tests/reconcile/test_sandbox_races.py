@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
+    import pytest
+
     from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
 
@@ -63,7 +65,7 @@ class Room:
         self.store = NotingStore()
         self.table = Table("n1")
         self.checkpoints = Checkpoints(directory)
-        self.cache = TopologyCache(self.store, self._changed)
+        self.cache = TopologyCache(self.store, self._changed, self.table.has_claimed)
         made = Parts(
             self.table,
             self.cache,
@@ -172,6 +174,29 @@ def test_pods_do_not_wait_for_each_others_claims(tmp_path: Path) -> None:
             assert {write.status["container_id"] for write in here.store.writes} == {
                 box.key.container_id for box in boxes
             }
+
+    run(main())
+
+
+def test_only_ends_that_a_new_pod_is_not_patched_to_are_told_of_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r2:eth1"), link(2, "eth2", "r2:eth2")))
+            await here.store.apply(topology("r2", link(1, "eth1", "r1:eth1"), link(2, "eth2", "r1:eth9")))
+            await asyncio.sleep(0.1)
+            one, two = sandbox("r1"), sandbox("r2")
+            await here.add(one)
+            await here.sandboxes.add(two, here.cache.topology(two.pod_key), cast("Any", object()))
+            await here.workers.idle()
+            assert one.ends["eth1"].joint is not None
+            assert one.ends["eth2"].why_not[0] == "PeerMismatch"
+
+            kicked: list[Endpoint] = []
+            monkeypatch.setattr(here.workers, "kick", kicked.append)
+            here.aligner.kick_unreached(two)
+            assert kicked == [one.ends["eth2"].endpoint]
 
     run(main())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from meshnet.model.topology import Claim
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, sandbox
 
@@ -36,6 +37,22 @@ def test_a_newer_sandbox_takes_the_pod_over_and_outlives_the_old():
     assert table.current(("default", "r1")) is new
     table.remove(new)
     assert is_empty(table)
+
+
+def test_whose_claim_is_the_one_of_this_node():
+    table, old, new = Table("n1"), sandbox("r1", "old", epoch=3), sandbox("r1", "new", epoch=4)
+    table.add(old)
+    table.add(new)
+
+    assert table.has_claimed(("default", "r1"), Claim("n1", new.key.container_id, 4))
+    for claim in (
+        Claim("n1", old.key.container_id, 3),
+        Claim("n2", new.key.container_id, 4),
+        Claim("n1", new.key.container_id, 5),
+        Claim(epoch=4),
+    ):
+        assert not table.has_claimed(("default", "r1"), claim)
+    assert not table.has_claimed(("default", "r2"), Claim("n1", new.key.container_id, 4))
 
 
 def test_who_leads_to_a_pod():
