@@ -63,7 +63,7 @@ class Registry:
         self._names: dict[str, str] = {}
         self._broken: list[Broken] = list(discovery.broken)
         self._started: list[str] = []
-        self._ranked: dict[Scope, list[Entry]] = {}
+        self._ranked: dict[Scope, tuple[Entry, ...]] = {}
         self._prefer = dict(prefer or {})
         for candidate in discovery.candidates:
             self._admit(candidate)
@@ -123,11 +123,11 @@ class Registry:
             return [preferred, *(entry for entry in ranked if entry.name != preferred.name)]
         if len(ranked) > 1 and ranked[0].driver.rank == ranked[1].driver.rank:
             raise LinkError("DriverAmbiguous", _tie(scope, ranked[0], ranked[1]))
-        return ranked
+        return list(ranked)
 
-    def _rank(self, scope: Scope) -> list[Entry]:
+    def _rank(self, scope: Scope) -> tuple[Entry, ...]:
         claiming = (entry for entry in self.entries() if scope in entry.driver.claims)
-        return sorted(claiming, key=lambda entry: -entry.driver.rank)
+        return tuple(sorted(claiming, key=lambda entry: -entry.driver.rank))
 
     async def start_all(self, make_ctx: Callable[[str], DriverContext], *, limit_s: float = START_LIMIT_S) -> None:
         """Start every driver; one that fails or takes longer than `limit_s` seconds becomes unusable here.

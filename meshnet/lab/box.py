@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 RUN = Path("/run/meshnet")
 """Everything of a lab, on a tmpfs that only the box sees."""
 NETNS = Path("/run/netns")
-STAY = {"stay": True}
-"""What the caller tells the first process when the lab is up: from now on it lives without the caller."""
 SUPERVISOR_LOG = RUN / "supervisor.log"
 
 _NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LARGEST_LINE = 64 << 20
 """Bytes; a lab of some thousand pods tells its state in a few megabytes."""
 MOST_DESCRIPTORS = 16
+STAY = {"stay": True}
+"""What the caller tells the first process when the lab is up: from now on it lives without the caller."""
 
 
 class ChannelClosed(MeshnetError):  # noqa: N818 - what happened, not necessarily an error

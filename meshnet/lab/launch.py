@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.channel import ChannelClosed
+from meshnet.lab.channel import STAY, ChannelClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
         UsageError: a lab of that name runs.
         MeshnetError: there is no lab now, and why.
     """
-    from meshnet.lab.box import STAY, make_box  # noqa: PLC0415 - who ends a lab needs nothing of all that
+    from meshnet.lab.box import make_box  # noqa: PLC0415 - who ends a lab needs nothing of all that
     from meshnet.lab.first import first_process  # noqa: PLC0415
 
     box = make_box(plan.name, records, lambda channel: first_process(plan, channel))

@@ -1,4 +1,4 @@
-"""Starts the pods' processes: one single-threaded process, forked before the supervisor has any thread.
+"""Starts the pods' processes: one single-threaded process, forked while the supervisor has no other thread.
 
 Its mounts are those of the box without the names of the pods' network namespaces: a pod's mounts are copied from
 them, which with a thousand names would cost several times as much.

@@ -10,9 +10,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import RUN, STAY
+from meshnet.lab.box import RUN
 from meshnet.lab.bringup import BringUp
-from meshnet.lab.channel import ChannelClosed
+from meshnet.lab.channel import STAY, ChannelClosed
 from meshnet.lab.cni_exec import CniRuntime
 from meshnet.lab.containers import LOGS, Containers
 from meshnet.lab.logtrim import trim_logs

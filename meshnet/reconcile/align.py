@@ -98,11 +98,14 @@ class Aligner:
     async def claim(self, sandbox: Sandbox) -> None:
         """Take the pod over; a new epoch is kept, and told to those patched to the one before. Raises StoreError."""
         before = sandbox.epoch
-        await self._publisher.claim(sandbox)
-        if sandbox.epoch != before and self._table.is_current(sandbox):
-            self._checkpoints.save_soon(sandbox)
-            self.kick_toward(sandbox)
-            self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
+        try:
+            await self._publisher.claim(sandbox)
+        finally:
+            # Also when it failed: the store may have it without having said so.
+            if sandbox.epoch != before and self._table.is_current(sandbox):
+                self._checkpoints.save_soon(sandbox)
+                self.kick_toward(sandbox)
+                self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
 
     def kick_toward(self, sandbox: Sandbox) -> None:
         """Settle the ends on this node whose links lead to a sandbox's pod."""
@@ -110,7 +113,10 @@ class Aligner:
             self._workers.kick_all(self._table.toward(sandbox.pod_key))
 
     def kick_unreached(self, sandbox: Sandbox) -> None:
-        """As `kick_toward`, but for ends that a sandbox's own have just been patched to: that has kicked them."""
+        """As `kick_toward`, but for ends that a sandbox's own have just been patched to.
+
+        Settling those has kicked the others' workers, or found them patched back.
+        """
         reached = {end.joint.peer for end in sandbox.ends.values() if end.joint is not None}
         if sandbox.pod:
             self._workers.kick_all(self._table.toward(sandbox.pod_key) - reached)

@@ -52,7 +52,8 @@ class TopologyCache:
     Args:
         store: that has them.
         changed: called with the key of each that may mean something new.
-        known: tells whether a claim is what this daemon itself says of a pod.
+        known: tells whether a claim is what this daemon itself says, or is about to say, of a pod: by its node, its
+            sandbox and its epoch.
     """
 
     def __init__(

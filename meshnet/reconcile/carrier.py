@@ -127,7 +127,7 @@ class CarrierKeeper:
         return self._table.end(end.joint.peer) if end.joint else None
 
     def _wanted(self, end: End, peer: End | FarEnd | None) -> list[tuple[PanelPort, bool]]:
-        """Return an end's port with the carrier that it shall have; nothing for one without."""
+        """Return an end's port with the carrier that it shall have, nothing for one without; note what is confirmed."""
         if isinstance(peer, FarEnd) and peer.live and complete(end, peer):
             end.confirmed = True
         return [] if end.port is None else [(end.port, carrier(end, peer))]

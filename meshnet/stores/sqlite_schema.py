@@ -64,7 +64,7 @@ def connect(path: Path, *, create: bool, synchronous: str) -> sqlite3.Connection
         f"file:{urllib.parse.quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=0
     )
     try:
-        if _is_empty(connection, path):
+        if _is_new(connection, path):
             _make_tables(connection, path)
         # Deleted documents need no wiping: it would double what is written.
         connection.execute("PRAGMA secure_delete=OFF")
@@ -79,6 +79,16 @@ def _make_file(path: Path) -> None:
     # Only with O_EXCL: opening and closing a database that this process has open drops SQLite's locks on it.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+    """As `_is_empty`, all of it as it was at one moment: another process may be making the tables."""
+    connection.execute("BEGIN")
+    try:
+        return _is_empty(connection, path)
+    finally:
+        if connection.in_transaction:  # some errors have rolled back already
+            connection.execute("ROLLBACK")
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:

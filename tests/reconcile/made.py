@@ -103,6 +103,7 @@ class NotingStore(MemoryStore):
     Attributes:
         lasts_s: how long a write of a status takes, after which it has happened.
         error: what every write of a status raises, or None.
+        lost: what a write of a status raises that has happened, once; or None.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ class NotingStore(MemoryStore):
         self.writes: list[Write] = []
         self.lasts_s = 0.0
         self.error: Exception | None = None
+        self.lost: Exception | None = None
 
     async def patch_status(
         self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None
@@ -119,4 +121,7 @@ class NotingStore(MemoryStore):
         written = await super().patch_status(kind, namespace, name, status, resource_version=resource_version)
         self.writes.append(Write(asyncio.get_running_loop().time(), name, status))
         await asyncio.sleep(self.lasts_s)
+        lost, self.lost = self.lost, None
+        if lost is not None:
+            raise lost
         return written

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from meshnet.driver.calls import GRACE_S
 from meshnet.errors import StoreUnavailable
+from meshnet.model.resource import Kind
 from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.checkpoints import Checkpoints
@@ -15,8 +16,9 @@ from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
-from meshnet.reconcile.state import Sandbox
+from meshnet.reconcile.state import Joint, Sandbox
 from meshnet.reconcile.table import Table
+from meshnet.stores.memory import MemoryStore
 from tests.reconcile.fakes import Moody
 from tests.reconcile.made import NotingStore, link, topology
 from tests.reconcile.made import sandbox as closed
@@ -247,6 +249,28 @@ def test_the_epoch_of_a_late_claim_is_kept(tmp_path: Path) -> None:
             (saved,) = here.saved()
             assert saved.epoch == 1
             assert here.store.writes[0].status["epoch"] == 1
+
+    run(main())
+
+
+def test_peers_learn_of_a_claim_whose_answer_was_lost(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r2:eth1")))
+            await here.store.apply(topology("r2", link(1, "eth1", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            one, two = sandbox("r1"), sandbox("r2")
+            await here.add(one)
+            await here.sandboxes.add(two, here.cache.topology(two.pod_key), cast("Any", object()))
+            await asyncio.sleep(1.0)
+            assert two.ends["eth1"].joint == Joint(one.ends["eth1"].endpoint, 1)
+
+            here.store.lost = StoreUnavailable("the answer was lost")
+            await MemoryStore.patch_status(here.store, Kind.TOPOLOGY, *R1, {"node": None, "container_id": None})
+            await asyncio.sleep(5.0)
+
+            assert one.epoch == 2
+            assert two.ends["eth1"].joint == Joint(one.ends["eth1"].endpoint, 2)
 
     run(main())
 

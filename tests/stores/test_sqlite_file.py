@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,7 @@ from meshnet.errors import StoreUnavailable
 from meshnet.model.resource import Kind
 from meshnet.stores import sqlite_file
 from meshnet.stores.sqlite import SqliteStore
+from meshnet.stores.sqlite_schema import connect
 from meshnet.testing.stores.handles import topology
 from tests.nobody import as_nobody
 
@@ -58,6 +61,22 @@ def test_only_the_owner_may_open_it(tmp_path: Path) -> None:
         assert asyncio.run(run()) == {0o600}
     finally:
         os.umask(old)
+
+
+def test_who_comes_while_another_makes_it_finds_a_store(tmp_path: Path) -> None:
+    together, files = threading.Barrier(4), [tmp_path / f"{number}.db" for number in range(60)]
+
+    def open_each(_: int) -> None:
+        for path in files:
+            together.wait(20)
+            connection = None
+            while connection is None:
+                with contextlib.suppress(sqlite3.OperationalError):  # busy
+                    connection = connect(path, create=True, synchronous="off")
+            connection.close()
+
+    with ThreadPoolExecutor(together.parties) as threads:
+        list(threads.map(open_each, range(together.parties)))
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

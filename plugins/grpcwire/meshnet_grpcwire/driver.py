@@ -65,8 +65,7 @@ class GrpcwireDriver(LinkDriver):
             raise LinkError("PacketSocketsRefused", why)
 
     async def stop(self) -> None:
-        for endpoint in list(self._wires):
-            await self._remove(endpoint)
+        await asyncio.gather(*map(self._remove, list(self._wires)))
         self._closer.shutdown(wait=False)
 
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Socket:

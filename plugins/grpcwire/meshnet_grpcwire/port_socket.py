@@ -69,7 +69,8 @@ class PortSocket:
         self._stop_listening()
         self.dropped()
         if self._socket.fileno() >= 0:
-            await asyncio.get_running_loop().run_in_executor(self._closer, os.close, self._socket.detach())
+            closing = asyncio.wrap_future(self._closer.submit(os.close, self._socket.detach()))
+            await asyncio.shield(closing)  # who is tired of waiting does not keep it from going
 
     def park(self) -> None:
         """Keep little until it is read again."""
