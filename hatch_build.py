@@ -49,8 +49,9 @@ class PluginBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 — hatchling's signature
         root = Path(self.root)
-        (root / PROGRAM).unlink(missing_ok=True)  # one of another machine must not get in
+        # The one that is there may be in use, by a lab of this checkout: it stays until another takes its place.
         if not sys.platform.startswith("linux") or not compile_plugin(root / SOURCE, root / PROGRAM):
+            (root / PROGRAM).unlink(missing_ok=True)  # one of another machine must not get in
             return
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")

@@ -44,6 +44,13 @@ def build(checkout, kind, path=None):
     return built
 
 
+def build_editable(checkout, out, **environ):
+    code = "import hatchling.build, sys; hatchling.build.build_editable(sys.argv[1])"
+    command, env = [sys.executable, "-c", code, out], os.environ | environ
+    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def program_headers(elf):
     """Types of the program headers of a 64-bit little-endian ELF file."""
     assert elf[:6] == b"\x7fELF\x02\x01"
@@ -81,11 +88,23 @@ def test_the_source_distribution_has_what_a_wheel_is_built_from(checkout):
 def test_an_editable_install_compiles_in_place(checkout, tmp_path):
     program = checkout / "meshnet/cni/bin/meshnet"
     program.unlink(missing_ok=True)
-    code = "import hatchling.build, sys; hatchling.build.build_editable(sys.argv[1])"
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], cwd=checkout, capture_output=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    build_editable(checkout, tmp_path)
+    assert PT_INTERP not in program_headers(program.read_bytes())
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_build_never_takes_away_the_program_that_is_in_use(checkout, tmp_path):
+    program = checkout / "meshnet/cni/bin/meshnet"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("the one before")
+    witness, seen = tmp_path / "tools" / "musl-gcc", tmp_path / "seen"
+    witness.parent.mkdir()
+    witness.write_text(f"#!/bin/sh\ncat {program} >{seen}\nexit 1\n")
+    witness.chmod(0o755)
+
+    build_editable(checkout, tmp_path, PATH=f"{witness.parent}:{os.environ['PATH']}")
+
+    assert seen.read_text() == "the one before"
     assert PT_INTERP not in program_headers(program.read_bytes())
 
 
