@@ -134,7 +134,11 @@ class Node:
         """Stop serving; the kernel goes on forwarding as it is."""
         core, kernel = self._core, self._kernel
         # First, so that peers do not hear of an end that is only ours.
-        await self._between.stop()
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._between.stop()
+        except TimeoutError:
+            log.warning("sessions with other nodes have not ended within %g s", STOP_LIMIT_S)
         await self._server.stop(grace_s=STOP_LIMIT_S)
         asyncio.get_running_loop().remove_reader(kernel.monitor.fileno())
         for task in self._tasks:

@@ -136,7 +136,8 @@ class Containers:
         if _handles(pid, signal.SIGTERM):
             _kill(pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(each.changed.wait(), pod.grace_s)
+                async with asyncio.timeout(pod.grace_s):
+                    await each.changed.wait()
         # the first process of a PID namespace takes all others of it along
         while each.pid is not None:
             each.changed.clear()
@@ -145,7 +146,8 @@ class Containers:
 
     async def _changed(self, each: Running, timeout_s: float, otherwise: str) -> None:
         try:
-            await asyncio.wait_for(each.changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await each.changed.wait()
         except TimeoutError:
             raise MeshnetError(f"{otherwise} after {timeout_s:g} s") from None
 

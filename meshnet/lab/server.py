@@ -75,7 +75,8 @@ class LabServer:
         if uid != 0:
             raise MeshnetError(f"lab: uid {uid} may not ask; only the lab's own user")
         try:
-            request = json.loads(await asyncio.wait_for(_line(connection), REQUEST_TIMEOUT_S))
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                request = json.loads(await _line(connection))
         except (ValueError, RecursionError, OSError, TimeoutError) as error:
             raise MeshnetError(f"lab: the request is no line of JSON: {error}") from error
         if not isinstance(request, dict) or not all(isinstance(value, str | None) for value in request.values()):
@@ -101,4 +102,5 @@ async def _send(connection: socket.socket, reply: Reply) -> None:
         # the first bytes on a fresh connection always find room
         with contextlib.suppress(BlockingIOError):
             sent = socket.send_fds(connection, [data], reply.descriptors)
-    await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(connection, data[sent:]), REQUEST_TIMEOUT_S)
+    async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        await asyncio.get_running_loop().sock_sendall(connection, data[sent:])

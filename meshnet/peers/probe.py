@@ -63,7 +63,8 @@ async def _probe(address: str, port: int) -> Answer:
         return Answer.NOTHING
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) as sock:
         try:
-            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, (address, port)), ATTEMPT_S)
+            async with asyncio.timeout(ATTEMPT_S):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except TimeoutError:
             # Our loop may have been late to look.
             if not select.select([], [sock], [], 0)[1]:
