@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     import argparse
 
     from meshnet.cli.parser import Subparsers
+
+PYTHONS_OWN = 700
+"""New objects until Python looks for garbage, once the daemon has started: with more of it lying about, a daemon that
+makes and removes pods all day would grow."""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -52,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from meshnet.daemon.settings import Settings, read_file  # noqa: PLC0415
 
     settings = Settings.read({**(read_file(args.config) if args.config else {}), **os.environ})
+    gc.set_threshold(PYTHONS_OWN)
     configure("debug" if args.verbose else settings.log_level, settings.log_format)
     asyncio.run(run_daemon(settings))
     return 0

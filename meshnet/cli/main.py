@@ -41,8 +41,8 @@ command's imports cost the others nothing.
 """
 
 NEW_OBJECTS = 10_000
-"""So many new objects until Python looks for garbage in cycles, in a daemon too. At 700, as Python has it, that takes a
-twelfth of the start of a command."""
+"""So many new objects until Python looks for garbage in cycles. At 700, as Python has it, that takes a twelfth of the
+start of a command."""
 
 KUBECTL = "kubectl meshnet"
 
