@@ -66,9 +66,7 @@ class Splicer:
 
     def set_up(self, port: PanelPort, *, up: bool) -> None:
         """Give the pod's end carrier, or take it away. Raises KernelError."""
-        if port.up != up:
-            self._netlink.run([links.set_link(port.ifindex, up=up)])
-            port.up = up
+        self.set_all_up([(port, up)])
 
     def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> None:
         """Give or take the carrier of several in one go; one that is gone needs none. Raises KernelError."""

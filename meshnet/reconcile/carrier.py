@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Port, Socket
 from meshnet.model.session import Contact
-from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.remote import FarEnd
 from meshnet.reconcile.state import Joint
 
@@ -109,11 +108,8 @@ class CarrierKeeper:
 
         Raises KernelError.
         """
-        for end in self._table.ends():
-            port = end.port
-            if port is not None and port.up and port.redirect is None and end.adopted:
-                with unless_gone():
-                    self._splicer.set_up(port, up=False)
+        ports = [end.port for end in self._table.ends() if end.port is not None and end.adopted]
+        self._splicer.set_all_up([(port, False) for port in ports if port.redirect is None])
 
     def other(self, end: End) -> End | FarEnd | None:
         """Return the other end, wherever it is."""

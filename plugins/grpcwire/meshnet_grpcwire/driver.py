@@ -20,7 +20,6 @@ from meshnet_grpcwire.wire import Route, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Executor
 
     from meshnet.driver import DriverContext, LinkEnd, Peer, Stream, Underlay
     from meshnet.model.topology import Endpoint
@@ -46,7 +45,7 @@ class GrpcwireDriver(LinkDriver):
     _ctx: DriverContext
     _settings: Settings
     _pumps: Pumps
-    _closer: Executor
+    _closer: ThreadPoolExecutor
 
     def __init__(self) -> None:
         self._wires: dict[Endpoint, Wire] = {}
