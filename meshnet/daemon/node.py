@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 3.0
+SORT_S = 2.0
 SETTLE_LIMIT_S = 5.0
 """How long peers wait to hear of a daemon that has started, for the sake of ends that are not settled yet."""
 ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes")
@@ -97,7 +98,7 @@ class Node:
         adopted = self._adopt()
         asyncio.get_running_loop().add_reader(kernel.monitor.fileno(), core.ear.listen)
         await self._registry.start_all(self._context)
-        await core.leftovers.sort_out()
+        await self._sort_out()
         if adopted.orphans:
             # Before anybody calls: a repeated ADD makes ports of the same names.
             log.info("%d ports that no sandbox's checkpoint lists are deleted", len(adopted.orphans))
@@ -122,6 +123,11 @@ class Node:
             len(core.table.ends()),
             len(self._registry.usable()),
         )
+
+    async def _sort_out(self) -> None:
+        """Have drivers' leftovers sorted out before anybody calls; one that hangs keeps nobody waiting for long."""
+        guarded = self._guarded(self._core.leftovers.sort_out(), "what drivers have left is not sorted out")
+        await asyncio.wait({self._begin("leftovers", guarded)}, timeout=SORT_S)
 
     async def failed(self) -> None:
         """Return never, or raise what ended one of the daemon's endless tasks."""
@@ -208,8 +214,10 @@ class Node:
     def _certified(self) -> None:
         self._record.out_of_date()
 
-    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+    def _begin(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.append(task)
+        return task
 
     def _put_back(self) -> None:
         self._server.renew()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OFFER_LIMIT = 64 << 10
 """Bytes of an offer as JSON: many travel in one message, and one that does not fit would end the session."""
 _SHOWN = 200
+TIMED_OUT = "DriverTimeout"
 GRACE_S = 0.5
 """How long a driver that was cancelled may take to tidy up before core goes on without it."""
 
@@ -38,7 +39,7 @@ async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> A
         return task.result()
     ended = await _abandon(task)
     still = "" if ended else ", and ignores that it was cancelled"
-    raise LinkError("DriverTimeout", f"driver {driver.name}: {method} took longer than {limit_s:g} s{still}")
+    raise LinkError(TIMED_OUT, f"driver {driver.name}: {method} took longer than {limit_s:g} s{still}")
 
 
 def mtu_limit(driver: LinkDriver, underlay: Underlay) -> int | None:

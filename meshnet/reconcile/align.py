@@ -10,7 +10,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.errors import KernelError, LinkError, StoreError
+from meshnet.errors import LinkError, MeshnetError
 from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.rebuild import is_rebuilt, recall
 from meshnet.reconcile.state import Joint
@@ -96,7 +96,10 @@ class Aligner:
         return [end.endpoint for end in ends]
 
     async def claim(self, sandbox: Sandbox) -> None:
-        """Take the pod over; a new epoch is kept, and told to those patched to the one before. Raises StoreError."""
+        """Take the pod over; a new epoch is kept, and told to those patched to the one before.
+
+        Raises StoreError, InvalidObject.
+        """
         before = sandbox.epoch
         try:
             await self._publisher.claim(sandbox)
@@ -138,7 +141,7 @@ class Aligner:
             return True
         try:
             await self._align(sandbox)
-        except (LinkError, KernelError, StoreError) as error:
+        except MeshnetError as error:
             log.warning("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
             return isinstance(error, LinkError) and not error.retry
         return not self._differs(sandbox)

@@ -35,6 +35,8 @@ SPACE = 1 << 24
 REST_S = 600.0
 AHEAD = 256
 """Receive identifiers that are kept ahead, and filled up when half of them are used: of 20 pods with 12 links each."""
+OVERGROWN = 8
+"""The file is written anew when it has so many times as many lines as count."""
 _AHEAD_KEY = "#"
 """Begins the key of one that nobody has yet; no endpoint's key does."""
 
@@ -95,7 +97,11 @@ class Identifiers:
     async def kept(self) -> None:
         """Return when what was handed out survives the loss of power. Raises OSError."""
         await self._journal.kept()
-        if self._filling is None and len(self._pools[RECEIVE].ahead) < AHEAD / 2:
+        if self._filling is not None:
+            return  # what is being kept is not in the pool yet
+        if self._journal.length > OVERGROWN * AHEAD:
+            self._shorten()
+        if len(self._pools[RECEIVE].ahead) < AHEAD / 2:
             self._fill()
 
     def close(self) -> None:
@@ -103,11 +109,7 @@ class Identifiers:
 
     def _free(self, pool: str, known: _Pool) -> tuple[int, bool]:
         """Return one that nobody has, and whether the disk has still to be told of it. Raises LookupError."""
-        now = self._now()
-        for key, (identifier, until) in list(known.resting.items()):
-            if until <= now:
-                del known.resting[key]
-                known.taken.discard(identifier)
+        self._end_rest(known)
         if known.ahead:
             return known.ahead.pop(), False
         if len(known.taken) >= SPACE - 1:
@@ -175,6 +177,21 @@ class Identifiers:
         for key in rested:
             del known.resting[key]
         known.resting |= {key: (each, now + REST_S) for key, each in ahead.items() if each not in had}
+
+    def _shorten(self) -> None:
+        """Have the file written anew when little of it counts still."""
+        for known in self._pools.values():
+            self._end_rest(known)
+        count = sum(len(known.used) + len(known.resting) for known in self._pools.values())
+        if self._journal.length > OVERGROWN * (AHEAD + count):
+            self._journal.renew(self._lines())
+
+    def _end_rest(self, known: _Pool) -> None:
+        now = self._now()
+        for key, (identifier, until) in list(known.resting.items()):
+            if until <= now:
+                del known.resting[key]
+                known.taken.discard(identifier)
 
     def _lines(self) -> Iterator[Line]:
         """Yield what still counts."""

@@ -8,11 +8,13 @@ import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -66,18 +68,37 @@ class Journal:
     Args:
         path: of the file.
         lines: what it begins with, which survives the loss of power at once.
+
+    Attributes:
+        length: how many lines it has.
     """
 
     def __init__(self, path: Path, lines: Iterable[Line]) -> None:
+        self._path = path
         self._owed = False
         self._keeping = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "identifiers")
-        self._file = _begin(path, lines)
+        self._meanwhile: list[Line] = []
+        self._renewing: asyncio.Task[None] | None = None
+        given = list(lines)
+        self.length = len(given)
+        self._file = _fresh(path, given)
+        try:
+            os.fdatasync(self._file)
+            _take_over(path)
+            _sync_directory(path.parent)
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def append(self, lines: Iterable[Line], *, owed: bool) -> None:
         """Add lines; those that are owed have `kept` wait for the disk. Raises OSError."""
-        _append(self._file, lines)
+        given = list(lines)
+        _append(self._file, given)
+        self.length += len(given)
         self._owed = self._owed or owed
+        if self._renewing is not None:
+            self._meanwhile += given
 
     async def kept(self) -> None:
         """Return when every line that is owed survives the loss of power. Raises OSError."""
@@ -93,25 +114,66 @@ class Journal:
 
     def written(self) -> asyncio.Future[None]:
         """Have all that was appended written to the disk; the future tells when, or the OSError why not."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, os.fdatasync, self._file)
+        return self._on_disk(os.fdatasync, self._file)
+
+    def renew(self, lines: Iterable[Line]) -> None:
+        """Have the file written anew, with these lines and what is appended meanwhile; nobody waits for that."""
+        if self._renewing is None:
+            given = list(lines)
+            self.length = len(given)  # also should it fail: it is tried again when as much has come
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(given), name="identifiers anew")
 
     def close(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
         self._thread.shutdown()
         os.close(self._file)
 
+    async def _renew(self, lines: Iterable[Line]) -> None:
+        try:
+            fresh = _fresh(self._path, lines)
+            try:
+                await self._on_disk(os.fdatasync, fresh)
+                while self._meanwhile:
+                    added, self._meanwhile = self._meanwhile, []
+                    _append(fresh, added)
+                    await self._on_disk(os.fdatasync, fresh)
+                _take_over(self._path)
+            except BaseException:
+                os.close(fresh)
+                raise
+            before, self._file = self._file, fresh
+            # In this order, and before the disk is told of anything that is appended from here on.
+            named = self._on_disk(_sync_directory, self._path.parent)
+            await self._on_disk(os.close, before)
+            await named
+        except OSError as error:
+            log.error("%s: not written anew, so that it goes on growing: %s", self._path, error)
+        finally:
+            self._meanwhile, self._renewing = [], None
 
-def _begin(path: Path, lines: Iterable[Line]) -> int:
-    fresh = path.with_suffix(".new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _on_disk(self, work: Callable[[T], None], what: T) -> asyncio.Future[None]:
+        """Have the one thread for it do something that waits for the disk."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, work, what)
+
+
+def _fresh(path: Path, lines: Iterable[Line]) -> int:
+    """Return a new file of these lines beside that at `path`, which it may take the place of."""
+    file = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         _append(file, lines)
-        os.fdatasync(file)
-        fresh.replace(path)
-        _sync_directory(path.parent)
     except BaseException:
         os.close(file)
         raise
     return file
+
+
+def _take_over(path: Path) -> None:
+    _beside(path).replace(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".new")
 
 
 def _append(file: int, lines: Iterable[Line]) -> None:

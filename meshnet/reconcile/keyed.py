@@ -101,10 +101,10 @@ class KeyedWorkers(Generic[K]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, key: K) -> None:
-        content = False
         try:
             while True:
                 self._again.discard(key)
+                content = False
                 async with self.hold(key):
                     content = await self._work(key)
                 if key not in self._again:

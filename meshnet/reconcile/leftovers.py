@@ -6,11 +6,12 @@ needs goes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Interface, LinkEnd
-from meshnet.driver.calls import call
+from meshnet.driver.calls import TIMED_OUT, call
 from meshnet.errors import LinkError
 from meshnet.model import names
 from meshnet.reconcile.patch import CALL_LIMIT_S
@@ -37,20 +38,22 @@ class Leftovers:
 
     async def sort_out(self) -> None:
         """Remember what is needed and discard what is not. What fails is logged and stops nothing else."""
-        for entry in self._registry.usable():
-            try:
-                found = await call(entry.driver, "inspect", limit_s=CALL_LIMIT_S)
-            except LinkError as error:
-                log.warning("driver %s: %s", entry.name, error)
-                continue
-            for owned in found:
-                await self._sort_guarded(entry.driver, owned)
+        await asyncio.gather(*(self._sort_all(entry.driver) for entry in self._registry.usable()))
 
-    async def _sort_guarded(self, driver: LinkDriver, owned: Owned) -> None:
+    async def _sort_all(self, driver: LinkDriver) -> None:
         try:
-            await self._sort(driver, owned)
+            found = await call(driver, "inspect", limit_s=CALL_LIMIT_S)
         except LinkError as error:
-            log.warning("driver %s: %s: %s", driver.name, owned.what, error)
+            log.warning("driver %s: %s", driver.name, error)
+            return
+        for number, owned in enumerate(found, 1):
+            try:
+                await self._sort(driver, owned)
+            except LinkError as error:
+                log.warning("driver %s: %s: %s", driver.name, owned.what, error)
+                if error.reason == TIMED_OUT:
+                    log.warning("driver %s: it hangs: %d more can wait", driver.name, len(found) - number)
+                    return
 
     async def _sort(self, driver: LinkDriver, owned: Owned) -> None:
         if owned.endpoint is None:

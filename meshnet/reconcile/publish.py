@@ -86,7 +86,7 @@ class Publisher:
     async def claim(self, sandbox: Sandbox) -> bool:
         """Take the pod over for a sandbox: epoch + 1, in one write. False when its Topology is gone.
 
-        Raises StoreUnavailable, Conflict.
+        Raises StoreUnavailable, Conflict, InvalidObject.
         """
         claimed = await self._write(sandbox, claiming=True)
         if claimed and not self._table.is_current(sandbox):
@@ -104,7 +104,10 @@ class Publisher:
         return topology is not None and not topology.claim.node and topology.claim.epoch <= sandbox.epoch
 
     async def clear(self, sandbox: Sandbox) -> None:
-        """Clear node and sandbox from the Topology, if they are still this sandbox's. Raises StoreUnavailable."""
+        """Clear node and sandbox from the Topology, if they are still this sandbox's.
+
+        Raises StoreUnavailable, InvalidObject.
+        """
         self.forget(sandbox)
         entry = self._cache.entry(sandbox.pod_key)
         for _ in range(TRIES):
@@ -119,8 +122,12 @@ class Publisher:
         """Clear every status that says its pod runs here while it does not. Raises StoreError."""
         for entry in self._cache.entries():
             if entry.resource.status.get("node") == self._node and self._table.current(entry.resource.key) is None:
-                with contextlib.suppress(Conflict):
+                try:
                     await self._clear(entry)
+                except Conflict:
+                    continue
+                except InvalidObject as error:  # of this one alone
+                    log.warning("status of %s, which runs no more, not cleared yet: %s", entry.resource, error)
 
     def changed(self, sandbox: Sandbox) -> None:
         """Note that a sandbox's links are not as they were last written. One that has lost its pod writes nothing."""

@@ -8,12 +8,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from meshnet.driver.calls import call
-from meshnet.errors import KernelError, LinkError, StoreError
+from meshnet.errors import KernelError, LinkError, MeshnetError
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.rebuild import rebuilt_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from meshnet.dispatch.catalog import Catalog
     from meshnet.driver.api import Inside
@@ -31,11 +31,16 @@ if TYPE_CHECKING:
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
     from meshnet.reconcile.table import Table
 
+TURN_S = 0.1
+"""How long other pods wait for the drivers of one that comes: built-in drivers need a hundredth of it."""
+
 log = logging.getLogger(__name__)
 
 
 class Sandboxes:
-    """Takes sandboxes in and out. They are made one at a time, in order; their claims wait for the store together."""
+    """Takes sandboxes in and out. They are made in order, one at a time unless a driver takes long; their claims wait
+    for the store together.
+    """
 
     def __init__(
         self,
@@ -88,15 +93,13 @@ class Sandboxes:
         sandbox.handed = inside
         before: Sandbox | None = None
         try:
-            async with self._making:
+            async with self._turn(sandbox):
                 topology = self._aligner.newest(topology)
                 ends = self._make(sandbox, topology, inside)
                 before = self._table.add(sandbox)
                 self._supersede(before)
                 for end in ends:
                     self._table.enter(end)
-                await self._settle_now(end.endpoint for end in ends)
-                self._checkpoints.save(sandbox)
             if topology is not None:
                 await self._aligner.claim(sandbox)
         except BaseException:
@@ -120,10 +123,8 @@ class Sandboxes:
             sandbox.epoch = max(sandbox.epoch, topology.claim.epoch + 1 if topology else 0)
         sandbox.handed = inside
         try:
-            async with self._making:
+            async with self._turn(sandbox):
                 self._aligner.make_missing(sandbox, topology, inside)
-                await self._settle_now(end.endpoint for end in sandbox.ends.values())
-                self._checkpoints.save(sandbox)
             if topology is not None:
                 await self._aligner.claim(sandbox)
         finally:
@@ -157,7 +158,7 @@ class Sandboxes:
         if sandbox.pod and was_current:
             try:
                 await self._publisher.clear(sandbox)
-            except StoreError as error:
+            except MeshnetError as error:
                 log.warning("%s/%s: status not cleared yet: %s", sandbox.namespace, sandbox.pod, error)
         log.info("%s/%s: sandbox %s removed (%s)", sandbox.namespace, sandbox.pod, _short(sandbox), why)
 
@@ -180,6 +181,23 @@ class Sandboxes:
             # Known before the first peer is patched to it; the claim may find that it must be higher still.
             sandbox.epoch = topology.claim.epoch + 1
         return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, sandbox: Sandbox) -> AsyncIterator[None]:
+        """Keep other pods waiting while a sandbox is made, and settle and save it then; a slow driver holds up its own.
+
+        Not all at once: each of many pods would be ready as late as the last.
+        """
+        async with self._making:
+            yield
+            settling = asyncio.ensure_future(self._settle_now(end.endpoint for end in sandbox.ends.values()))
+            try:
+                await asyncio.wait({settling}, timeout=TURN_S)
+            except asyncio.CancelledError:
+                settling.cancel()
+                raise
+        await settling
+        self._checkpoints.save(sandbox)
 
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
         """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.
@@ -234,7 +252,7 @@ class Sandboxes:
         """Remove a sandbox whose ADD failed; the pod is again that one's which had it before, if it is still there."""
         try:
             await self.remove(sandbox, why="its ADD failed")
-        except (KernelError, StoreError) as error:
+        except MeshnetError as error:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
         if before is None or self._table.current(before.pod_key) is not None:
             return

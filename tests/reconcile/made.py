@@ -9,6 +9,7 @@ import attrs
 
 from meshnet.dispatch.resolve import Plan
 from meshnet.driver.api import Port
+from meshnet.errors import InvalidObject, Problem
 from meshnet.model.resource import API_VERSION
 from meshnet.model.topology import Endpoint
 from meshnet.panel.port import PanelPort
@@ -103,6 +104,7 @@ class NotingStore(MemoryStore):
     Attributes:
         lasts_s: how long a write of a status takes, after which it has happened.
         error: what every write of a status raises, or None.
+        refused: the name of the object whose status no webhook lets anybody write.
         lost: what a write of a status raises that has happened, once; or None.
     """
 
@@ -111,6 +113,7 @@ class NotingStore(MemoryStore):
         self.writes: list[Write] = []
         self.lasts_s = 0.0
         self.error: Exception | None = None
+        self.refused = ""
         self.lost: Exception | None = None
 
     async def patch_status(
@@ -118,6 +121,8 @@ class NotingStore(MemoryStore):
     ) -> Resource:
         if self.error is not None:
             raise self.error
+        if self.refused == name:
+            raise InvalidObject(name, [Problem("status", status, "what the webhook likes")])
         written = await super().patch_status(kind, namespace, name, status, resource_version=resource_version)
         self.writes.append(Write(asyncio.get_running_loop().time(), name, status))
         await asyncio.sleep(self.lasts_s)

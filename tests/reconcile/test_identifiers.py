@@ -12,7 +12,7 @@ import pytest
 
 from meshnet.model.topology import Endpoint
 from meshnet.reconcile import identifiers
-from meshnet.reconcile.identifiers import AHEAD, RECEIVE, REST_S, SPACE, Identifiers
+from meshnet.reconcile.identifiers import AHEAD, OVERGROWN, RECEIVE, REST_S, SPACE, Identifiers
 
 POOL = "vni"
 
@@ -317,3 +317,82 @@ def test_what_was_handed_out_of_those_ahead_stays_its_endpoints(make, clock, tmp
         clock.now += 2 * REST_S
         make()
     assert len(lines(tmp_path)) == 10 + 2 * AHEAD  # those of the start before rest; of others nothing is left
+
+
+def come_and_go(ours, count, first=0):
+    for number in range(first, first + count):
+        ours.allocate(RECEIVE, endpoint(number))
+        ours.release([endpoint(number)])
+
+
+def length(path):
+    return len((path / "identifiers.jsonl").read_text().splitlines())
+
+
+def test_the_file_does_not_grow_for_ever(make, clock, tmp_path):
+    async def main():
+        ours = make()
+        stays = ours.allocate(RECEIVE, endpoint(1_000_000))
+        longest = 0
+        for round_ in range(200):
+            come_and_go(ours, 50, first=50 * round_)
+            await ours.kept()
+            clock.now += REST_S / 2
+            await asyncio.sleep(0.001)
+            longest = max(longest, length(tmp_path))
+        assert longest < OVERGROWN * 2 * (AHEAD + 200)
+        assert ours.allocate(RECEIVE, endpoint(1_000_000)) == stays
+        ours.close()
+        return stays
+
+    stays = asyncio.run(main())
+    assert make().allocate(RECEIVE, endpoint(1_000_000)) == stays
+    assert not (tmp_path / "identifiers.new").exists()
+
+
+def test_what_comes_while_it_is_written_anew_is_not_lost(make, clock, tmp_path, monkeypatch):
+    go_on = threading.Event()
+    fdatasync = os.fdatasync
+
+    async def main():
+        ours = make()
+        come_and_go(ours, OVERGROWN * AHEAD)
+        clock.now += 2 * REST_S
+        given = {0: ours.allocate(RECEIVE, endpoint(0))}  # what rested is free again
+        before = length(tmp_path)
+        monkeypatch.setattr(os, "fdatasync", lambda file: (go_on.wait(10), fdatasync(file)))
+        keeping = asyncio.create_task(ours.kept())
+        await asyncio.sleep(0.1)
+        given |= {number: ours.allocate(RECEIVE, endpoint(number)) for number in range(1, 4)}
+        ours.release([endpoint(0)])
+        go_on.set()
+        await keeping
+        await asyncio.sleep(0.2)
+        assert length(tmp_path) < before / 2
+        given[4] = ours.allocate(RECEIVE, endpoint(4))
+        await ours.kept()
+        ours.close()
+        return given
+
+    given = asyncio.run(main())
+    again = make()
+    assert {number: again.allocate(RECEIVE, endpoint(number)) for number in given} == given
+
+
+def test_a_file_that_cannot_be_written_anew_goes_on(make, clock, tmp_path, monkeypatch, caplog):
+    async def main():
+        ours = make()
+        come_and_go(ours, OVERGROWN * AHEAD)
+        clock.now += 2 * REST_S
+        given = ours.allocate(RECEIVE, endpoint(0))
+        (tmp_path / "identifiers.new").mkdir()
+        await ours.kept()
+        await asyncio.sleep(0.1)
+        assert ours.allocate(RECEIVE, endpoint(1)) != given
+        ours.close()
+        return given
+
+    given = asyncio.run(main())
+    assert "identifiers.jsonl: not written anew" in caplog.text
+    (tmp_path / "identifiers.new").rmdir()
+    assert make().allocate(RECEIVE, endpoint(0)) == given

@@ -239,3 +239,21 @@ def test_close_leaves_no_task_and_no_timer() -> None:
     run(main())
     assert work.done == []
     assert work.inside == []
+
+
+def test_what_fails_after_it_was_content_is_tried_again() -> None:
+    work = Work(lasts_s=1)
+
+    async def main() -> None:
+        async with working(work) as workers:
+            workers.kick("a")
+            await asyncio.sleep(0.5)
+            workers.kick("a")
+            await asyncio.sleep(1)
+            work.error = RuntimeError("on purpose")
+            await asyncio.sleep(1)
+            work.error = None
+            await asyncio.sleep(10)
+
+    run(main())
+    assert len(work.done) == 3

@@ -1,13 +1,16 @@
-"""One leftover that cannot be discarded does not keep the others."""
+"""One leftover that cannot be discarded does not keep the others, one driver that hangs not those of another."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
+from meshnet.driver.calls import GRACE_S
 from meshnet.driver.registry import Registry
 from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.leftovers import Leftovers
+from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.table import Table
 from tests.virtual_time import run
 
@@ -40,6 +43,25 @@ class Hoarder(LinkDriver):
         self.owned.remove(owned)
 
 
+class Stuck(Hoarder):
+    """Never parts with anything."""
+
+    name = "stuck"
+
+    async def discard(self, owned: Owned) -> None:
+        await asyncio.sleep(1000)
+
+
+class Blind(Hoarder):
+    """Never finds what it owns."""
+
+    name = "blind"
+
+    async def inspect(self) -> Sequence[Owned]:
+        await asyncio.sleep(1000)
+        return []
+
+
 def test_the_others_are_discarded() -> None:
     registry = Registry.of(Hoarder)
 
@@ -50,6 +72,23 @@ def test_the_others_are_discarded() -> None:
         await Leftovers(registry, Table(), KeyedWorkers(content)).sort_out()
 
     run(main())
+    driver = registry.get("hoarder").driver
+    assert isinstance(driver, Hoarder)
+    assert [owned.what for owned in driver.owned] == ["device 1"]
+
+
+def test_drivers_that_hang_are_waited_for_once_and_together() -> None:
+    registry = Registry.of(Stuck, Blind, Hoarder)
+
+    async def content(_: Endpoint) -> bool:
+        return True
+
+    async def main() -> float:
+        begun = asyncio.get_running_loop().time()
+        await Leftovers(registry, Table(), KeyedWorkers(content)).sort_out()
+        return asyncio.get_running_loop().time() - begun
+
+    assert run(main()) < 1.5 * (CALL_LIMIT_S + GRACE_S)
     driver = registry.get("hoarder").driver
     assert isinstance(driver, Hoarder)
     assert [owned.what for owned in driver.owned] == ["device 1"]

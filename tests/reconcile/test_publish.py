@@ -326,6 +326,27 @@ def test_absent_pods_are_cleared_and_those_of_others_are_not() -> None:
     run(main())
 
 
+def test_a_pod_whose_clearing_is_refused_keeps_no_other_uncleared() -> None:
+    async def main() -> None:
+        store = NotingStore()
+        here = Room(store, "n1")
+        await here.add()
+        again = Room(store, "n1")  # a daemon that restarted and finds neither
+        for name in ("r1", "r2"):
+            await again.cache.reread(("default", name))
+        store.refused = "r1"
+
+        await again.publisher.clear_absent()
+
+        assert (await here.status("r1"))["node"] == "n1"
+        assert "node" not in await here.status("r2")
+        store.refused = ""
+        await again.publisher.clear_absent()
+        assert "node" not in await here.status("r1")
+
+    run(main())
+
+
 def test_each_failure_is_told_once() -> None:
     async def main() -> None:
         room = Room(NotingStore())

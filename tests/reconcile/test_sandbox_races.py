@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from meshnet.driver.calls import GRACE_S
-from meshnet.errors import StoreUnavailable
+from meshnet.errors import InvalidObject, Problem, StoreUnavailable
 from meshnet.model.resource import Kind
 from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.cache import TopologyCache
@@ -28,8 +30,6 @@ from tests.virtual_time import run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
-
-    import pytest
 
     from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
@@ -118,6 +118,11 @@ class Room:
 
     async def add(self, box: Sandbox) -> None:
         await self.sandboxes.add(box, self.cache.topology(R1), cast("Any", object()))
+
+    async def come(self, pod: str) -> None:
+        """Add a new sandbox of a pod in namespace default."""
+        box = sandbox(pod)
+        await self.sandboxes.add(box, self.cache.topology(box.pod_key), cast("Any", object()))
 
     def saved(self) -> list[Sandbox]:
         return self.checkpoints.load()
@@ -348,5 +353,69 @@ def test_drivers_that_hang_hold_a_pod_up_for_one_limit_only(tmp_path: Path) -> N
             begun = loop.time()
             await here.sandboxes.remove(box, why="DEL")
             assert loop.time() - begun < ONE_CALL_S * 2.5  # a call under way ends first
+
+    run(main())
+
+
+def test_a_driver_that_hangs_does_not_hold_up_other_pods(tmp_path: Path) -> None:
+    class Hanging(Moody):
+        name = "hanging"
+        takes_s = 1000.0
+
+    async def main() -> None:
+        async with room(tmp_path, Hanging) as here:
+            names = [f"r{number}" for number in range(1, 6)]
+            for name in names:
+                await here.store.apply(topology(name, link(1, "eth1", f"{name}:eth2"), link(1, "eth2", f"{name}:eth1")))
+            await here.store.apply(topology("other", link(9, "eth1", "nowhere:eth1")))
+            await asyncio.sleep(0.1)
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            adds = [asyncio.create_task(here.come(name)) for name in names]
+            await asyncio.sleep(0)
+            await here.come("other")
+            assert loop.time() - begun < 1.0
+            await asyncio.gather(*adds)
+            assert loop.time() - begun < ONE_CALL_S * 1.5
+            assert len(here.saved()) == 6
+
+    run(main())
+
+
+def test_an_add_that_is_given_up_while_a_driver_hangs_leaves_nothing(tmp_path: Path) -> None:
+    class Hanging(Moody):
+        name = "hanging"
+        takes_s = 1000.0
+
+    async def main() -> None:
+        async with room(tmp_path, Hanging) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            for patience_s in (0.05, 5.0):  # in its turn, and after it
+                adding = asyncio.create_task(here.come("r1"))
+                await asyncio.sleep(patience_s)
+                adding.cancel()
+                await asyncio.wait({adding})
+                assert adding.cancelled()
+                assert here.table.ends() == []
+                assert here.saved() == []
+                await asyncio.sleep(1.0)
+                assert not [task for task in asyncio.all_tasks() if "_settle_now" in repr(task)]
+
+    run(main())
+
+
+def test_a_status_that_is_refused_keeps_no_pod_from_going(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.declare("eth1")
+            box = sandbox("r1")
+            await here.add(box)
+            here.store.error = InvalidObject("Topology default/r1", [Problem("status", "{}", "what a webhook likes")])
+            await here.sandboxes.remove(box, why="DEL")
+            assert here.table.ends() == []
+            with pytest.raises(InvalidObject):
+                await here.add(sandbox("r1", "newer"))
+            assert here.saved() == []
 
     run(main())
