@@ -83,6 +83,8 @@ class LinkEnd:
         uid: the link's uid in its namespace.
         mtu: of the pod's interface, bytes.
         mac: the pod interface's MAC, lower case with colons.
+        mac_before: the one that this driver was asked for when it patched the end before, also by a daemon that ran
+            before; "" when it did not. A direct driver tells by it an edited MAC from one that the pod has changed.
         options: an instance of the driver's options class.
         down: the user unplugged the cable.
         alias: ownership mark for whatever is made for this end; at most 255 bytes.
@@ -107,6 +109,7 @@ class LinkEnd:
     pod: Pod
     epoch: int = 0
     receive_id: int = 0
+    mac_before: str = ""
 
 
 @attrs.frozen

@@ -98,6 +98,8 @@ class Patcher:
     async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
         """Let a driver make the patch. What another one made before stays until this one's is in its place."""
         wanted, peer = self._facts.link_end(end, plan), self._facts.peer(end, plan)
+        if plan.direct and end.patched is not None and end.patched_by == driver.name:
+            wanted = attrs.evolve(wanted, mac_before=end.patched.mac)
         end.receive_id, end.told = wanted.receive_id, peer
         if type(driver).offer is not LinkDriver.offer:
             end.offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)

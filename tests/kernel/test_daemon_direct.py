@@ -146,6 +146,26 @@ def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
     assert node.delete(r1).done
 
 
+def test_a_mac_that_is_edited_while_the_daemon_is_away_is_applied(node: DaemonNode, nic: int) -> None:
+    topology = external()
+    node.apply(topology)
+    (r1,) = node.up("r1")
+    before = r1.links()["net1"].ifindex
+    node.kill()
+    topology["spec"]["links"][0]["local_mac"] = "02:00:5e:00:56:09"  # type: ignore[index]
+    node.apply(topology)
+    node.start()
+
+    assert eventually(lambda: r1.links()["net1"].mac == "02:00:5e:00:56:09")
+    assert r1.links()["net1"].ifindex == before
+    r1.run("ip", "link", "set", "net1", "address", "02:00:5e:00:56:0a")
+    node.kill()
+    node.start()
+    assert eventually(lambda: node.state("r1", "net1")[0] == "Up")
+    time.sleep(0.5)  # time enough to set it
+    assert r1.links()["net1"].mac == "02:00:5e:00:56:0a"  # its own affair
+
+
 def test_beside_a_port(node: DaemonNode, nic: int) -> None:
     one, two = pair()
     one["spec"]["links"] += external()["spec"]["links"]  # type: ignore[index]

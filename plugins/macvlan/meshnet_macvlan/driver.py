@@ -58,7 +58,7 @@ class MacvlanDriver(LinkDriver):
     _ctx: DriverContext
 
     def __init__(self) -> None:
-        self._macs: dict[Endpoint, str] = {}
+        self._patched: set[Endpoint] = set()
 
     async def start(self, ctx: DriverContext) -> None:
         self._ctx = ctx
@@ -68,25 +68,24 @@ class MacvlanDriver(LinkDriver):
         parent = find_parent(self._ctx.netlink, link.parent, self._ctx.node)
         check_mtu(parent, link.mtu)
         found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
-        before = self._macs.get(link.local)
         if found is None:
             ifindex = await self._make(link, parent)
-            self._macs[link.local] = link.mac
+            self._patched.add(link.local)
             return Interface(ifindex)
         if found.info.link != parent.ifindex or (found.mode is Mode.PASSTHRU) != (link.options.mode is Mode.PASSTHRU):
             raise Rebuild
         changes = _changes(found, link)
-        if before not in (None, link.mac) and found.mode is not Mode.PASSTHRU:
+        if link.mac_before not in ("", link.mac) and found.mode is not Mode.PASSTHRU:
             # Only when the link was edited: that a bond or a router in the pod has changed it is the pod's affair.
             changes.append(links.set_link(found.info.ifindex, mac=link.mac))
         if changes:
             with link.pod.enter() as inside:
                 _run(inside, changes, link)
-        self._macs[link.local] = link.mac
+        self._patched.add(link.local)
         return Interface(found.info.ifindex)
 
     async def unpatch(self, link: LinkEnd) -> None:
-        self._macs.pop(link.local, None)
+        self._patched.discard(link.local)
         for found in in_namespace(self._ctx.netlink, link.pod.nsid):
             if found.info.alias == link.alias or found.info.name == birth_name(link.alias):
                 await _delete(found.info.ifindex, link.pod.nsid)
@@ -120,7 +119,7 @@ class MacvlanDriver(LinkDriver):
         """
         if "~" not in mark.pod:
             return Endpoint(mark.namespace, mark.pod, mark.interface)
-        return next((endpoint for endpoint in self._macs if mark.is_of(endpoint)), None)
+        return next((endpoint for endpoint in self._patched if mark.is_of(endpoint)), None)
 
     async def _make(self, link: LinkEnd, parent: LinkInfo) -> int:
         """Make the interface under a name nobody has, mark it, then give it its own. Return its ifindex in the pod."""

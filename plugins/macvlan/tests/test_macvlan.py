@@ -158,6 +158,7 @@ def test_the_pods_own_changes_stay(bench):
     pod.netlink.run([links.set_link(splice.ifindex, up=False)])
     pod.netlink.run([links.set_link(splice.ifindex, name="renamed", mac="02:00:5e:00:56:02")])
     link = cable.link_end(cable.ends[0])
+    link = attrs.evolve(link, mac_before=link.mac)
 
     assert bench.call("patch", link, None) == splice
     kept = pod.link("renamed")
