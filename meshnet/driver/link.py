@@ -83,8 +83,6 @@ class LinkEnd:
         uid: the link's uid in its namespace.
         mtu: of the pod's interface, bytes.
         mac: the pod interface's MAC, lower case with colons.
-        mac_before: the one that this driver was asked for when it patched the end before, also by a daemon that ran
-            before; "" when it did not. A direct driver tells by it an edited MAC from one that the pod has changed.
         options: an instance of the driver's options class.
         down: the user unplugged the cable.
         alias: ownership mark for whatever is made for this end; at most 255 bytes.
@@ -94,6 +92,8 @@ class LinkEnd:
         receive_id: 24 bits, of this end alone among all ends of this node; kept over restarts, reboots and moves
             within the node. What carries frames between nodes can mark those for this end with it. 0 for a link that
             is not between nodes.
+        mac_before: the MAC that a direct driver was asked for when it patched this end the last time, be it by a daemon
+            that ran before; "" when it was not. An edited MAC is told by it from one that the pod has changed.
     """
 
     local: Endpoint
