@@ -29,8 +29,9 @@ LENGTH_BYTES = 4
 
 _HEAD: Final = struct.Struct("<B3xI")
 HEAD_BYTES = _HEAD.size
-_SHORTEST = SHORTEST_FRAME + HEADER.size
-_LONGEST = LONGEST_FRAME + HEADER.size
+SHORTEST: Final = SHORTEST_FRAME + HEADER.size
+LONGEST: Final = LONGEST_FRAME + HEADER.size
+"""Of a frame with its header. A message with a longer one is none: whoever makes one leaves those out."""
 
 
 class MessageError(MeshnetError):
@@ -62,10 +63,8 @@ def parse(message: bytes) -> Frames:
     if first > len(message):
         raise MessageError(f"a message of {len(message)} bytes for {count} frames")
     lengths = struct.unpack_from(f"<{count}I", message, HEAD_BYTES)
-    if min(lengths) < _SHORTEST or max(lengths) > _LONGEST:
-        raise MessageError(
-            f"frames of {min(lengths)} to {max(lengths)} bytes; right would be {_SHORTEST} to {_LONGEST}"
-        )
+    if min(lengths) < SHORTEST or max(lengths) > LONGEST:
+        raise MessageError(f"frames of {min(lengths)} to {max(lengths)} bytes; right would be {SHORTEST} to {LONGEST}")
     offsets = list(accumulate(lengths, initial=first))
     end = offsets.pop()
     if end != len(message):

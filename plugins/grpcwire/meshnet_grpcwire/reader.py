@@ -11,15 +11,15 @@ import mmap
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshnet_grpcwire.batch import HEAD_BYTES, LARGEST_BATCH, LENGTH_BYTES, pack
+from meshnet_grpcwire.batch import HEAD_BYTES, LARGEST_BATCH, LENGTH_BYTES, LONGEST, pack
 from meshnet_grpcwire.libc import IoVec, MMsgHdr, receive_many
-from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, TAG_BYTES, behind_tag
+from meshnet_grpcwire.virtio import HEADER, TAG_BYTES, behind_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SLOT = -(-(LONGEST_FRAME + HEADER.size + 1) // 64) * 64
-"""Room for one frame; what fills it whole was cut."""
+SLOT = -(-(LONGEST + 1) // 64) * 64
+"""Room for one frame, and for more than the longest: what was cut to fit is too long as well."""
 SLOTS = LARGEST_BATCH // (SLOT + TAG_BYTES + LENGTH_BYTES)
 MOST_FRAMES = 256
 _FEWEST = 2
@@ -107,32 +107,34 @@ class BatchReader:
 
     def _taken(self, count: int) -> tuple[list[int], list[bytes | memoryview]]:
         """Return the lengths of the frames in the first slots, and their bytes in order."""
+        if not count:
+            return [], []
         lengths: list[int] = self._lengths[:count].tolist()
         pieces: list[bytes | memoryview] = [slot[:length] for slot, length in zip(self._slots, lengths, strict=False)]
         statuses: Sequence[int] = self._statuses[:count].tolist()
-        if any(status & TP_STATUS_VLAN_VALID for status in statuses) or SLOT in lengths:
+        if any(status & TP_STATUS_VLAN_VALID for status in statuses) or max(lengths) > LONGEST:
             return self._one_by_one(lengths, statuses)
         return lengths, pieces
 
     def _one_by_one(
         self, lengths: Sequence[int], statuses: Sequence[int]
     ) -> tuple[list[int], list[bytes | memoryview]]:
-        """As `_taken`, with the VLAN tags that the kernel took out put back, and without frames that were cut."""
+        """As `_taken`, with the VLAN tags that the kernel took out put back, and without frames that are too long."""
         kept: list[int] = []
         pieces: list[bytes | memoryview] = []
         for number, (length, status) in enumerate(zip(lengths, statuses, strict=True)):
-            slot = self._slots[number]
-            if length == SLOT:
+            slot, tagged = self._slots[number], status & TP_STATUS_VLAN_VALID
+            whole = length + TAG_BYTES if tagged else length
+            if whole > LONGEST:
                 continue
-            if not status & TP_STATUS_VLAN_VALID:
-                kept.append(length)
+            kept.append(whole)
+            if not tagged:
                 pieces.append(slot[:length])
                 continue
             tag, protocol = _TAG.unpack_from(self._controls, number * _CONTROL + _TAG_OFFSET)
             if not status & TP_STATUS_VLAN_TPID_VALID:
                 protocol = _TAG_802_1Q
             addresses = HEADER.size + _ADDRESSES
-            kept.append(length + TAG_BYTES)
             pieces.append(behind_tag(bytes(slot[: HEADER.size])))
             pieces.append(slot[HEADER.size : addresses])
             pieces.append(struct.pack("!HH", protocol, tag))

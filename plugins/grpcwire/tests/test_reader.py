@@ -1,13 +1,22 @@
 """Reading batches: what belongs into one, and what not. A socket of datagrams stands for a port's."""
 
 import socket
+import struct
 
 import pytest
 from meshnet_grpcwire.batch import LARGEST_BATCH, parse
-from meshnet_grpcwire.reader import SLOT, SLOTS, BatchReader
-from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME
+from meshnet_grpcwire.reader import SLOT, SLOTS, TP_STATUS_VLAN_VALID, BatchReader
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, TAG_BYTES
 
 LONGEST = bytes(HEADER.size) + bytes(LONGEST_FRAME)
+
+
+class TaggingReader(BatchReader):
+    """Reads as if the kernel had taken a VLAN tag out of every frame."""
+
+    def _taken(self, count):
+        self._statuses[:count] = memoryview(struct.pack(f"{count}I", *[TP_STATUS_VLAN_VALID] * count)).cast("I")
+        return super()._taken(count)
 
 
 @pytest.fixture
@@ -53,6 +62,30 @@ def test_the_longest_frame_passes_and_a_longer_one_is_left_out(sockets):
 
     assert frames(batch) == [LONGEST, LONGEST[:100]]
     assert batch.too_long == 1
+
+
+@pytest.mark.parametrize("more", [1, 7, 32, SLOT - len(LONGEST)])
+def test_a_frame_that_is_longer_by_little_is_left_out_as_well(sockets, more):
+    """The far end would refuse its message, and every other frame in it."""
+    into, out = sockets
+    for datagram in (LONGEST[:100], LONGEST + bytes(more), LONGEST):
+        into.send(datagram)
+
+    batch = BatchReader().read(out.fileno())
+
+    assert frames(batch) == [LONGEST[:100], LONGEST]
+    assert batch.too_long == 1
+
+
+def test_a_tag_put_back_counts(sockets):
+    into, out = sockets
+    for shorter in (TAG_BYTES, TAG_BYTES - 1, 0):
+        into.send(LONGEST[shorter:])
+
+    batch = TaggingReader().read(out.fileno())
+
+    assert [len(frame) for frame in frames(batch)] == [len(LONGEST)]
+    assert batch.too_long == 2
 
 
 def test_only_frames_that_are_too_long_are_no_message(sockets):

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import struct
+import subprocess
 import threading
 
 import attrs
 import pytest
 from meshnet_grpcwire import opener
 from meshnet_grpcwire.batch import LARGEST_BATCH, pack
-from meshnet_grpcwire.virtio import HEADER
+from meshnet_grpcwire.virtio import GSO_TCPV6, HEADER, LONGEST_FRAME, NEEDS_CSUM
 
 from meshnet.driver import LinkError, Socket
 from meshnet.netlink import links
@@ -51,6 +53,20 @@ def flood(station, count, size=1400):
     with sent_from(station) as out:
         for number in range(count):
             out.send(frame(f"flood {number}", size))
+
+
+def enlarge(station):
+    """Let a pod's TCP make frames of more than 64 KiB."""
+    with station.namespace.entered():
+        subprocess.run(["ip", "link", "set", station.interface, "gso_max_size", "150000"], check=True)
+
+
+def super_frame(size):
+    """A TCP segment over IPv6, of any size, that a card is to cut; as a kernel has it, with its header."""
+    tcp = struct.pack("!HHIIBBHHH", 5000, 5001, 1, 1, 5 << 4, 0x10, 1000, 0, 0)
+    packet = struct.pack("!IHBB", 6 << 28, 0, 6, 64) + bytes(15) + b"\x01" + bytes(15) + b"\x02" + tcp
+    header = HEADER.pack(NEEDS_CSUM, GSO_TCPV6, 14 + len(packet), 1428, 14 + 40, 16)
+    return header + (UNICAST + SOURCE + b"\x86\xdd" + packet).ljust(size, b".")
 
 
 def taken(cable):
@@ -333,6 +349,23 @@ class TestPorts:
             nodes.run(cable.stream.write(pack([len(part) for part in parts], parts)))
             assert arrives(into, frame("short", 100))
         assert cable.ends[1].counters["received_dropped_too_long"] == 1
+
+    @pytest.mark.parametrize("longer", [1, 20, 5000])
+    def test_frames_above_64_kib_are_counted_and_end_nothing(self, nodes, longer):
+        """A pod's TCP makes them when its interface's `gso_max_size` was raised (BIG TCP)."""
+        cable = nodes.cable()
+        enlarge(cable.near)
+        stream = cable.stream
+
+        with sent_from(cable.near) as out, sent_from(cable.far) as into:
+            out._socket.setsockopt(263, 15, 1)  # PACKET_VNET_HDR
+            out.send(super_frame(LONGEST_FRAME + longer))
+            out.send(PLAIN + frame("right"))
+            assert arrives(into, frame("right"))
+        assert cable.ends[0].counters["sent_dropped_too_long"] == 1
+        assert cable.ends[1].counters["bad_messages"] == 0
+        assert cable.stream is stream
+        assert not stream.ended
 
     def test_frames_with_a_wrong_header_are_counted(self, nodes):
         """The rest of the message goes through."""
