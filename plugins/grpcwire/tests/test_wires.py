@@ -350,7 +350,7 @@ class TestPorts:
             assert arrives(into, frame("short", 100))
         assert cable.ends[1].counters["received_dropped_too_long"] == 1
 
-    @pytest.mark.parametrize("longer", [1, 20, 5000])
+    @pytest.mark.parametrize("longer", [1, 20, 2000])
     def test_frames_above_64_kib_are_counted_and_end_nothing(self, nodes, longer):
         """A pod's TCP makes them when its interface's `gso_max_size` was raised (BIG TCP)."""
         cable = nodes.cable()
