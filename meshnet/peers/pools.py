@@ -75,8 +75,7 @@ class Pools:
         if self._addresses.get(node) not in record.addresses:
             probed = await probe(record.addresses, record.port)
             if probed.answer is not Answer.TAKEN:
-                at = f"at {probed.address}, TCP port {record.port}"
-                raise LinkError("PeerUnreachable", f"node {node} {probed.answer.value} {at}")
+                raise LinkError("PeerUnreachable", probed.told(node, record.port))
             self._addresses[node] = probed.address
         way = self._way(node)
         if way is None:

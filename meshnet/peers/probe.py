@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ATTEMPT_S = 0.5
 """One attempt; another follows soon, so that nothing ever waits for the kernel's own next SYN."""
 
+_HIGHEST_PORT = 65535
 _FROM_THE_NODE = {errno.ECONNREFUSED, errno.ECONNRESET}
 
 
@@ -32,46 +33,62 @@ class Answer(enum.Enum):
 
 @attrs.frozen
 class Probed:
-    """What a node answered, and at which of its addresses."""
+    """What a node answered, and at which of its addresses; and why, where that lies with this node."""
 
     answer: Answer
     address: str = ""
+    why: str = ""
+
+    def told(self, node: str, port: int) -> str:
+        """Return it in a sentence."""
+        why = f" ({self.why})" if self.why else ""
+        return f"node {node} {self.answer.value} at {self.address}, TCP port {port}{why}"
 
 
 async def probe(addresses: Sequence[str], port: int) -> Probed:
     """Connect to all addresses of a node at once; return the first that takes, in their order, else the best answer."""
     tasks = [asyncio.create_task(_probe(address, port)) for address in addresses]
-    best = Probed(Answer.NOTHING, addresses[0] if addresses else "")
+    best: Probed | None = None
     try:
-        for address, task in zip(addresses, tasks, strict=True):
-            answer = await task
-            if answer is Answer.TAKEN:
-                return Probed(answer, address)
-            if answer is Answer.REFUSED and best.answer is Answer.NOTHING:
-                best = Probed(answer, address)
-        return best
+        for task in tasks:
+            probed = await task
+            if probed.answer is Answer.TAKEN:
+                return probed
+            if best is None or (probed.answer is Answer.REFUSED and best.answer is Answer.NOTHING):
+                best = probed
+        return best or Probed(Answer.NOTHING)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _probe(address: str, port: int) -> Answer:
+async def _probe(address: str, port: int) -> Probed:
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     except ValueError:
-        return Answer.NOTHING
-    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) as sock:
-        try:
-            async with asyncio.timeout(ATTEMPT_S):
-                await asyncio.get_running_loop().sock_connect(sock, (address, port))
-        except TimeoutError:
-            # Our loop may have been late to look.
-            if not select.select([], [sock], [], 0)[1]:
-                return Answer.NOTHING
-            return _answer(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        except OSError as error:
-            return _answer(error.errno)
+        return Probed(Answer.NOTHING, address)
+    if port > _HIGHEST_PORT:
+        return Probed(Answer.NOTHING, address)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        return Probed(Answer.NOTHING, address, f"this node has no socket for it: {error.strerror}")
+    with contextlib.closing(sock):
+        return Probed(await _connect(sock, address, port), address)
+
+
+async def _connect(sock: socket.socket, address: str, port: int) -> Answer:
+    try:
+        async with asyncio.timeout(ATTEMPT_S):
+            await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except TimeoutError:
+        # Our loop may have been late to look.
+        if not select.select([], [sock], [], 0)[1]:
+            return Answer.NOTHING
+        return _answer(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    except OSError as error:
+        return _answer(error.errno)
     return Answer.TAKEN
 
 

@@ -145,7 +145,7 @@ class Subscription:
             self._say(f"there is no record of node {self.node} with an address")
             return _LONGEST_PAUSE_S
         probed = await probe(record.addresses, record.port)
-        where = f"node {self.node} {probed.answer.value} at {probed.address}, TCP port {record.port}"
+        where = probed.told(self.node, record.port)
         if probed.answer is Answer.NOTHING:
             self._say(where)
             return _AFTER_NOTHING_S

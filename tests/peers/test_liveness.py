@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello, encode_ends, encode_hello
 from tests.peers.daemons import Daemon, end, pair, run, until
 from tests.peers.hostile import Proxy, serving
+from tests.peers.test_probe import refuse_sockets
 
 
 def contacts(daemon):
@@ -80,6 +82,25 @@ def test_who_vanishes_is_dead_and_live_when_it_is_back(tmp_path):
             await proxy.start()
             await until(lambda: one.is_live(two))
             assert contacts(one) == [Contact.LIVE, Contact.DEAD, Contact.LIVE]
+
+    run(main)
+
+
+def test_a_node_that_this_one_has_no_socket_for_is_told_with_its_reason_once(tmp_path, monkeypatch, caplog):
+    """As when it has an IPv6 address, and IPv6 is off here."""
+
+    async def main():
+        one = Daemon(tmp_path, "a", timeout_s=0.5)
+        await one.peers.start()
+        refuse_sockets(monkeypatch, errno.EAFNOSUPPORT)
+        one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
+        one.peers.want(frozenset({"b"}))
+        await until(lambda: one.book.last("b") is Contact.DEAD)
+        await asyncio.sleep(2)
+        assert contacts(one) == [Contact.SEEKING, Contact.DEAD]
+        why = "node b does not answer at ::1, TCP port 1 (this node has no socket for it: Address family not supported"
+        assert all(told.startswith(why) for _, _, told in one.book.contacts)
+        assert caplog.records == []
 
     run(main)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 
 import pytest
@@ -9,6 +11,18 @@ import pytest
 from meshnet.peers.probe import Answer, Probed, probe
 
 ADDRESS = "127.0.0.1"
+
+
+def refuse_sockets(monkeypatch, number):
+    """Refuse sockets of IPv6, as a kernel does that has none, or that has none left."""
+    made = socket.socket
+
+    def make(family=socket.AF_INET, *args, **named):
+        if family == socket.AF_INET6:
+            raise OSError(number, os.strerror(number))
+        return made(family, *args, **named)
+
+    monkeypatch.setattr("meshnet.peers.probe.socket.socket", make)
 
 
 def test_who_takes_who_refuses_and_whose_address_is_none():
@@ -20,6 +34,25 @@ def test_who_takes_who_refuses_and_whose_address_is_none():
         assert await probe(["no address"], port) == Probed(Answer.NOTHING, "no address")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EMFILE])
+def test_a_node_that_this_one_has_no_socket_for_does_not_answer_and_it_is_told_why(monkeypatch, number):
+    async def main():
+        refuse_sockets(monkeypatch, number)
+        found = await probe(["::1"], 1)
+        assert found == Probed(Answer.NOTHING, "::1", f"this node has no socket for it: {os.strerror(number)}")
+        assert found.told("n2", 1) == f"node n2 does not answer at ::1, TCP port 1 ({found.why})"
+        with socket.create_server((ADDRESS, 0)) as server:
+            port = server.getsockname()[1]
+            assert await probe(["::1", ADDRESS], port) == Probed(Answer.TAKEN, ADDRESS)
+        assert await probe(["::1", ADDRESS], port) == Probed(Answer.REFUSED, ADDRESS)
+
+    asyncio.run(main())
+
+
+def test_a_port_that_is_none_does_not_answer():
+    assert asyncio.run(probe([ADDRESS], 70000)) == Probed(Answer.NOTHING, ADDRESS)
 
 
 @pytest.mark.parametrize("turns", range(8))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
 from meshnet.errors import LinkError, StreamEnded
 from meshnet.peers.streams import STREAM_MESSAGE, About
 from tests.peers.daemons import Daemon, end, pair, run, until
+from tests.peers.test_probe import refuse_sockets
 
 ENDS = ("wire", end("r1"), end("r2"))
 
@@ -227,6 +229,20 @@ def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path, monkeypa
         await one.peers.stop()
         with pytest.raises(LinkError):
             await Daemon(tmp_path, "d").peers.open_stream(*ENDS, "b")
+
+    run(main)
+
+
+def test_a_node_that_this_one_has_no_socket_for_is_unreachable_and_it_is_told_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshnet.peers.pools._IN_ALL_S", 0.5)
+
+    async def main():
+        one, two = await pair(tmp_path)
+        refuse_sockets(monkeypatch, errno.EAFNOSUPPORT)
+        one.peers.record("b", two.record(addresses=("::1",)))
+        with pytest.raises(LinkError, match=r"at ::1, .* \(this node has no socket for it: Address family") as caught:
+            await one.peers.open_stream(*ENDS, "b")
+        assert caught.value.reason == "PeerUnreachable"
 
     run(main)
 
