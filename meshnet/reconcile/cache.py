@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from meshnet.model.resource import Kind
 from meshnet.reconcile.follow import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from meshnet.model.resource import Resource
     from meshnet.model.topology import Claim, Topology
@@ -46,8 +47,22 @@ class Entry:
             return cls(resource, last, error)
 
 
+@attrs.define(eq=False)
+class _Question:
+    """What the store is being asked.
+
+    Attributes:
+        meanwhile: the objects that were told of in another way since.
+    """
+
+    meanwhile: set[PodKey] = attrs.field(factory=set)
+
+
 class TopologyCache:
     """Topologies by (namespace, name).
+
+    What a store answers when it is asked replaces what was known before, whatever the versions say: a store that was
+    put back to an older state begins again with lower ones. Only what was told in another way since can be newer.
 
     Args:
         store: that has them.
@@ -66,6 +81,7 @@ class TopologyCache:
         self._changed = changed
         self._known = known
         self._entries: dict[PodKey, Entry] = {}
+        self._questions: set[_Question] = set()
         self.synced = asyncio.Event()
 
     def entry(self, key: PodKey) -> Entry | None:
@@ -88,21 +104,61 @@ class TopologyCache:
 
     async def reread(self, key: PodKey) -> Entry | None:
         """Ask the store and take its answer in. Raises StoreUnavailable."""
-        try:
-            resource = await self._store.get(Kind.TOPOLOGY, *key)
-        except NotFound:
-            return None
-        return self.take(resource)
+        with self._asking() as question:
+            try:
+                resource = await self._store.get(Kind.TOPOLOGY, *key)
+            except NotFound:
+                if key not in question.meanwhile:
+                    self.drop(key)
+                return self._entries.get(key)
+        if key in question.meanwhile and key not in self._entries:
+            return await self.reread(key)  # it was deleted: before that answer, or after
+        if self._has_newer(key, question, resource.resource_version):
+            return self._entries[key]
+        return self._put(resource)
 
     def take(self, resource: Resource, *, ours: bool = False) -> Entry:
-        """Take in an object as the store just returned it; `ours` when this daemon just wrote its status.
+        """Take in an object as a watch tells of it, or the answer to a write: `ours` when this daemon wrote its status.
 
-        An object that has become invalid keeps its last valid links: what was wired stays wired. What is known already
-        changes nothing, nor what is older: a watch and the answer to a write overtake each other.
+        What is known already changes nothing, nor what is older: the two overtake each other.
         """
         before = self._entries.get(resource.key)
         if before is not None and _knows(before.resource, resource):
             return before
+        return self._put(resource, ours=ours)
+
+    async def run(self) -> None:
+        """Follow the store for ever."""
+        await follow(self._store, Kind.TOPOLOGY, self, self._list)
+
+    async def _list(self) -> str:
+        """Ask for everything there is and take the answer in; return the revision to watch from."""
+        with self._asking() as question:
+            listing = await self._store.list(Kind.TOPOLOGY)
+        # The watch from there will tell of these.
+        newer = {key for key in question.meanwhile if self._has_newer(key, question, listing.revision)}
+        for resource in listing.items:
+            if resource.key not in newer:
+                self._put(resource)
+        for key in self.keys() - newer - {resource.key for resource in listing.items}:
+            self.drop(key)
+        self.listed()
+        return listing.revision
+
+    def keys(self) -> set[PodKey]:
+        return set(self._entries)
+
+    def listed(self) -> None:
+        self.synced.set()
+
+    def drop(self, key: PodKey) -> None:
+        self._note(key)
+        if self._entries.pop(key, None) is not None:
+            self._changed(key)
+
+    def _put(self, resource: Resource, *, ours: bool = False) -> Entry:
+        """Have an object as it is told; one that has become invalid keeps its last valid links, so they stay wired."""
+        before = self._entries.get(resource.key)
         if before is not None and _same_spec(before.resource, resource):
             claim = decode_claim(resource.status)
             topology = attrs.evolve(before.topology, claim=claim) if before.topology else None
@@ -115,31 +171,43 @@ class TopologyCache:
             told = True
             if entry.invalid is not None:
                 log.warning("%s", entry.invalid)
+        self._note(resource.key)
         self._entries[resource.key] = entry
         if told:
             self._changed(resource.key)
         return entry
 
-    async def run(self) -> None:
-        """Follow the store for ever."""
-        await follow(self._store, Kind.TOPOLOGY, self)
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[_Question]:
+        question = _Question()
+        self._questions.add(question)
+        try:
+            yield question
+        finally:
+            self._questions.discard(question)
 
-    def keys(self) -> set[PodKey]:
-        return set(self._entries)
+    def _note(self, key: PodKey) -> None:
+        """Let those who are asking the store know that it has told of an object."""
+        for question in self._questions:
+            question.meanwhile.add(key)
 
-    def listed(self) -> None:
-        self.synced.set()
-
-    def drop(self, key: PodKey) -> None:
-        if self._entries.pop(key, None) is not None:
-            self._changed(key)
+    def _has_newer(self, key: PodKey, question: _Question, revision: str) -> bool:
+        """Tell whether an object was told of since a question was asked, and as newer than the answer's revision."""
+        entry = self._entries.get(key)
+        return key in question.meanwhile and entry is not None and _precedes(revision, entry.resource.resource_version)
 
 
 def _knows(known: Resource, told: Resource) -> bool:
     """Tell whether `known` is `told`, or what came after it."""
     ours, theirs = known.resource_version, told.resource_version
-    return known.uid == told.uid and ours.isdigit() and theirs.isdigit() and int(theirs) <= int(ours)
+    return known.uid == told.uid and (ours == theirs or _precedes(theirs, ours))
+
+
+def _precedes(one: str, other: str) -> bool:
+    """Tell whether one revision is older than another. What is no number is as old as any."""
+    return one.isdigit() and other.isdigit() and int(one) < int(other)
 
 
 def _same_spec(before: Resource, after: Resource) -> bool:
-    return before.uid == after.uid and before.generation == after.generation
+    """Tell whether two states of an object declare the same; a generation that was lost is used once more."""
+    return before.uid == after.uid and before.generation == after.generation and before.spec == after.spec

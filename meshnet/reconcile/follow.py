@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,8 @@ from meshnet.errors import StoreError, WatchExpired
 from meshnet.stores.base import Change
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from meshnet.model.resource import Kind, Resource
     from meshnet.stores.base import Store
 
@@ -36,35 +39,46 @@ class Follower(Protocol):
         """Take note that everything there is has been told."""
 
 
-async def follow(store: Store, kind: Kind, follower: Follower) -> None:
-    """Tell a follower of every object of a kind, for ever."""
+async def follow(
+    store: Store, kind: Kind, follower: Follower, relist: Callable[[], Awaitable[str]] | None = None
+) -> None:
+    """Tell a follower of every object of a kind, for ever.
+
+    `relist` has the follower know everything there is, and returns the revision to watch from. Whoever is told in other
+    ways, too, brings one of his own: what he was told may be newer than a list by the time that it comes.
+    """
+    relist = relist or functools.partial(_relist, store, kind, follower)
     loop = asyncio.get_running_loop()
     delay = FIRST_DELAY_S
     while True:
-        began = loop.time()
+        began, pause = loop.time(), delay
         try:
-            await _once(store, kind, follower)
-        except WatchExpired as error:
-            log.info("listing every %s again: %s", kind.value, error)
-            delay = FIRST_DELAY_S
-            continue
+            await _watch(store, kind, follower, await relist())
         except StoreError as error:
-            if loop.time() - began > LONGEST_DELAY_S:
-                delay = FIRST_DELAY_S
-            log.warning("store: %s; trying again in %.1f s", error, delay)
-        # Jitter, so that a fleet of daemons does not come back as one.
-        await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+            stood = loop.time() - began
+            delay = FIRST_DELAY_S if stood > LONGEST_DELAY_S else delay
+            # Jitter, so that a fleet of daemons does not come back as one.
+            pause = delay * random.uniform(0.5, 1.0)  # noqa: S311
+            if isinstance(error, WatchExpired) and stood > delay:  # else that is what it does all the time
+                pause = 0.0
+            level = logging.INFO if isinstance(error, WatchExpired) else logging.WARNING
+            log.log(level, "store: %s; listing every %s again in %.1f s", error, kind.value, pause)
+        await asyncio.sleep(pause)
         delay = min(LONGEST_DELAY_S, delay * 2)
 
 
-async def _once(store: Store, kind: Kind, follower: Follower) -> None:
+async def _relist(store: Store, kind: Kind, follower: Follower) -> str:
     listing = await store.list(kind)
     for resource in listing.items:
         follower.take(resource)
     for key in follower.keys() - {resource.key for resource in listing.items}:
         follower.drop(key)
     follower.listed()
-    async for event in store.watch(kind, listing.revision):
+    return listing.revision
+
+
+async def _watch(store: Store, kind: Kind, follower: Follower, since: str) -> None:
+    async for event in store.watch(kind, since):
         if event.resource is None:
             continue
         if event.change is Change.DELETED:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 
 import pytest
 
-from meshnet.errors import StoreUnavailable, WatchExpired
+from meshnet.errors import Conflict, StoreUnavailable, WatchExpired
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.follow import LONGEST_DELAY_S
@@ -24,6 +25,7 @@ class FlakyStore(MemoryStore):
     Attributes:
         listings: when it was asked for a list.
         lists_fail, watch_fails: what the next calls raise.
+        watches_expire: a watch has no place to go on from.
     """
 
     def __init__(self, **settings):
@@ -31,6 +33,7 @@ class FlakyStore(MemoryStore):
         self.listings = []
         self.lists_fail = None
         self.watch_fails = None
+        self.watches_expire = False
         self.gets = 0
 
     async def get(self, kind, namespace, name):
@@ -44,12 +47,53 @@ class FlakyStore(MemoryStore):
         return await super().list(kind, namespace)
 
     async def watch(self, kind, since):
+        if self.watches_expire:
+            raise WatchExpired("too old")
         async with contextlib.aclosing(super().watch(kind, since)) as events:
             async for event in events:
                 if self.watch_fails is not None:
                     error, self.watch_fails = self.watch_fails, None
                     raise error
                 yield event
+
+
+class SlowStore(FlakyStore):
+    """A store that can be held up.
+
+    Attributes:
+        looks, answers: what it waits for when it is asked, and when it has looked.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.looks, self.answers = asyncio.Event(), asyncio.Event()
+        self.looks.set()
+        self.answers.set()
+
+    async def get(self, *where):
+        await self.looks.wait()
+        found = await super().get(*where)
+        await self.answers.wait()
+        return found
+
+    async def list(self, kind, namespace=None):
+        await self.looks.wait()
+        found = await super().list(kind, namespace)
+        await self.answers.wait()
+        return found
+
+
+class RestoredStore(FlakyStore):
+    """A store that can be put back to an older state, as a cluster is from a backup."""
+
+    KEPT = ("_objects", "_log", "_revision")
+
+    def back_up(self):
+        self.backup = {field: copy.copy(getattr(self, field)) for field in self.KEPT}
+
+    def restore(self):
+        vars(self).update(self.backup)
+        self._wakeups.ring()
 
 
 class Room:
@@ -67,6 +111,14 @@ class Room:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    async def claim(self, node, epoch):
+        """Write a claim of the pod a at the version that the cache has, as a daemon does."""
+        entry = self.cache.entry(A)
+        version = entry.resource.resource_version
+        status = {"node": node, "epoch": epoch}
+        written = await self.store.patch_status(Kind.TOPOLOGY, *A, status, resource_version=version)
+        self.cache.take(written, ours=True)
 
     async def news(self):
         """Let what was written be heard; return what was told since."""
@@ -218,6 +270,24 @@ def test_expired_in_the_midst_lists_at_once():
     run(main())
 
 
+def test_a_watch_that_expires_again_and_again_lists_ever_later():
+    async def main():
+        room = Room()
+        async with room.following():
+            await room.news()
+            room.store.watches_expire = True
+            room.store.watch_fails = WatchExpired("too old")
+            await room.store.apply(wired("a", "x"))
+            await asyncio.sleep(300)
+            assert 300 / LONGEST_DELAY_S < len(room.store.listings) < 40
+            room.store.watches_expire = False
+            await asyncio.sleep(LONGEST_DELAY_S)
+            await room.store.apply(wired("b", "x"))
+            assert B in await room.news()
+
+    run(main())
+
+
 def test_a_store_that_is_away_is_tried_again_ever_later_and_keeps_what_was_known():
     async def main():
         room = Room()
@@ -322,5 +392,151 @@ def test_what_never_was_valid_has_no_topology():
             assert "spec.links[0].uid" in str(room.cache.entry(A).invalid)
             await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2"})
             assert await room.news() == []
+
+    run(main())
+
+
+def test_a_list_after_a_restore_is_believed_though_it_is_older():
+    async def main():
+        room = Room(RestoredStore())
+        await room.store.apply(wired("a", "b"))
+        room.store.back_up()
+        async with room.following():
+            await room.news()
+            await room.store.apply(wired("a", "b", "c"))
+            await room.store.apply(wired("b", "a"))
+            assert await room.news() == [A, B]
+            await room.claim("n1", 1)
+            room.store.restore()
+            assert set(await room.news()) == {A, B}
+            assert room.cache.entry(B) is None
+            assert len(room.cache.topology(A).links) == 1
+            assert room.cache.topology(A).claim.node == ""
+            await room.claim("n1", 1)
+            assert await room.store.get(Kind.TOPOLOGY, *A) == room.cache.entry(A).resource
+
+    run(main())
+
+
+def test_an_edit_after_a_restore_is_seen_though_its_numbers_are_those_of_a_lost_one():
+    async def main():
+        room = Room(RestoredStore())
+        await room.store.apply(wired("a", "b"))
+        room.store.back_up()
+        async with room.following():
+            await room.news()
+            await room.store.apply(wired("a", "lost"))
+            await room.store.apply(wired("b", "a"))
+            await room.news()
+            lost = room.cache.entry(A).resource
+            room.store.restore()
+            await room.store.apply(wired("a", "c"))
+            assert set(await room.news()) == {A, B}
+            found = room.cache.entry(A).resource
+            assert (found.resource_version, found.generation) == (lost.resource_version, lost.generation)
+            assert room.cache.topology(A).links[0].peer_pod == "c"
+
+    run(main())
+
+
+def test_an_answer_after_a_restore_is_believed_though_it_is_older():
+    """Whoever writes a status reads it after a conflict, before the watch has noticed anything."""
+
+    async def main():
+        room = Room(RestoredStore())
+        await room.store.apply(wired("a", "b"))
+        room.store.back_up()
+        await room.cache.read(A)
+        await room.claim("n1", 1)
+        room.store.restore()
+        with pytest.raises(Conflict):
+            await room.claim("n1", 2)
+        entry = await room.cache.reread(A)
+        assert entry is room.cache.entry(A)
+        await room.claim("n1", 2)
+        assert (await room.store.get(Kind.TOPOLOGY, *A)).status["epoch"] == 2
+
+    run(main())
+
+
+def test_what_is_not_there_when_asked_is_not_known_any_more():
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        await room.cache.read(A)
+        await room.store.delete(Kind.TOPOLOGY, *A)
+        assert await room.cache.reread(A) is None
+        assert room.cache.entry(A) is None
+        assert room.told == [A, A]
+
+    run(main())
+
+
+def test_a_list_does_not_undo_what_was_written_and_read_since_it_was_made():
+    async def main():
+        room = Room(SlowStore())
+        await room.store.apply(wired("a", "b"))
+        await room.cache.read(A)
+        room.store.answers.clear()
+        async with room.following():
+            await asyncio.sleep(0)
+            await room.claim("n1", 1)
+            await room.store.apply(wired("b", "a"))
+            room.cache.take(await MemoryStore.get(room.store, Kind.TOPOLOGY, *B))
+            room.told.clear()
+            room.store.answers.set()
+            assert await room.news() == []
+            assert room.cache.topology(A).claim.node == "n1"
+            assert room.cache.topology(B) is not None
+
+    run(main())
+
+
+def test_what_was_read_before_a_list_was_made_and_is_not_in_it_is_gone():
+    async def main():
+        room = Room(SlowStore())
+        await room.store.apply(wired("a", "b"))
+        room.store.looks.clear()
+        async with room.following():
+            await asyncio.sleep(0)
+            room.cache.take(await MemoryStore.get(room.store, Kind.TOPOLOGY, *A))
+            await room.store.delete(Kind.TOPOLOGY, *A)
+            room.store.looks.set()
+            await room.news()
+            assert room.cache.entry(A) is None
+
+    run(main())
+
+
+def test_an_answer_that_a_write_has_overtaken_does_not_undo_it():
+    async def main():
+        room = Room(SlowStore())
+        await room.store.apply(wired("a", "b"))
+        await room.cache.read(A)
+        room.store.answers.clear()
+        reading = asyncio.create_task(room.cache.reread(A))
+        await asyncio.sleep(0)
+        await room.claim("n1", 1)
+        room.store.answers.set()
+        assert (await reading).topology.claim.node == "n1"
+        assert room.cache.topology(A).claim.node == "n1"
+
+    run(main())
+
+
+def test_an_answer_that_a_deletion_has_overtaken_does_not_undo_it():
+    async def main():
+        room = Room(SlowStore())
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            room.store.answers.clear()
+            reading = asyncio.create_task(room.cache.reread(A))
+            await asyncio.sleep(0)
+            await room.store.delete(Kind.TOPOLOGY, *A)
+            await room.news()
+            room.store.answers.set()
+            assert await reading is None
+            assert room.cache.entry(A) is None
 
     run(main())
