@@ -98,7 +98,11 @@ def wait_for(pid: int) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    code = os.waitstatus_to_exitcode(status)
+    return shell_code(os.waitstatus_to_exitcode(status))
+
+
+def shell_code(code: int) -> int:
+    """Return an exit code as a shell has it: 128 and the number of a signal, for what is minus that number here."""
     return 128 - code if code < 0 else code
 
 

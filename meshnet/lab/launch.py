@@ -9,22 +9,51 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from meshnet.errors import MeshnetError
 from meshnet.lab.channel import STAY, ChannelClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshnet.lab.channel import Channel
     from meshnet.lab.plan import LabPlan
     from meshnet.lab.record import LabRecord, LabRecords
 
 END_TIMEOUT_S = 60.0
 
 
-def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Bring a lab up and return the supervisor's report; from then on the lab lives without the caller.
+@attrs.frozen
+class Launched:
+    """A lab that is up. It ends with this process, however that ends, unless it was let go.
 
-    When the caller is ended before, so is the lab. `progress` is told ``{"step", "done", "of"}``.
+    Attributes:
+        record: what stands outside.
+        report: what its supervisor says of it.
+        channel: to its first process: the lab ends when this closes.
+    """
+
+    record: LabRecord
+    report: dict[str, Any]
+    channel: Channel
+
+    def let_go(self) -> None:
+        """Have the lab live without this process from now on. Raises MeshnetError when it has ended already."""
+        with self.channel:
+            try:
+                self.channel.send(STAY)
+            except ChannelClosed as error:
+                raise MeshnetError(f"lab {self.record.name!r}: its supervisor has ended: {error}") from error
+
+    def end(self, records: LabRecords) -> None:
+        """End the lab and return when its last process is gone. Raises MeshnetError as `end` does."""
+        self.channel.close()
+        end(self.record, records)
+
+
+def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any]], None]) -> Launched:
+    """Bring a lab up. `progress` is told ``{"step", "done", "of"}``.
 
     Raises:
         UsageError: a lab of that name runs.
@@ -40,17 +69,15 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
             if "error" in message:
                 raise MeshnetError(f"lab {plan.name!r}: {message['error']}")
             if message["step"] == "up":
-                box.channel.send(STAY)
-                return message
+                return Launched(box.record, message, box.channel)
             progress(message)
     except ChannelClosed as error:
+        box.channel.close()
         raise MeshnetError(f"lab {plan.name!r}: its supervisor ended before everything was up: {error}") from error
     except BaseException:
         box.channel.close()
         end(box.record, records)
         raise
-    finally:
-        box.channel.close()
 
 
 def end(record: LabRecord, records: LabRecords) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,13 +17,16 @@ from meshnet.cli.table import NAMESPACE, Column, show
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from meshnet.cli.lab.ending import Ending
     from meshnet.cli.lab.verbparser import Verbs
     from meshnet.model.resource import Resource
     from meshnet.stores.base import Store
 
 NODE = "NODE"
+COMMAND_GRACE_S = 10.0
+"""So long may CMD take to end when it is told to."""
 COLUMNS = [
     Column(NAMESPACE),
     Column("UID", right=True),
@@ -42,7 +46,7 @@ def register(subparsers: Verbs) -> None:
         "run",
         description="Start a lab, ping every link both ways (or run CMD on this machine with MESHNET_LAB set), print a "
         "table of the links, end the lab. Exit code 0 when all links are up and every ping was answered (and CMD "
-        "ended with 0; else CMD's own).",
+        "ended with 0; else CMD's own). However this ends, the lab is gone; a SIGTERM or SIGHUP is told to CMD.",
         example="meshnet lab run examples/3node.yml\nmeshnet lab run topology/ -- pytest tests/",
     )
     add_up_options(parser)
@@ -52,29 +56,60 @@ def register(subparsers: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from meshnet.lab.launch import end  # noqa: PLC0415 - `lab list` needs nothing of it
-    from meshnet.lab.record import LabRecords, find_lab  # noqa: PLC0415
+    from meshnet.cli.lab.ending import Ending, ToldToEnd  # noqa: PLC0415 - `lab list` needs nothing of it
 
     args.lab = args.lab or DEFAULT_NAME
-    report = bring_up(args)
-    record = find_lab(args.lab)
     try:
-        print_report(args, report)
-        code = 0 if report["ok"] else 1
-        outcome = _command(args.after_dashes, args.lab) if args.after_dashes else _survey(args)
+        with Ending() as ending:
+            return _run(args, ending)
+    except ToldToEnd as told:
+        return 128 + told.number
+
+
+def _run(args: argparse.Namespace, ending: Ending) -> int:
+    from meshnet.lab.record import LabRecords  # noqa: PLC0415
+
+    lab = bring_up(args)
+    try:
+        print_report(args, lab.report)
+        code = 0 if lab.report["ok"] else 1
+        outcome = _command(args.after_dashes, args.lab, ending) if args.after_dashes else _survey(args)
         return outcome or code
     finally:
-        end(record, LabRecords.of_this_user())
+        lab.end(LabRecords.of_this_user())
         if not args.quiet:
             print(f"lab {args.lab}: gone", file=sys.stderr)
 
 
-def _command(command: list[str], lab: str) -> int:
+def _command(command: list[str], lab: str, ending: Ending) -> int:
+    from meshnet.lab.enter import shell_code  # noqa: PLC0415
+
+    with contextlib.ExitStack() as stack:
+        try:
+            with ending.postponed():
+                process = stack.enter_context(_started(command, lab))
+        except OSError as error:
+            print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
+            return 127
+        return shell_code(process.wait())
+
+
+@contextlib.contextmanager
+def _started(command: list[str], lab: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command for the length of a ``with``: it is told when this process is told to end, and then killed."""
+    from meshnet.cli.lab.ending import ToldToEnd  # noqa: PLC0415
+
+    process = subprocess.Popen(command, env={**os.environ, "MESHNET_LAB": lab})
     try:
-        return subprocess.run(command, env={**os.environ, "MESHNET_LAB": lab}, check=False).returncode
-    except OSError as error:
-        print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
-        return 127
+        yield process
+    except ToldToEnd as told:
+        process.send_signal(told.number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(COMMAND_GRACE_S)
+        raise
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _survey(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from meshnet.cli.lab.verbparser import Verbs
     from meshnet.cli.parser import CommandParser
+    from meshnet.lab.launch import Launched
 
 DEFAULT_NAME = "lab"
 MOST_SHOWN = 20
@@ -76,13 +77,14 @@ def add_up_options(parser: CommandParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    report = bring_up(args)
-    print_report(args, report)
-    return 0 if report["ok"] else 1
+    lab = bring_up(args)
+    lab.let_go()
+    print_report(args, lab.report)
+    return 0 if lab.report["ok"] else 1
 
 
-def bring_up(args: argparse.Namespace) -> dict[str, Any]:
-    """Start the lab that `args` ask for and return the supervisor's report. Raises MeshnetError when there is none."""
+def bring_up(args: argparse.Namespace) -> Launched:
+    """Start the lab that `args` ask for; it ends with this process until it is let go. Raises MeshnetError."""
     from meshnet.cli.lab.planning import make_plan  # noqa: PLC0415 - `lab list` needs nothing of it
     from meshnet.errors import UsageError  # noqa: PLC0415
     from meshnet.lab.launch import launch  # noqa: PLC0415
