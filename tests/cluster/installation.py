@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "meshnet"
 DAEMONS = "daemonset/meshnet"
+UNINSTALLERS = "--selector=app=meshnet-uninstall"
 ROLLOUT_S = 180
 
 
@@ -52,10 +53,9 @@ def uninstall(cluster: Cluster) -> None:
     meshnet(cluster, "delete", DAEMONS, "--ignore-not-found", "--cascade=foreground", "--timeout=120s")
     job = (MANIFESTS / "uninstall" / "job.yaml").read_text()
     for node in cluster.nodes:
-        cluster.kubectl("apply", "-f", "-", stdin=job.replace("NODE", node))
-    for node in cluster.nodes:
-        meshnet(cluster, "wait", f"job/meshnet-uninstall-{node}", "--for=condition=Complete", "--timeout=120s")
-        meshnet(cluster, "delete", f"job/meshnet-uninstall-{node}")
+        cluster.kubectl("create", "-f", "-", stdin=job.replace("NODE", node))
+    meshnet(cluster, "wait", "job", UNINSTALLERS, "--for=condition=Complete", "--timeout=120s")
+    meshnet(cluster, "delete", "job", UNINSTALLERS)
 
 
 def remove(cluster: Client, kustomization: Path = MANIFESTS / "base") -> None:
