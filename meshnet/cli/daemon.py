@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshnet.errors import UsageError
+
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from meshnet.cli.parser import Subparsers
 
@@ -54,10 +57,21 @@ def run(args: argparse.Namespace) -> int:
 
     from meshnet.daemon.logs import configure  # noqa: PLC0415
     from meshnet.daemon.run import run as run_daemon  # noqa: PLC0415
-    from meshnet.daemon.settings import Settings, read_file  # noqa: PLC0415
+    from meshnet.daemon.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.read({**(read_file(args.config) if args.config else {}), **os.environ})
+    settings = Settings.read({**(_configured(args.config) if args.config else {}), **os.environ})
     gc.set_threshold(PYTHONS_OWN)
     configure("debug" if args.verbose else settings.log_level, settings.log_format)
     asyncio.run(run_daemon(settings))
     return 0
+
+
+def _configured(path: Path) -> Mapping[str, str]:
+    """Return the settings in the file that ``--config`` names. Raises UsageError, and InvalidObject for its lines."""
+    from meshnet.daemon.settings import read_file  # noqa: PLC0415 - as above
+
+    try:
+        return read_file(path)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"byte {error.start} is no UTF-8 text"
+        raise UsageError(f"--config {path}: {why}: must be a text file, lines of NAME=VALUE") from error

@@ -8,6 +8,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from meshnet.daemon.rundir import RIGHT, unusable
 from meshnet.errors import InvalidObject, Problem
 
 if TYPE_CHECKING:
@@ -29,10 +30,13 @@ async def alone(directory: Path, *, patience_s: float = PATIENCE_S) -> AsyncIter
         directory: is made when it is not there.
         patience_s: seconds to wait for another that has it.
 
-    Raises InvalidObject, naming the process that has it; OSError when the directory cannot be used.
+    Raises InvalidObject, naming the process that has it, or why the directory cannot be used.
     """
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable("MESHNET_RUN_DIR", directory, RIGHT, error) from error
     try:
         await _lock(fd, directory, patience_s)
         with contextlib.suppress(OSError):  # a full disk is no reason to stay away

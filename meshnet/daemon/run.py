@@ -13,6 +13,7 @@ from meshnet.daemon.limits import raise_descriptor_limit
 from meshnet.daemon.lock import alone
 from meshnet.daemon.node import Node
 from meshnet.daemon.notify import notify
+from meshnet.daemon.rundir import make_usable
 from meshnet.daemon.watchdog import Watchdog
 from meshnet.driver.registry import Registry
 from meshnet.peers.polling import prefer_few_threads
@@ -29,6 +30,7 @@ async def run(settings: Settings) -> None:
     raise_descriptor_limit()
     prefer_few_threads(os.environ)
     async with alone(settings.run_dir):
+        make_usable("MESHNET_STATE_DIR", settings.state_dir, 0o700)
         await _serve(settings)
 
 

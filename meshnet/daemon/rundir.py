@@ -1,4 +1,4 @@
-"""The run directory: what a daemon keeps there is put back when somebody took it away.
+"""A daemon's directories: they must be usable; what it keeps in the run directory is put back when somebody took it.
 
 Without its socket a daemon hears no runtime, and without its checkpoints the next one deletes the ports of every pod.
 """
@@ -6,13 +6,34 @@ Without its socket a daemon hears no runtime, and without its checkpoints the ne
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from typing import TYPE_CHECKING
+
+from meshnet.errors import InvalidObject, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+RIGHT = "a directory that it can make files in"
+
+
+def unusable(setting: str, path: Path, right: str, error: OSError) -> InvalidObject:
+    """Return what says that the kernel refused the path that a setting gives, and what would be right."""
+    hint = "" if os.geteuid() == 0 else "; this daemon is not run as root"
+    return InvalidObject("settings", [Problem(setting, str(path), f"{right}: {error.strerror or error}{hint}")])
+
+
+def make_usable(setting: str, directory: Path, mode: int) -> None:
+    """Make a directory if it is not there, and try that files can be made in it. Raises InvalidObject."""
+    try:
+        directory.mkdir(mode=mode, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise unusable(setting, directory, RIGHT, error) from error
 
 
 class RunDirectory:

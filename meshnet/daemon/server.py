@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import FrameError, encode_reply
 from meshnet.daemon.connection import Connection
+from meshnet.daemon.rundir import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,12 +38,21 @@ class LocalServer:
         self._calls: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Listen. Raises OSError."""
+        """Listen. Raises InvalidObject when there can be no socket at our path."""
+        try:
+            self._open()
+        except OSError as error:
+            raise unusable("MESHNET_SOCKET", self._path, "a path where it can make a socket", error) from error
+
+    def _open(self) -> None:
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         before = os.umask(0o177)
         try:
             listener.bind(str(self._path))
+        except OSError:
+            listener.close()
+            raise
         finally:
             os.umask(before)
         self._bound = self._identity()
@@ -55,7 +65,7 @@ class LocalServer:
         before = self._socket
         if before is None or self._identity() is not None:
             return
-        self.start()
+        self._open()
         log.warning("local socket: %s was removed, listening there again", self._path)
         asyncio.get_running_loop().remove_reader(before.fileno())
         before.close()

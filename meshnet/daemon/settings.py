@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 from pathlib import Path
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NODE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+SOCKET_NAME = "meshnetd.sock"
+LONGEST_SOCKET = 107
+"""Bytes of the path of a unix socket: what the kernel has room for."""
 
 
 @attrs.frozen
@@ -83,7 +89,7 @@ class Settings:
             node_ip=reader.address("HOST_IP"),
             run_dir=run_dir,
             state_dir=state_dir,
-            socket=reader.path("MESHNET_SOCKET", str(run_dir / "meshnetd.sock")),
+            socket=reader.socket_in(run_dir),
             store=reader.text("MESHNET_STORE", _default_store(env, state_dir)),
             prefer=reader.prefer(),
             port=reader.number("MESHNET_PORT", PORT, 1, 65535),
@@ -130,6 +136,17 @@ class _Reader:
             self._wrong(name, given, "an absolute path")
         return Path(given or default)
 
+    def socket_in(self, run_dir: Path) -> Path:
+        found = self.path("MESHNET_SOCKET", str(run_dir / SOCKET_NAME))
+        if len(os.fsencode(found)) > LONGEST_SOCKET:
+            if self._env.get("MESHNET_SOCKET"):
+                self._wrong("MESHNET_SOCKET", str(found), f"a path of at most {LONGEST_SOCKET} bytes")
+            else:
+                most = LONGEST_SOCKET - len(f"/{SOCKET_NAME}")
+                right = f"a path of at most {most} bytes, or MESHNET_SOCKET for a socket elsewhere"
+                self._wrong("MESHNET_RUN_DIR", str(run_dir), right)
+        return found
+
     def places(self, bin_dir: str, conf_dir: str) -> Places | None:
         given = [name for name in (bin_dir, conf_dir) if self._env.get(name)]
         if len(given) == 1:
@@ -166,7 +183,7 @@ class _Reader:
         value = self.text(name, "")
         if not value:
             return default
-        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        if not _NUMBER.fullmatch(value) or not least <= int(value) <= most:
             self._wrong(name, value, f"a whole number, {least} to {most}")
             return default
         return int(value)
@@ -191,15 +208,18 @@ class _Reader:
 
 
 def read_file(path: Path) -> dict[str, str]:
-    """Return the settings in a file of ``NAME=VALUE`` lines (``#`` begins a comment). Raises InvalidObject, OSError."""
+    """Return the settings in a file of ``NAME=VALUE`` lines (``#`` begins a comment), in UTF-8.
+
+    Raises InvalidObject for lines that are none, OSError and UnicodeDecodeError when the file cannot be read.
+    """
     found: dict[str, str] = {}
     problems = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
         name, equals, value = stripped.partition("=")
-        if not equals or not name.strip():
+        if not equals or not name.strip() or "\0" in line:
             problems.append(Problem(f"line {number}", line, "NAME=VALUE"))
         found[name.strip()] = value.strip()
     if problems:

@@ -13,6 +13,7 @@ import pytest
 
 from meshnet.daemon.lock import alone
 from meshnet.errors import InvalidObject
+from tests.nobody import closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,17 @@ def test_the_second_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"settings: MESHNET_RUN_DIR: '{directory}': a directory that no other daemon uses; "
         f"process {process.pid} uses this one"
+    )
+
+
+@pytest.mark.parametrize("below", ["", "deep/run"])
+def test_one_that_cannot_be_used_is_named(tmp_path: Path, below: str) -> None:
+    directory = tmp_path / below
+    with closed(tmp_path), pytest.raises(InvalidObject) as caught:
+        asyncio.run(take(directory, 0.1))
+    assert str(caught.value) == (
+        f"settings: MESHNET_RUN_DIR: '{directory}': a directory that it can make files in: Permission denied; "
+        "this daemon is not run as root"
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from meshnet.cni.frame import MAX_ENV, MAX_TOTAL, VERSION, decode_reply, encode_reply, encode_request
 from meshnet.daemon import connection, server
 from meshnet.daemon.server import LocalServer
+from meshnet.errors import InvalidObject
 
 REQUEST = encode_request({"MESHNET_QUERY": "health"}, b"body")
 
@@ -378,5 +379,36 @@ def test_the_socket_of_a_successor_stays(tmp_path):
         assert await new.works()
         await new.server.stop(grace_s=1)
         assert not (tmp_path / "sock").exists()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("below", "why"),
+    [("", "Is a directory"), ("nosuch/sock", "No such file or directory"), ("s" * 107, "AF_UNIX path too long")],
+)
+def test_where_there_can_be_no_socket_the_setting_is_named(tmp_path, below, why):
+    path = tmp_path / below
+    with pytest.raises(InvalidObject) as caught:
+        LocalServer(path, None).start()
+
+    (problem,) = caught.value.problems
+    assert problem.path == "MESHNET_SOCKET"
+    assert str(problem).startswith(f"MESHNET_SOCKET: '{path}': a path where it can make a socket: {why}")
+
+
+def test_a_socket_whose_directory_is_gone_is_put_back_when_that_is_there_again(tmp_path):
+    async def main():
+        (tmp_path / "run").mkdir()
+        room = Room(tmp_path / "run" / "sock")
+        room.server.start()
+        room.path.unlink()
+        room.path.parent.rmdir()
+        with pytest.raises(OSError, match="No such file"):
+            room.server.renew()
+        room.path.parent.mkdir()
+        room.server.renew()
+        assert await room.works()
+        await room.server.stop(grace_s=1)
 
     asyncio.run(main())

@@ -78,6 +78,18 @@ def test_socket_and_store_follow_their_directories():
     assert (str(settings.socket), settings.store) == ("/a/meshnetd.sock", "sqlite:/b/store.db")
 
 
+def test_a_run_directory_whose_socket_would_have_too_long_a_path_is_named():
+    longest = f"/{'é' * 46}"
+    assert len(os.fsencode(Settings.read(GOOD | {"MESHNET_RUN_DIR": longest}).socket)) == 107
+
+    with pytest.raises(InvalidObject) as caught:
+        Settings.read(GOOD | {"MESHNET_RUN_DIR": f"{longest}x"})
+    assert str(caught.value) == (
+        f"settings: MESHNET_RUN_DIR: '{longest}x': a path of at most 93 bytes, or MESHNET_SOCKET for a socket elsewhere"
+    )
+    assert Settings.read(GOOD | {"MESHNET_RUN_DIR": f"{longest}x", "MESHNET_SOCKET": "/s"}).socket == Path("/s")
+
+
 def test_in_a_pod_the_store_is_the_clusters():
     pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
     assert Settings.read(GOOD | pod).store == "kubernetes:"
@@ -103,6 +115,9 @@ WRONG = [
     ("MESHNET_RUN_DIR", "run", "an absolute path"),
     ("MESHNET_STATE_DIR", "state/of", "an absolute path"),
     ("MESHNET_SOCKET", "sock", "an absolute path"),
+    ("MESHNET_SOCKET", f"/{'s' * 107}", "a path of at most 107 bytes"),
+    ("MESHNET_PORT", "65536", "a whole number, 1 to 65535"),
+    ("MESHNET_PORT", "5" * 5000, "a whole number, 1 to 65535"),
     ("MESHNET_PASS_SECONDS", "0", "seconds, 0.1 to 86400"),
     ("MESHNET_PASS_SECONDS", "-1", "seconds, 0.1 to 86400"),
     ("MESHNET_PASS_SECONDS", "nan", "seconds, 0.1 to 86400"),
@@ -140,11 +155,11 @@ def test_a_file(tmp_path):
 
 def test_a_wrong_file_names_every_line(tmp_path):
     path = tmp_path / "daemon.conf"
-    path.write_text("NODE_NAME=n1\nnonsense\n=x\n")
+    path.write_text("NODE_NAME=n1\nnonsense\n=x\nMESHNET_RUN_DIR=/a\0b\n")
 
     with pytest.raises(InvalidObject) as caught:
         read_file(path)
-    assert [problem.path for problem in caught.value.problems] == ["line 2", "line 3"]
+    assert [problem.path for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
     assert str(path) in str(caught.value)
 
 
