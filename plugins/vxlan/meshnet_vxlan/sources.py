@@ -8,6 +8,7 @@ nf_tables, everything works without.
 from __future__ import annotations
 
 import ipaddress
+import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    Keys = Mapping[str, Sequence[bytes]]
+    Change = Callable[[Elements, Keys], None]
+
 _NAME = "meshnet-vxlan"
 TABLE = f"inet {_NAME}"
+AGAIN_S = 60.0
+"""How long a table that was refused is not tried again: it is made for all links at once, and asked for by each."""
 
 # The VNI stands 12 bytes into UDP; "input" is behind the reassembly of fragments.
 _VNI = "@th,96,24"
@@ -49,16 +55,21 @@ class Admission:
 class SourceFilter:
     """Keeps the table. What is admitted is remembered here too, so that a table somebody flushed is made again.
 
-    Never raises for what nf_tables refuses: it says so once, and tries again with the next change.
+    Never raises for what nf_tables refuses: it says so once, and tries again with a change a minute later.
+
+    Args:
+        port: that VXLAN frames come to.
+        log: for what it says.
+        now: seconds of any clock that goes on.
     """
 
-    def __init__(self, port: int, log: logging.Logger) -> None:
+    def __init__(self, port: int, log: logging.Logger, *, now: Callable[[], float] = time.monotonic) -> None:
         self._port = port
         self._log = log
         self._nft: Nft | None = None
         self._elements: Elements | None = None
-        self._absent = False
-        self._told = False
+        self._now = now
+        self._refused_until: float | None = None
         self._admitted: dict[int, Admission] = {}
 
     def adopt(self, admitted: Mapping[int, Admission]) -> None:
@@ -103,51 +114,43 @@ class SourceFilter:
             self._elements.close()
             self._elements = None
 
-    def _change(
-        self,
-        change: Callable[[Elements, Mapping[str, Sequence[bytes]]], None],
-        vni: int,
-        sources: Sequence[str],
-        *,
-        whole: bool,
-    ) -> None:
+    def _change(self, change: Change, vni: int, sources: Sequence[str], *, whole: bool) -> None:
         """Add or delete sources of a VNI, and with `whole` the VNI itself."""
         keys: dict[str, list[bytes]] = {"vnis": [_vni_key(vni)] if whole else []}
         for source in sources:
             keys.setdefault(_set_of(source), []).append(_pair_key(source, vni))
+        if self._changed(change, keys) and self._refused_until is None:
+            return
+        # It is the first, or somebody has flushed our table, or one was refused: what it says is known here.
+        self._rebuild()
+
+    def _changed(self, change: Change, keys: Keys) -> bool:
+        """Change the table, if one was made; tell whether that is done."""
+        if self._elements is None:
+            return False
         try:
-            if self._elements is None:
-                raise NftError("not used yet")
             change(self._elements, keys)
         except NftError:
-            # It is the first, or somebody has flushed our table: what it says is known here.
-            self._rebuild()
+            return False
+        return True
 
     def _rebuild(self) -> None:
-        self._run(_REMOVE + _table(self._port, self._admitted))
+        if self._refused_until is None or self._now() >= self._refused_until:
+            self._run(_REMOVE + _table(self._port, self._admitted))
 
     def _run(self, script: str) -> None:
-        if self._absent:
-            return
         try:
             if self._nft is None:
-                self._nft = self._open()
+                self._nft = Nft()
+            self._nft.run(script)
             if self._elements is None:
                 self._elements = Elements(_NAME)
-            self._nft.run(script)
         except NftError as error:
-            if not self._told:
+            if self._refused_until is None:
                 self._log.info("no nf_tables: frames with a right VNI are taken from any address (%s)", error)
-            self._told = True
+            self._refused_until = self._now() + AGAIN_S
         else:
-            self._told = False
-
-    def _open(self) -> Nft:
-        try:
-            return Nft()
-        except NftError:
-            self._absent = True
-            raise
+            self._refused_until = None
 
 
 def _table(port: int, admitted: Mapping[int, Admission]) -> str:

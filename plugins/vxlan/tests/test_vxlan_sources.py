@@ -177,6 +177,7 @@ def test_what_nf_tables_refuses_for_a_while_is_said_once_and_made_good(net, nft,
         one.patch(other)
         one.patch(other)
         monkeypatch.setattr(Nft, "run", run)
+        monkeypatch.setattr(net.nodes[0].driver._sources, "_now", lambda: time.monotonic() + sources.AGAIN_S)
         one.patch(other)
 
     assert nft.run("list ruleset") == before
