@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,11 @@ from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import Column
 from meshnet.cli.target import names_cluster
-from meshnet.cli.throwaway import in_throwaway
+from meshnet.cli.throwaway import TIMEOUT_S, in_throwaway
 from meshnet.daemon.underlay import find_underlay
 from meshnet.driver import DriverContext
 from meshnet.driver.listing import driver_rows
-from meshnet.driver.registry import Registry
+from meshnet.driver.registry import START_LIMIT_S, Registry
 from meshnet.netlink import Netlink
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ COLUMNS = (
     Column("MADE AS", wide=True),
     Column("REASON"),
 )
+STOP_LIMIT_S = 1.0
+"""How long all of them may take to stop: what they leave is gone with the namespace."""
 NONE_INSTALLED = "no link driver is installed; install all of them: pip install 'meshnet-cni[all]'"
 
 
@@ -77,19 +81,26 @@ def cells(row: Mapping[str, Any]) -> Sequence[str]:
     )
 
 
-def installed_drivers() -> list[dict[str, Any]]:
-    """Return every installed driver's row, after it was started in a throw-away network namespace."""
-    found: list[dict[str, Any]] = in_throwaway(_started)
+def installed_drivers(*, limit_s: float = START_LIMIT_S) -> list[dict[str, Any]]:
+    """Return every installed driver's row, after it was started in a throw-away network namespace.
+
+    Args:
+        limit_s: seconds for one to start; whoever takes longer is unusable.
+    """
+    found: list[dict[str, Any]] = in_throwaway(functools.partial(_started, limit_s), limit_s + TIMEOUT_S)
     return found
 
 
-def _started() -> list[dict[str, Any]]:
+def _started(limit_s: float) -> list[dict[str, Any]]:
     registry = Registry.load()
-    asyncio.run(_start_and_stop(registry))
+    # Never closed, and known to asyncio until the process ends: closing it waits for what a driver has left running.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(_start_and_stop(registry, limit_s))
     return driver_rows(registry)
 
 
-async def _start_and_stop(registry: Registry) -> None:
+async def _start_and_stop(registry: Registry, limit_s: float) -> None:
     with Netlink.open() as netlink:
         await registry.start_all(
             lambda name: DriverContext(
@@ -100,6 +111,9 @@ async def _start_and_stop(registry: Registry) -> None:
                 changed=lambda _endpoint, _reason: None,
                 pod=lambda _endpoint: None,
                 underlay=find_underlay(netlink, address="", interface="", mtu=0),
-            )
+            ),
+            limit_s=limit_s,
         )
-        await registry.stop_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await registry.stop_all()

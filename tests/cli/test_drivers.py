@@ -1,0 +1,77 @@
+"""``meshnet drivers``: one that does not come to an end hides no other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import pytest
+
+from meshnet.cli.drivers import installed_drivers
+from meshnet.driver import LinkDriver, Scope
+from meshnet.driver.registry import Registry
+
+pytestmark = pytest.mark.kernel
+
+
+class Fine(LinkDriver):
+    api = 1
+    name = "fine"
+    scopes = Scope.SAME_NODE
+
+    async def patch(self, link: Any, peer: Any) -> Any:
+        raise NotImplementedError
+
+
+class Hanging(Fine):
+    name = "hanging"
+
+    async def start(self, ctx: Any) -> None:
+        await asyncio.sleep(3600)
+
+
+class Stubborn(Fine):
+    name = "stubborn"
+
+    async def start(self, ctx: Any) -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+
+class Elsewhere(Fine):
+    name = "elsewhere"
+
+    async def start(self, ctx: Any) -> None:
+        await asyncio.to_thread(time.sleep, 3600)
+
+
+class Staying(Fine):
+    name = "staying"
+
+    async def stop(self) -> None:
+        await asyncio.sleep(3600)
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, *drivers: type[LinkDriver]) -> dict[str, tuple[str, str]]:
+    monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
+    return {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers(limit_s=0.2)}
+
+
+@pytest.mark.parametrize("driver", [Hanging, Stubborn, Elsewhere])
+def test_one_that_does_not_start_in_time_is_unusable(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], driver: type[LinkDriver]
+) -> None:
+    found = listed(monkeypatch, driver, Fine)
+
+    assert found["fine"] == ("usable", "")
+    state, reason = found[driver.name]
+    assert state == "unusable"
+    assert f"driver {driver.name}: start took longer than 0.2 s" in reason
+    assert capfd.readouterr().err == ""
+
+
+def test_one_that_does_not_stop_is_usable_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listed(monkeypatch, Staying, Fine) == {"staying": ("usable", ""), "fine": ("usable", "")}
