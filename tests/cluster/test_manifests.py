@@ -97,6 +97,26 @@ def test_components_can_be_put_together(server: ApiServer, tmp_path: Path) -> No
     assert variables(found).keys() >= {"MESHNET_READINESS_GATE", "INTER_NODE_LINK_TYPE", "MESHNET_LOG_LEVEL"}
 
 
+def test_pods_of_the_class_that_only_a_quota_allows_are_let_in_where_the_base_is(server: ApiServer) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "meshnet", "namespace": "default"}}
+    server.apply(account)
+    (job,) = yaml.safe_load_all((MANIFESTS / "uninstall" / "job.yaml").read_text().replace("NODE", "n1"))
+    for template in (daemon_set(built(server, MANIFESTS / "base"))["spec"]["template"], job["spec"]["template"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "critical"}, "spec": template["spec"]}
+        pod["spec"]["serviceAccountName"] = "meshnet"  # nobody makes one called default here
+
+        let_in, refused = (try_pod(server, pod, namespace) for namespace in ("meshnet", "default"))
+
+        assert let_in == ""
+        assert "insufficient quota to match these scopes" in refused
+
+
+def try_pod(server: ApiServer, pod: dict[str, Any], namespace: str) -> str:
+    """Create a pod without keeping it; return what the server has against it."""
+    text = yaml.safe_dump(pod)
+    return server.try_kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", stdin=text).stderr
+
+
 @pytest.mark.parametrize("node", ["n1", "ip-192-168-171-205.eu-central-1.compute.internal.example"])
 def test_the_uninstaller_is_a_job_for_one_node(server: ApiServer, node: str) -> None:
     text = (MANIFESTS / "uninstall" / "job.yaml").read_text().replace("NODE", node)

@@ -17,7 +17,10 @@ NO_REASON = {
 }  # fmt: skip
 REFUSALS = {"OldTLS", "OtherName", "PinRemoved", "StreamUnknown", "TooManyStreams", "UnknownCertificate"}
 """What a daemon says of a call that it refuses: they are in the page on security."""
-OTHERS = {"ImagePullBackOff", "ErrImageNeverPull", "violates PodSecurity", "OOMKilled", "EMFILE"}
+OTHERS = {
+    "ImagePullBackOff", "ErrImageNeverPull", "insufficient quota to match these scopes", "violates PodSecurity",
+    "OOMKilled", "EMFILE",
+}  # fmt: skip
 """What Kubernetes and the kernel say."""
 
 

@@ -35,6 +35,31 @@ AUDIT_POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata"}],
 }
+_LIMITED = {
+    "resource": "pods",
+    "matchScopes": [
+        {
+            "scopeName": "PriorityClass",
+            "operator": "In",
+            "values": ["system-node-critical", "system-cluster-critical"],
+        }
+    ],
+}
+ADMISSION = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AdmissionConfiguration",
+    "plugins": [
+        {
+            "name": "ResourceQuota",
+            "configuration": {
+                "apiVersion": "apiserver.config.k8s.io/v1",
+                "kind": "ResourceQuotaConfiguration",
+                "limitedResources": [_LIMITED],
+            },
+        }
+    ],
+}
+"""The system's priority classes are for pods under a quota that names them alone, as on GKE."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,10 @@ class ControlPlane:
     def _audit_policy(self) -> Path:
         return self.directory / "audit-policy.json"
 
+    @property
+    def _admission(self) -> Path:
+        return self.directory / "admission.json"
+
     def make_keys(self) -> Authority:
         """Make all that the daemons prove themselves with, and return the authority that everybody trusts."""
         self.keys.mkdir(mode=0o700)
@@ -80,6 +109,7 @@ class ControlPlane:
                 certificate = authority.issue(name, f"system:kube-{name}")
                 write_kubeconfig(self._config(name), _LOCAL, authority.certificate, certificate)
         self._audit_policy.write_text(json.dumps(AUDIT_POLICY))
+        self._admission.write_text(json.dumps(ADMISSION))
         return authority
 
     def daemons(self) -> tuple[Daemon, ...]:
@@ -119,6 +149,7 @@ class ControlPlane:
             "service-account-key-file": keys / "sa.pub",
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
+            "admission-control-config-file": self._admission,
             "allow-privileged": "true",
             "profiling": "false",
             "cert-dir": self.directory / "certs",
