@@ -68,8 +68,9 @@ class Between:
         return {"port": self._peers.port, "peers": contacts, "refused": dict(self._peers.counters())}
 
     def node_changed(self, node: str) -> None:
-        """Take note that another node told of itself, or is gone."""
+        """Take note that a node told of itself, or is gone."""
         if node == self._settings.node:
+            self._published()
             return
         record = self._core.nodes.record(node)
         if record is not None:
@@ -129,7 +130,14 @@ class Between:
             settings = self._settings
             self._identity = Identity(settings.state_dir / "identity", settings.node, rotate_days=settings.rotate_days)
             self._identity.listen(self._certified)
+            self._published()
         return self._identity
+
+    def _published(self) -> None:
+        """Tell this node's identity what its record holds by now, as every other node reads it."""
+        record = self._core.nodes.record(self._settings.node)
+        if self._identity is not None:
+            self._identity.published(record.certificates if record is not None else ())
 
     async def _start(self, peers: Peers) -> None:
         """Begin to listen, as soon as the port is free."""

@@ -1,7 +1,8 @@
 """Who this node is: a key and a certificate that it signs itself, made at first start and renewed in time.
 
 A renewal has three steps, a delay apart, so that every peer has seen a certificate before it is used and none that is
-in use goes: the next one is made and published; it is used, and the old one stays published; the old one goes.
+in use goes: the next one is made, and the delay begins when the node record is seen to hold it; it is used, and the old
+one stays published; the old one goes.
 
 A file holds the key and its certificate together, so that they cannot differ, under a head of two lines. It is written
 aside, synced, and renamed: what is broken was not broken by a crash, and is never replaced unasked, since peers would
@@ -25,7 +26,7 @@ import attrs
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Identity:
         self._current = self._load("current") or self._make("current")
         self._next = self._load("next")
         self._previous = self._load("previous")
+        self._published_since: float | None = None
         if self._next == self._current:  # a crash came between the steps of taking it into use
             self._drop_next()
 
@@ -106,6 +108,13 @@ class Identity:
         """Have `changed` called whenever `certificates` or `current` has changed."""
         self._listeners.append(changed)
 
+    def published(self, certificates: Collection[str]) -> None:
+        """Take note of the certificates that the node record holds, as its peers read it: the next one may be in it."""
+        if self._next is None or self._next.certificate not in certificates:
+            self._published_since = None
+        elif self._published_since is None:
+            self._published_since = self._now()
+
     def rotate(self) -> None:
         """Begin a renewal now, unless one is under way. Raises OSError."""
         if self._next is None:
@@ -119,11 +128,15 @@ class Identity:
             self._path("previous").unlink(missing_ok=True)
             self._previous = None
             self._tell()
-        elif self._next is not None and self._previous is None and now - self._next.made >= self._published_s:
+        elif self._next is not None and self._previous is None and self._is_known(now):
             self._use(self._next)
             self._tell()
         elif self._rotate_s and now - self._current.made >= self._rotate_s:
             self.rotate()
+
+    def _is_known(self, now: float) -> bool:
+        """Tell whether the next certificate is published for long enough."""
+        return self._published_since is not None and now - self._published_since >= self._published_s
 
     def _use(self, pair: KeyPair) -> None:
         put_down = attrs.evolve(self._current, made=self._now())
@@ -134,7 +147,7 @@ class Identity:
 
     def _drop_next(self) -> None:
         self._path("next").unlink(missing_ok=True)
-        self._next = None
+        self._next = self._published_since = None
 
     def _tell(self) -> None:
         for changed in self._listeners:

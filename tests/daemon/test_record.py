@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from meshnet.daemon.between import Between
-from meshnet.daemon.record import REPAIR_S, OwnRecord
+from meshnet.daemon.record import LONGEST_DELAY_S, REPAIR_S, OwnRecord
 from meshnet.daemon.settings import Settings
 from meshnet.dispatch.place import Place
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
+from meshnet.errors import StoreUnavailable
 from meshnet.model.resource import API_VERSION, Kind
+from meshnet.peers import identity
+from meshnet.peers.identity import PUBLISHED_S, Identity
 from meshnet.reconcile.nodes import NodeCache
 from meshnet.stores.memory import MemoryStore
 from tests.virtual_time import run
@@ -143,6 +147,92 @@ def test_a_disk_that_is_full_for_a_while_keeps_no_node_from_the_others(tmp_path,
                 patched.undo()
                 await asyncio.sleep(10)
                 assert len(store.certificates[-1]) == 1
+
+    run(main())
+
+
+class RefusingStore(NotingStore):
+    """Takes no record of n1 with more than one certificate while it `refuses`."""
+
+    refuses = True
+
+    async def apply(self, document: Any, **options: Any) -> Any:
+        if self.refuses and len(document["spec"].get("certificates", ())) > 1:
+            raise StoreUnavailable("a policy of the cluster says no")
+        return await super().apply(document, **options)
+
+
+def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have identities go by the time of the loop."""
+    now = asyncio.get_running_loop().time
+    monkeypatch.setattr(identity, "Identity", functools.partial(Identity, now=lambda: 1_700_000_000 + now()))
+
+
+async def step(room: Room, seconds: float) -> Any:
+    """Let time pass, take the step of a renewal that is due, and return the certificate that is in use."""
+    assert room.between._identity is not None
+    await asyncio.sleep(seconds)
+    room.between._identity.advance()
+    return room.between._identity.current.certificate
+
+
+def test_a_certificate_that_the_store_refuses_is_not_used_before_it_was_published_ten_minutes(tmp_path, monkeypatch):
+    """No peer knows it: every session and stream of this node would end."""
+
+    async def main():
+        renewing(monkeypatch)
+        store = RefusingStore()
+        await store.apply(other())
+        room = Room(tmp_path, store)
+        async with room.at_work():
+            old = await step(room, 0)
+            room.between._identity.rotate()
+            for _ in range(3):
+                assert await step(room, PUBLISHED_S + 1) == old
+            store.refuses = False
+            await asyncio.sleep(LONGEST_DELAY_S)
+            assert len((await store.get(Kind.NODE, "", "n1")).spec["certificates"]) == 2
+            assert await step(room, PUBLISHED_S - LONGEST_DELAY_S - 1) == old
+            assert await step(room, LONGEST_DELAY_S + 1) != old
+
+    run(main())
+
+
+def test_one_that_somebody_removes_from_the_record_is_used_ten_minutes_after_it_is_there_again(tmp_path, monkeypatch):
+    async def main():
+        renewing(monkeypatch)
+        store = RefusingStore()
+        store.refuses = False
+        await store.apply(other())
+        room = Room(tmp_path, store)
+        async with room.at_work():
+            old = await step(room, 0)
+            room.between._identity.rotate()
+            assert await step(room, PUBLISHED_S - 10) == old
+            store.refuses = True
+            await store.patch(Kind.NODE, "", "n1", {"spec": {"certificates": [old]}})
+            assert await step(room, PUBLISHED_S) == old
+            store.refuses = False
+            assert await step(room, PUBLISHED_S - 1) == old
+            assert await step(room, LONGEST_DELAY_S + 1) != old
+
+    run(main())
+
+
+def test_one_that_was_published_is_used_ten_minutes_after_a_restart(tmp_path, monkeypatch):
+    async def main():
+        renewing(monkeypatch)
+        store = NotingStore()
+        await store.apply(other())
+        room = Room(tmp_path, store)
+        async with room.at_work():
+            old = await step(room, 0)
+            room.between._identity.rotate()
+            assert await step(room, PUBLISHED_S - 10) == old
+        room = Room(tmp_path, store)
+        async with room.at_work():
+            assert await step(room, PUBLISHED_S - 10) == old
+            assert await step(room, 10) != old
 
     run(main())
 

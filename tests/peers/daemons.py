@@ -111,7 +111,8 @@ class Daemon:
         self.peers.want(frozenset(other.name for other in others))
 
     def advance(self) -> None:
-        """Take the next step of a renewal, as if it was time."""
+        """Take the next step of a renewal, as if what `record` says was published and it was time."""
+        self.identity.published(self.identity.certificates())
         self.later_s += PUBLISHED_S + 1
         self.identity.advance()
 

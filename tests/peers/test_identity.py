@@ -88,6 +88,7 @@ def test_it_is_renewed_in_steps(make, clock, tmp_path):
     assert identity.current == old
     ((current, following),) = told
     assert current == old.certificate
+    identity.published(identity.certificates())
     clock.now += 599
     identity.advance()
     assert len(told) == 1
@@ -114,9 +115,15 @@ def test_a_renewal_goes_on_after_a_restart(make, clock):
     identity.rotate()
     identity.rotate()
     old, following = identity.certificates()
-    assert make(published_s=600).certificates() == (old, following)
-    clock.now += 601
+    identity.published((old, following))
+    clock.now += 599
     identity = make(published_s=600)
+    assert identity.certificates() == (old, following)
+    identity.published((old, following))
+    clock.now += 599
+    identity.advance()
+    assert identity.certificates() == (old, following)
+    clock.now += 1
     identity.advance()
     assert identity.certificates() == (following, old)
     identity = make(published_s=600)
@@ -126,12 +133,34 @@ def test_a_renewal_goes_on_after_a_restart(make, clock):
     assert identity.certificates() == make().certificates() == (following,)
 
 
+def test_what_is_not_published_is_not_used(make, clock):
+    identity = make(published_s=600)
+    identity.rotate()
+    old, following = identity.certificates()
+
+    def used_after(seconds):
+        clock.now += seconds
+        identity.advance()
+        return identity.current.certificate
+
+    assert used_after(6000) == old
+    identity.published((old, following))
+    assert used_after(599) == old
+    identity.published((old,))
+    assert used_after(6000) == old
+    identity.published((old, following))
+    assert used_after(300) == old
+    identity.published((old, following))
+    assert used_after(300) == following
+
+
 def test_a_crash_between_the_steps_is_made_good(make, clock, tmp_path):
     identity = make(published_s=600)
     identity.rotate()
     directory = tmp_path / "identity"
     old, following = identity.certificates()
     crashed = (directory / "next.pem").read_bytes()
+    identity.published((old, following))
     clock.now += 601
     identity.advance()
     (directory / "next.pem").write_bytes(crashed)
