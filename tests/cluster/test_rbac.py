@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,9 +60,31 @@ def test_the_readiness_gate_is_written_for_pods_of_the_own_node_alone(daemons: D
         {"phase": "Failed"},
         {"podIPs": [{"ip": "192.0.2.1"}]},
         {"message": "x"},
+        {"startTime": "2026-01-02T03:04:05Z"},
+        {"containerStatuses": [{"name": "meshnet", "image": "none", "imageID": "", "ready": True, "restartCount": 0}]},
     ):
         answer = daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1/status", {"status": more}, STRATEGIC)
         assert refused(answer, "condition networkop.co.uk/links alone"), (more, answer)
-    assert refused(
-        daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1", {"metadata": {"labels": {"a": "b"}}}, MERGE), "cannot"
+    for theirs in ({"labels": {"a": "b"}}, {"annotations": {"a": "b"}}, {"finalizers": ["example.com/a"]}):
+        for path, words in (("/status", "labels, annotations and finalizers"), ("", "cannot")):
+            answer = daemons.of("n1").ask("PATCH", f"{pods}/meshnet-n1{path}", {**gate, "metadata": theirs}, MERGE)
+            assert refused(answer, words), (theirs, path, answer)
+
+
+def test_labels_annotations_and_finalizers_that_a_pod_has_stay_with_the_readiness_gate(daemons: Daemons) -> None:
+    gate = {"status": {"conditions": [{"type": "networkop.co.uk/links", "status": "False"}]}}
+    metadata = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "finalizers": ["example.com/a"]}
+    pod, path = "meshnet-n2", "/api/v1/namespaces/meshnet/pods/meshnet-n2/status"
+    daemons.server.kubectl(
+        "patch", "pod", pod, "-n", "meshnet", "--type=merge", "-p", json.dumps({"metadata": metadata})
     )
+    try:
+        for field in metadata:
+            answer = daemons.of("n2").ask("PATCH", path, {**gate, "metadata": {field: None}}, MERGE)
+            assert refused(answer, "labels, annotations and finalizers"), (field, answer)
+        assert daemons.of("n2").ask("PATCH", path, gate, STRATEGIC).status == 200
+        after = daemons.server.get("pod", pod, "-n", "meshnet")["metadata"]
+        assert {field: after[field] for field in metadata} == metadata
+    finally:
+        gone = json.dumps({"metadata": dict.fromkeys(metadata)})
+        daemons.server.kubectl("patch", "pod", pod, "-n", "meshnet", "--type=merge", "-p", gone)
