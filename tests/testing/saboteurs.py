@@ -13,9 +13,32 @@ from tests.testing.hop import Hop, delete
 from tests.testing.relay import Relay, Wire
 
 
+async def told(*command):
+    """Run a command; what it says of what is there already is of no interest."""
+    await (await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)).wait()
+
+
 class LeaksItsLink(Hop):
     async def unpatch(self, link):
         pass
+
+
+class LeavesARule(Hop):
+    """Routes something for each link, and forgets it."""
+
+    async def patch(self, link, peer):
+        made = await super().patch(link, peer)
+        await told("ip", "rule", "add", "from", "203.0.113.1", "table", "77", "pref", str(link.uid))
+        return made
+
+
+class LeavesAForwardingEntry(Hop):
+    """Leaves an entry for each link, at an interface that is not its own."""
+
+    async def patch(self, link, peer):
+        made = await super().patch(link, peer)
+        await told("bridge", "fdb", "add", f"02:00:5e:00:53:{link.uid:02x}", "dev", "eth0", "self", "permanent")
+        return made
 
 
 class MakesItTwice(Hop):

@@ -27,6 +27,8 @@ REMOVES_ALL = {"test_unpatch_removes_all_it_made[same driver]", REMOVED_AFTER_RE
 
 EXACTLY = {
     "LeaksItsLink": REMOVES_ALL,
+    "LeavesARule": REMOVES_ALL,
+    "LeavesAForwardingEntry": REMOVES_ALL,
     "MakesItTwice": {"test_patch_again_changes_nothing", "test_a_restarted_driver_adopts_what_is_there"},
     "ForgetsAtRestart": {"test_a_restarted_driver_adopts_what_is_there"},
     "DeletesByName": {"test_unpatch_leaves_foreign_devices_alone"},
