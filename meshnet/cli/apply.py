@@ -23,7 +23,8 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "apply",
         description="Create the Topologies in the files, or change those that exist. Running pods follow, without a "
-        "restart. Nothing is applied when anything in the files is wrong.",
+        "restart. Labels, annotations, finalizers and owners that an object has stay, and those in its file are added; "
+        "its spec is replaced. Nothing is applied when anything in the files is wrong.",
         example="meshnet apply -f examples/3node.yml",
     )
     parser.add_argument(

@@ -102,11 +102,12 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     async def apply(self, document: Mapping[str, Any], *, resource_version: str | None = None) -> Resource:
-        """Create the object, or replace all of it but what the store fills and its status.
+        """Create the object, or replace all of it but its metadata, what the store fills and its status.
 
-        So labels, annotations, finalizers, spec and unknown fields are afterwards those of the document. A `status`
-        in the document is ignored. With `resource_version` it must exist at that version (``""``: must not exist).
-        Raises InvalidObject, Conflict.
+        So spec and unknown fields are afterwards those of the document. Its labels, annotations, finalizers and owner
+        references are added to those that are there: what others have put there stays, and `patch` takes it away.
+        A `status` in the document is ignored. With `resource_version` it must exist at that version (``""``: must not
+        exist). Raises InvalidObject, Conflict.
         """
 
     async def apply_all(self, documents: Iterable[Mapping[str, Any]]) -> Sequence[Resource]:

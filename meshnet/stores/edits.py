@@ -35,6 +35,11 @@ STORE_FILLS = (
 """Fields of `metadata` that are the store's; a user's value for them is ignored."""
 
 
+TOLD_BY_NAME = ("labels", "annotations")
+LISTED = ("finalizers", "ownerReferences")
+"""Fields of `metadata` in which many have a say."""
+
+
 def applying(draft: Draft, resource_version: str | None) -> Edit:
     """The write of `Store.apply`."""
     what = label(draft.kind, draft.namespace, draft.name)
@@ -108,11 +113,37 @@ def _created(draft: Draft) -> dict[str, Any]:
 
 
 def _replaced(before: Resource, draft: Draft) -> dict[str, Any]:
-    document = {**draft.document, "metadata": _with_filled(draft.document["metadata"], before)}
+    metadata = _merged(before.metadata, draft.document["metadata"])
+    document = {**draft.document, "metadata": _with_filled(metadata, before)}
     document.pop("status", None)
     if "status" in before.document:
         document["status"] = before.document["status"]
     return _raise_generation(before, document)
+
+
+def _merged(there: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata that is `there`, with what is `said`: what others have put there is theirs to take away."""
+    merged = dict(there)
+    for name, value in said.items():
+        before = there.get(name)
+        if name in TOLD_BY_NAME and isinstance(before, dict):
+            merged[name] = before | (value or {})
+        elif name in LISTED and isinstance(before, list):
+            merged[name] = _both(before, value or [])
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
+def _both(there: list[Any], said: object) -> object:
+    """The items of two lists, each once; of two owners with one uid the one that is said."""
+    if not isinstance(said, list):
+        return said  # for the server to refuse
+    return list({_identity(item): item for item in (*there, *said)}.values())
+
+
+def _identity(item: object) -> str:
+    return str((item.get("uid") if isinstance(item, dict) else None) or item)
 
 
 def _with_filled(metadata: Mapping[str, Any], before: Resource) -> dict[str, Any]:

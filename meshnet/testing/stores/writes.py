@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,15 +49,45 @@ class WriteTests(Suite):
         assert after.revision == before.revision or not self.alone
 
     @two_handles
-    async def test_apply_replaces_all_but_the_status(self, one: Store, other: Store) -> None:
-        first = topology(metadata={"name": "r1", "labels": {"a": "1"}, "annotations": {"foreign/x": "y"}}, extra=[1])
-        await one.apply(first)
+    async def test_apply_replaces_all_but_metadata_and_status(self, one: Store, other: Store) -> None:
+        await one.apply(topology(extra=[1]))
         await other.patch_status(Kind.TOPOLOGY, "default", "r1", {"node": "n1"})
-        again = await one.apply(topology(metadata={"name": "r1", "labels": {"b": "2"}}, spec={"links": None}))
-        assert again.metadata["labels"] == {"b": "2"}
-        assert "annotations" not in again.metadata
+        again = await one.apply(topology(spec={"links": None}))
         assert "extra" not in again.document
+        assert not again.spec.get("links")
         assert (again.status, again.generation) == ({"node": "n1"}, 2)
+
+    @two_handles
+    async def test_apply_adds_to_what_others_gave_an_object(self, one: Store, other: Store) -> None:
+        for document in (topology(), node()):
+            kind, where = (
+                Kind(document["kind"]),
+                (document["metadata"].get("namespace", ""), document["metadata"]["name"]),
+            )
+            await one.apply(document)
+            await other.patch(kind, *where, {"metadata": self._metadata("theirs", "1", "a")})
+            again = await one.apply(document | {"metadata": document["metadata"] | self._metadata("ours", "2", "b")})
+            assert again.metadata["labels"] == {"theirs": "1", "ours": "2", "both": "2"}
+            assert again.metadata["annotations"] == {"theirs/x": "1", "ours/x": "2", "both/x": "2"}
+            assert again.metadata["finalizers"] == ["both/x", "theirs/x", "ours/x"]
+            owners = [(owner["name"], owner["uid"]) for owner in again.metadata["ownerReferences"]]
+            assert owners == [("both-2", "u"), ("theirs", "u-a"), ("ours", "u-b")]
+            assert await one.apply(document) == again
+            nothing = dict.fromkeys(("labels", "annotations", "finalizers", "ownerReferences"))
+            assert await one.apply(document | {"metadata": document["metadata"] | nothing}) == again
+
+    @staticmethod
+    def _metadata(who: str, value: str, uid: str) -> dict[str, Any]:
+        """What somebody gives an object, and what two give it."""
+        return {
+            "labels": {who: value, "both": value},
+            "annotations": {f"{who}/x": value, "both/x": value},
+            "finalizers": ["both/x", f"{who}/x"],
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Node", "name": name, "uid": owner}
+                for name, owner in ((f"both-{value}", "u"), (who, f"u-{uid}"))
+            ],
+        }
 
     @two_handles
     async def test_what_is_not_understood_is_kept_as_written(self, one: Store, other: Store) -> None:
