@@ -104,26 +104,42 @@ class Containers:
     async def holder(self, pod: PodSpec) -> int:
         """Return the pid of a process that is in all of a pod's namespaces. Raises MeshnetError.
 
-        A pod whose command does not run gets one that only holds them.
+        A pod whose command does not run gets one that only holds them; one for all who ask meanwhile.
         """
         running = self._of.get(pod.key)
         if running is None:
             raise MeshnetError(f"pod {pod}: it is not started")
         for each in running.values():
+            if each.stopping:
+                raise MeshnetError(f"pod {pod}: it is being stopped")
             if each.pid is not None:
                 return each.pid
-        held = running[PAUSE] = Running(PAUSE)
-        await asyncio.get_running_loop().run_in_executor(None, self.request, pod, PAUSE)
+        held = running.get(PAUSE)
+        if held is None or held.changed.is_set():
+            # none was asked for, or it has ended
+            held = running[PAUSE] = Running(PAUSE)
+            await self._request_holder(pod, held)
         await self._changed(held, START_TIMEOUT_S, f"pod {pod}: its namespaces are not ready")
+        if held.stopping:
+            raise MeshnetError(f"pod {pod}: it was stopped meanwhile")
         if held.pid is None:
             raise MeshnetError(f"pod {pod}: its namespaces cannot be made: {held.error or log_path(pod, PAUSE)}")
         return held.pid
+
+    async def _request_holder(self, pod: PodSpec, held: Running) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.request, pod, held.name)
+        except (MeshnetError, OSError, KeyError) as error:
+            held.error = str(error)
+            held.changed.set()
 
     async def stop(self, pod: PodSpec) -> None:
         """End all commands of a pod, by SIGTERM if they care, and forget them. Raises MeshnetError."""
         running = self._of.get(pod.key, {}).values()
         for each in running:
             each.stopping = True
+            if each.pid is None:
+                each.changed.set()  # who waits for its start waits in vain
         await asyncio.gather(*(self._end(pod, each) for each in running))
         self._of.pop(pod.key, None)
         self._sandboxes.pop(pod.key, None)
@@ -154,19 +170,20 @@ class Containers:
     def _take(self, message: dict[str, Any]) -> None:
         pod = self._specs[message["pod"]]
         each = self._find(pod, message)
-        if each is None:
-            # its pod was stopped between the request and the start
-            if "pid" in message and "code" not in message:
-                _kill(int(message["pid"]), signal.SIGKILL)
-            return
         if "code" in message:
-            self._ended(pod, each, int(message["code"]))
+            if each is not None and each.pid == message["pid"]:
+                self._ended(pod, each, int(message["code"]))
         elif "error" in message:
-            each.error = str(message["error"])
+            if each is not None:
+                each.error = str(message["error"])
+                each.changed.set()
+        elif each is None or each.stopping or each.pid is not None:
+            # its pod was stopped between the request and the start, or one of that name runs
+            _kill(int(message["pid"]), signal.SIGKILL)
         else:
             each.pid = int(message["pid"])
             each.since = time.monotonic()
-        each.changed.set()
+            each.changed.set()
 
     def _find(self, pod: PodSpec, message: dict[str, Any]) -> Running | None:
         sandbox = self._sandboxes.get(pod.key)
@@ -179,6 +196,7 @@ class Containers:
             each.delay_s = FIRST_DELAY_S
         each.pid = None
         each.code = code
+        each.changed.set()
         again = pod.restart == "Always" or (pod.restart == "OnFailure" and code != 0)
         if again and not each.stopping and each.name != PAUSE:
             asyncio.get_running_loop().call_later(each.delay_s, self._again, pod, each)

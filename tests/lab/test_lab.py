@@ -10,6 +10,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
@@ -33,6 +34,19 @@ def test_up_exec_and_down_twice(lab):
     lab.ok("lab", "down", lab.name)
     lab.ok("lab", "down", lab.name)
     assert lab.run("lab", "exec", "r1", "--", "true").returncode == 2
+
+
+def test_several_exec_at_once_in_a_pod_without_a_command(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    script = (
+        "import socket; several = [socket.socket(socket.AF_UNIX) for _ in range(4)]\n"
+        "for s in several: s.settimeout(30); s.connect('/run/meshnet/lab.sock')\n"
+        'for s in several: s.sendall(b\'{"verb": "enter", "name": "r1"}\\n\')\n'
+        "for s in several: print(s.recv(65536).decode(), end='')"
+    )
+    answers = lab.ok("lab", "exec", "n1", "--", sys.executable, "-c", script)
+    assert [json.loads(line)["environment"]["HOSTNAME"] for line in answers.splitlines()] == ["r1"] * 4
+    assert lab.ok("lab", "exec", "n1", "--", "sh", "-c", "grep -lx r1 /proc/[0-9]*/root/run/hostname | wc -l") == "1\n"
 
 
 def test_exec_on_a_terminal(lab):
