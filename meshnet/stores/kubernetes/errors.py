@@ -23,6 +23,18 @@ _WHO = ": the token or certificate is not valid, or not any more; 'kubectl auth 
 _UNSAID = {"Duplicate value": "must be there once", "Required value": "must be given", "Not found": "must exist"}
 
 
+class Busy(StoreUnavailable):
+    """The server will not now.
+
+    Attributes:
+        retry_after_s: when it may be asked again.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
 def closed() -> StoreUnavailable:
     """What whoever still asks a closed store is told."""
     return StoreUnavailable("the store on Kubernetes is closed")
@@ -70,7 +82,8 @@ def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:
             return _forbidden(request, status, told)
     doing = f"{request.verb} {request.resource}"
     hint = _WHO if answer.status == 401 else ""
-    return StoreUnavailable(f"{request.what}: {server} answered {answer.status} to {doing}: {told}{hint}")
+    message = f"{request.what}: {server} answered {answer.status} to {doing}: {told}{hint}"
+    return StoreUnavailable(message) if answer.retry_after_s is None else Busy(message, answer.retry_after_s)
 
 
 def _not_there(request: Request, status: Mapping[str, Any], told: str) -> MeshnetError:

@@ -16,6 +16,10 @@ class Outage:
         self._since: float | None = None
         self._delay = FIRST_DELAY_S
 
+    def over(self) -> None:
+        """Take note that the server is there: what fails next is the first of another row."""
+        self._since, self._delay = None, FIRST_DELAY_S
+
     def next_delay(self, now: float) -> float | None:
         """Take note of a failure; return seconds until the next try, None when it has lasted too long."""
         self._since = now if self._since is None else self._since

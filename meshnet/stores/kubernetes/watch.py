@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from typing import TYPE_CHECKING
 
 from meshnet.errors import StoreUnavailable, WatchExpired
 from meshnet.stores.base import Change
-from meshnet.stores.kubernetes.errors import closed
-from meshnet.stores.kubernetes.outage import Outage
+from meshnet.stores.kubernetes.errors import Busy, closed
+from meshnet.stores.kubernetes.outage import PATIENCE_S, Outage
 from meshnet.stores.kubernetes.request import Place
 from meshnet.stores.kubernetes.stream import Begun, Ended, Stream
 
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 CONNECTION_S = (300, 600)
 """How long the server is asked to keep a connection, at random: a fleet's watches shall not end together."""
 
-BRIEF_S = 1.0
-"""A connection that the server ends sooner is no reason to dial again at once."""
+LIVED_S = 8.0
+"""A connection that ends sooner, and has brought nothing, is one more failure in a row, whoever ended it."""
 
 
 class Watch:
@@ -49,9 +50,11 @@ class Watch:
         self._calls = calls
         self._known = known
         self._kind = kind
+        self._what = f"watch of every {kind.value}"
         self._position = since
         self._outage = Outage()
         self._began = False
+        self._lived = False
         self._stream: Stream | None = None
         self._closed = asyncio.Event()
 
@@ -59,21 +62,18 @@ class Watch:
         """Yield every change, as `Store.watch` does. Raises WatchExpired, StoreUnavailable."""
         self._check()
         lost = int(self._position) > self._known.newest
-        loop = asyncio.get_running_loop()
         while not self._closed.is_set():
-            dialled = loop.time()
             try:
                 if lost:  # a server that comes back may have been put back to an older state
                     await self._ask_revision()
                 async with contextlib.aclosing(self._connection()) as connection:
                     async for event in connection:
                         yield event
-                lost = False
-                if loop.time() - dialled < BRIEF_S:
-                    await self._wait(self._outage.next_delay(loop.time()) or BRIEF_S)
+                lost, trouble = False, None if self._lived else StoreUnavailable(f"{self._what}: was ended too early")
             except StoreUnavailable as error:
-                lost = True
-                await self._recover(error)
+                lost, trouble = True, error
+            if trouble is not None:
+                await self._recover(trouble)
         raise closed()
 
     def close(self) -> None:
@@ -84,6 +84,8 @@ class Watch:
 
     async def _connection(self) -> AsyncGenerator[WatchEvent, None]:
         """Yield what one connection brings. Raises WatchExpired, StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        begun, self._lived = math.inf, False
         request = Place(self._kind, "").watch(self._position, random.randint(*CONNECTION_S))  # noqa: S311
         stream = self._stream = Stream(self._door, self._kind, request)
         try:
@@ -93,11 +95,15 @@ class Watch:
                         self._end(item.error)
                         return
                     if isinstance(item, Begun):
-                        self._began, self._outage = True, Outage()
+                        self._began, begun = True, loop.time()
                         continue
+                    self._outage.over()
                     self._note(item)
                     yield item
         finally:
+            if loop.time() - begun > LIVED_S:
+                self._lived = True
+                self._outage.over()
             self._stream = None
             stream.stop()
 
@@ -106,13 +112,17 @@ class Watch:
         if isinstance(error, (StoreUnavailable, WatchExpired)):
             raise error
         if error is not None:
-            raise StoreUnavailable(f"watch of every {self._kind.value}: {error}") from error
+            raise StoreUnavailable(f"{self._what}: {error}") from error
 
     async def _recover(self, error: StoreUnavailable) -> None:
         """Wait before the next try. Raises the error when there shall be none."""
         delay = self._outage.next_delay(asyncio.get_running_loop().time())
-        if self._closed.is_set() or not self._began or delay is None:
+        if self._closed.is_set():
+            raise closed()
+        if not self._began or delay is None:
             raise error
+        if isinstance(error, Busy):
+            delay = max(delay, min(error.retry_after_s, PATIENCE_S) * random.uniform(1.0, 1.25))  # noqa: S311
         log.warning("%s; dialling again in %.1f s", error, delay)
         await self._wait(delay)
 

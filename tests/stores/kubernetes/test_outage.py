@@ -20,3 +20,13 @@ def test_delays_double_up_to_a_bound_and_end() -> None:
 
 def test_two_daemons_do_not_come_back_as_one() -> None:
     assert len({Outage().next_delay(0.0) for _ in range(10)}) == 10
+
+
+def test_once_it_is_over_the_next_delay_is_a_first_one() -> None:
+    outage = Outage()
+    for now in (0.0, 1.0, 2.0, 3.0):
+        outage.next_delay(now)
+    outage.over()
+    delay = outage.next_delay(PATIENCE_S + 3)
+    assert delay is not None
+    assert delay <= FIRST_DELAY_S
