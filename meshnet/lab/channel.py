@@ -18,6 +18,8 @@ LARGEST_LINE = 64 << 20
 MOST_DESCRIPTORS = 16
 STAY = {"stay": True}
 """What the caller tells the first process when the lab is up: from now on it lives without the caller."""
+AT_WORK: Mapping[str, Any] = {}
+"""What is told now and then by who needs long for an answer."""
 
 
 class ChannelClosed(MeshnetError):  # noqa: N818 - what happened, not necessarily an error

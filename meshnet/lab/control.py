@@ -6,11 +6,11 @@ import socket
 from typing import Any
 
 from meshnet.errors import DaemonUnreachable, MeshnetError
-from meshnet.lab.channel import Channel, ChannelClosed
+from meshnet.lab.channel import AT_WORK, Channel, ChannelClosed
 from meshnet.lab.server import SOCKET
 
 TIMEOUT_S = 120.0
-"""A stop may have to wait for a pod's grace period."""
+"""Of silence. What is asked may take longer, as a stop that waits for a pod's grace period: a lab at work says so."""
 
 
 def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
@@ -28,6 +28,8 @@ def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
         try:
             channel.send({"verb": verb, **arguments})
             answer = channel.receive()
+            while answer == AT_WORK:
+                answer = channel.receive()
         except ChannelClosed as error:
             raise DaemonUnreachable(f"lab: {error}") from error
         if "error" in answer:

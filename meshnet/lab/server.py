@@ -1,4 +1,4 @@
-"""The lab's own socket: one request, one answer a connection."""
+"""The lab's own socket: one request, one answer a connection; before that, signs of life when it takes long."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import MeshnetError
 from meshnet.lab.box import RUN
-from meshnet.lab.channel import encode
+from meshnet.lab.channel import AT_WORK, encode
 from meshnet.lab.reply import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from meshnet.lab.verbs import Verbs
 
 SOCKET = RUN / "lab.sock"
 LARGEST_REQUEST = 1 << 16
 REQUEST_TIMEOUT_S = 10.0
+SIGN_OF_LIFE_S = 10.0
 MOST_CONNECTIONS = 64
 ACCEPT_AGAIN_S = 0.2
 _CREDENTIALS = struct.Struct("=iII")
@@ -81,7 +84,16 @@ class LabServer:
             raise MeshnetError(f"lab: the request is no line of JSON: {error}") from error
         if not isinstance(request, dict) or not all(isinstance(value, str | None) for value in request.values()):
             raise MeshnetError("lab: the request is no JSON object of strings")
-        return await self._verbs.run(request)
+        return await _at_work(connection, self._verbs.run(request))
+
+
+async def _at_work(connection: socket.socket, work: Awaitable[Reply]) -> Reply:
+    """Return what `work` does, however long that takes; who waits for it is told now and then that it goes on."""
+    task = asyncio.ensure_future(work)
+    while not (await asyncio.wait({task}, timeout=SIGN_OF_LIFE_S))[0]:
+        with contextlib.suppress(OSError, TimeoutError):
+            await _send(connection, Reply(AT_WORK))
+    return task.result()
 
 
 async def _line(connection: socket.socket) -> bytes:

@@ -1,0 +1,97 @@
+"""Asking a lab's supervisor over its socket: one that works may take its time, one that says nothing may not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.lab import control, server
+from meshnet.lab.control import ask_lab
+from meshnet.lab.reply import Reply
+from meshnet.lab.server import LabServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Verbs:
+    """Does what it is asked for, in the time that it takes."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def run(self, request: Mapping[str, Any]) -> Reply:
+        await asyncio.sleep(float(request.get("takes") or 0))
+        if request["verb"] == "fail":
+            raise MeshnetError("it did not become true")
+        self.done.append(request["verb"])
+        return Reply({"verb": request["verb"]})
+
+
+@pytest.fixture
+def path(monkeypatch, tmp_path):
+    path = tmp_path / "lab.sock"
+    monkeypatch.setattr(server, "SOCKET", path)
+    monkeypatch.setattr(control, "SOCKET", path)
+    monkeypatch.setattr(control, "TIMEOUT_S", 1.0)
+    return path
+
+
+@pytest.fixture
+def verbs(monkeypatch, path):
+    monkeypatch.setattr(server, "SIGN_OF_LIFE_S", 0.05)
+    # whoever runs the tests is root there
+    monkeypatch.setattr(server, "_CREDENTIALS", SimpleNamespace(size=12, unpack=lambda _: (0, 0, 0)))
+    verbs, loop = Verbs(), asyncio.new_event_loop()
+    serving = loop.create_task(LabServer(verbs).serve())
+    thread = threading.Thread(target=lambda: _until_cancelled(loop, serving))
+    thread.start()
+    while not path.exists():
+        thread.join(0.005)
+    yield verbs
+    loop.call_soon_threadsafe(serving.cancel)
+    thread.join()
+
+
+def _until_cancelled(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None]) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        loop.run_until_complete(serving)
+    loop.close()
+
+
+def test_lab_that_works_is_waited_for(verbs):
+    assert ask_lab("stop", takes="1.5") == ({"verb": "stop"}, [])
+
+
+def test_failure_after_a_long_time_is_told(verbs):
+    with pytest.raises(MeshnetError, match="did not become true"):
+        ask_lab("fail", takes="0.2")
+
+
+def test_what_was_asked_is_done_though_who_asked_has_gone(verbs):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(control.SOCKET))
+        sock.sendall(b'{"verb": "stop", "takes": "0.2"}\n')
+    assert ask_lab("status", takes="0.4") == ({"verb": "status"}, [])
+    assert verbs.done == ["stop", "status"]
+
+
+def test_lab_that_says_nothing_is_unreachable(path, monkeypatch):
+    monkeypatch.setattr(control, "TIMEOUT_S", 0.1)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(DaemonUnreachable, match="does not answer"):
+            ask_lab("stop")
+
+
+def test_no_lab_is_unreachable(path):
+    with pytest.raises(DaemonUnreachable, match="does not answer at"):
+        ask_lab("stop")
