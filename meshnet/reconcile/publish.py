@@ -96,12 +96,19 @@ class Publisher:
         return claimed
 
     def unclaimed(self, sandbox: Sandbox) -> bool:
-        """Tell whether the pod's Topology names no owner, and had none since the sandbox: it came after the pod.
+        """Tell whether the pod is to be claimed for its sandbox once more.
 
-        A sandbox that was taken over does not come back when its successor is gone: its own DEL is under way.
+        Its Topology names no owner, and had none since the sandbox: it came after the pod. Or it has an older claim of
+        this node: the store was put back to an older state. A sandbox that was taken over does not come back when its
+        successor is gone: its own DEL is under way.
         """
         topology = self._cache.topology(sandbox.pod_key)
-        return topology is not None and not topology.claim.node and topology.claim.epoch <= sandbox.epoch
+        if topology is None:
+            return False
+        claim = topology.claim
+        if claim.node == self._node:
+            return claim.epoch < sandbox.epoch
+        return not claim.node and claim.epoch <= sandbox.epoch
 
     async def clear(self, sandbox: Sandbox) -> None:
         """Clear node and sandbox from the Topology, if they are still this sandbox's.
