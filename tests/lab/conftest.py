@@ -48,11 +48,11 @@ class Lab:
             cwd="/",
         )
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a ``meshnet`` command without waiting for it."""
         null = subprocess.DEVNULL
         return subprocess.Popen(
-            [*self.command, *words], env=self.environment, stdin=null, stdout=null, stderr=null, cwd="/"
+            [*self.command, *words], env=self.environment, stdin=stdin, stdout=null, stderr=null, cwd="/"
         )
 
     def ok(self, *words: str, stdin: str = "") -> str:

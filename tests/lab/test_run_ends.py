@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import time
 
@@ -45,6 +47,30 @@ def test_command_of_a_run_is_told_and_may_end_by_itself(running, tmp_path, numbe
     process.send_signal(number)
     assert process.wait(20) == 128 + number
     assert (tmp_path / "told").read_text() == "told\n"
+
+
+def test_interrupted_command_may_end_by_itself(running, tmp_path):
+    process = running("trap 'sleep 2; touch {0}/tidy; exit 0' INT; touch {0}/ready; while :; do sleep 0.05; done")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 128 + signal.SIGINT
+    assert (tmp_path / "tidy").exists()
+
+
+def test_at_a_terminal_an_interrupt_is_the_commands_affair(lab, tmp_path):
+    file = tmp_path / "pair.yml"
+    file.write_text(pair())
+    script = "trap : INT; touch {0}/ready; until test -e {0}/enough; do sleep 0.05; done; exit 9"
+    controller, terminal = pty.openpty()
+    try:
+        process = lab.start("lab", "run", str(file), "--", "sh", "-c", script.format(tmp_path), stdin=terminal)
+        machine.eventually((tmp_path / "ready").exists, "the command does not run")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        (tmp_path / "enough").touch()
+        assert process.wait(20) == 9
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 def test_run_under_nohup_does_not_end(running, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NODE = "NODE"
 COMMAND_GRACE_S = 10.0
 """So long may CMD take to end when it is told to."""
+INTERRUPT_S = 1.0
+"""Who interrupts this process has mostly interrupted CMD, too: it is not told twice unless it goes on for so long."""
 COLUMNS = [
     Column(NAMESPACE),
     Column("UID", right=True),
@@ -91,7 +94,8 @@ def _command(command: list[str], lab: str, ending: Ending) -> int:
         except OSError as error:
             print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
             return 127
-        return shell_code(process.wait())
+        with _interrupts_left_to_command():
+            return shell_code(process.wait())
 
 
 @contextlib.contextmanager
@@ -103,13 +107,39 @@ def _started(command: list[str], lab: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     except ToldToEnd as told:
-        process.send_signal(told.number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(COMMAND_GRACE_S)
+        _tell(process, told.number)
+        raise
+    except KeyboardInterrupt:
+        if not _ends(process, INTERRUPT_S):
+            _tell(process, signal.SIGINT)
         raise
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_command() -> Iterator[None]:
+    """At a terminal ^C is CMD's affair, as in a shell: an interactive one goes on."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(process: subprocess.Popen[bytes], number: int) -> None:
+    process.send_signal(number)
+    _ends(process, COMMAND_GRACE_S)
+
+
+def _ends(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(within_s)
+    return process.poll() is not None
 
 
 def _survey(args: argparse.Namespace) -> int:
