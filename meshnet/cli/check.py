@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.cli.checkdrivers import driver_findings, per_end_options
+from meshnet.cli.checkdrivers import driver_findings, topology_findings
 from meshnet.cli.checkpods import pod_findings
 from meshnet.cli.files import FILE_HELP, read_texts
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_namespace_option, add_output_option
 from meshnet.cli.table import Column
 from meshnet.driver.registry import Registry
-from meshnet.model.check import check
 from meshnet.model.documents import BadText, read_documents
 from meshnet.model.finding import Finding, Severity
 from meshnet.model.resource import DEFAULT_NAMESPACE
@@ -46,13 +45,7 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     documents, findings = _read(args.files)
     registry = Registry.load()
-
-    def canonical(driver: str) -> str:
-        entry = registry.find(driver)
-        return entry.name if entry else driver
-
-    options = per_end_options(registry)
-    findings += check(documents, namespace=args.namespace, per_end=options, canonical=canonical)
+    findings += topology_findings(documents, args.namespace, registry)
     findings += driver_findings(documents, args.namespace, registry)
     findings += pod_findings(documents, args.namespace)
     findings = _in_order(documents, findings)

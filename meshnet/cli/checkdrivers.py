@@ -9,23 +9,32 @@ import attrs
 from meshnet.driver.api import Scope
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError, Problem
-from meshnet.model.check import problem_findings
+from meshnet.model.check import check, placed, problem_findings
 from meshnet.model.codec import decode_topology
 from meshnet.model.effective import effective
 from meshnet.model.finding import Severity
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from meshnet.driver.api import LinkDriver
     from meshnet.driver.registry import Registry
     from meshnet.model.documents import Document
+    from meshnet.model.effective import EffectiveLink
     from meshnet.model.finding import Finding
     from meshnet.model.topology import Link, Topology
 
     Topologies = Mapping[tuple[str, str], Topology]
+
+
+def topology_findings(documents: Sequence[Document], namespace: str, registry: Registry) -> list[Finding]:
+    """Return what `check` finds wrong, which has to know what names and which options the installed drivers have.
+
+    An option that any of them has for each end is not compared: which driver makes a link often depends on its nodes.
+    """
+    return check(documents, namespace=namespace, per_end=_per_end_of_any(registry), canonical=_canonical(registry))
 
 
 def driver_findings(documents: Sequence[Document], namespace: str, registry: Registry) -> list[Finding]:
@@ -34,28 +43,35 @@ def driver_findings(documents: Sequence[Document], namespace: str, registry: Reg
     A driver that is not installed here is a warning: it may be on the nodes.
     """
     read = [(document, topology) for document in documents if (topology := _topology(document, namespace))]
-    topologies = {topology.key: topology for _, topology in read}
+    options = _Options(registry, {topology.key: topology for _, topology in read})
     findings: list[Finding] = []
     for document, topology in read:
         for index, link in enumerate(topology.links):
             path = f"spec.links[{index}]"
-            findings += problem_findings(document, _option_problems(registry, topologies, topology, link, path))
+            findings += problem_findings(document, options.problems(topology, link, f"{path}.options"))
             findings += _name_findings(document, registry, link, path)
     return findings
 
 
-def per_end_options(registry: Registry) -> frozenset[str]:
-    """Return the options that the two ends of a link may have differently, of any installed driver."""
+def _canonical(registry: Registry) -> Callable[[str], str]:
+    """Return what makes one name of all that a driver has, as a daemon does."""
+
+    def canonical(name: str) -> str:
+        entry = registry.find(name)
+        return entry.name if entry else name.lower()
+
+    return canonical
+
+
+def _per_end_of_any(registry: Registry) -> frozenset[str]:
     return frozenset(name for entry in registry.entries() for name in per_end(entry.driver))
 
 
 def _topology(document: Document, namespace: str) -> Topology | None:
     if document.kind != Kind.TOPOLOGY.value:
         return None
-    metadata = document.document.get("metadata")
-    placed = {**metadata, "namespace": document.namespace or namespace} if isinstance(metadata, dict) else metadata
     try:
-        return decode_topology({**document.document, "metadata": placed})
+        return decode_topology(placed(document, namespace).document)
     except InvalidObject:
         return None
 
@@ -77,39 +93,49 @@ def _name_findings(document: Document, registry: Registry, link: Link, path: str
         yield from problem_findings(document, [Problem(where, link.driver, f"this driver makes no links {kind}")])
 
 
-def _option_problems(
-    registry: Registry, topologies: Topologies, topology: Topology, link: Link, path: str
-) -> list[Problem]:
-    """Return what is wrong with the options of a link, as its driver will get them; each where it is written."""
-    name, options = _agreed(registry, topologies, topology, link)
-    driver = _driver(registry, name, link)
-    if driver is None:
-        return []
-    where = f"{path}.options"
-    try:
-        decode_options(driver, options, where)
-    except InvalidObject as error:
-        theirs = tuple(f"{where}.{key}" for key in options.keys() - link.options.keys())
-        return [problem for problem in error.problems if not problem.path.startswith(theirs)]
-    return []
+class _Options:
+    """The options of links, judged by the driver that gets them."""
 
+    def __init__(self, registry: Registry, topologies: Topologies) -> None:
+        self._registry = registry
+        self._topologies = topologies
+        self._canonical = _canonical(registry)
+        self._per_end = _per_end_of_any(registry)
 
-def _agreed(
-    registry: Registry, topologies: Topologies, topology: Topology, link: Link
-) -> tuple[str | None, Mapping[str, Any]]:
-    """Return the driver and the options that both ends give; those of this end alone where they do not agree."""
-    peer = topology.peer(link)
-    other = topologies.get((peer.namespace, peer.pod)) if peer else None
+    def problems(self, topology: Topology, link: Link, path: str) -> Iterator[Problem]:
+        """Yield what is wrong with the options of a link, as its driver will get them; each where it is written."""
+        try:
+            agreed = self._agreed(topology, link, self._per_end)
+        except LinkError:  # `check` tells it; what this end gives can be judged by itself
+            yield from self._wrong(link, link.driver, link.options, path)
+        else:
+            yield from self._wrong(link, agreed.driver, agreed.options, path)
+            yield from self._differing(topology, link, agreed, path)
 
-    def canonical(driver: str) -> str:
-        entry = registry.find(driver)
-        return entry.name if entry else driver
+    def _wrong(self, link: Link, name: str | None, options: Mapping[str, Any], path: str) -> Iterator[Problem]:
+        driver = _driver(self._registry, name, link)
+        if driver is None:
+            return
+        try:
+            decode_options(driver, options, path)
+        except InvalidObject as error:
+            theirs = tuple(f"{path}.{key}" for key in options.keys() - link.options.keys())
+            yield from (problem for problem in error.problems if not problem.path.startswith(theirs))
 
-    try:
-        agreed = effective(topology, link, other, per_end_options(registry), canonical=canonical)
-    except LinkError:
-        return link.driver, link.options
-    return agreed.driver, agreed.options
+    def _differing(self, topology: Topology, link: Link, agreed: EffectiveLink, path: str) -> Iterator[Problem]:
+        """Yield, at one of the ends, what both must have alike for their driver, though not for another's."""
+        driver = _driver(self._registry, agreed.driver, link)
+        if driver is None or agreed.peer is None or agreed.local.sort_key < agreed.peer.sort_key:
+            return
+        try:
+            self._agreed(topology, link, per_end(driver))
+        except LinkError as error:
+            yield Problem(path, None, str(error))
+
+    def _agreed(self, topology: Topology, link: Link, own: frozenset[str]) -> EffectiveLink:
+        peer = topology.peer(link)
+        other = self._topologies.get((peer.namespace, peer.pod)) if peer else None
+        return effective(topology, link, other, own, canonical=self._canonical)
 
 
 def _driver(registry: Registry, name: str | None, link: Link) -> LinkDriver | None:

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from meshnet.errors import InvalidObject, MeshnetError, UsageError
 
 if TYPE_CHECKING:
@@ -46,16 +44,17 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     Objects of other kinds are named on stderr and left out. Raises WrongFiles when a Topology is not valid, after
     printing everything that is wrong with its line, and UsageError when there is none at all.
     """
-    from meshnet.model.resource import Kind  # noqa: PLC0415 - as above
+    from meshnet.model.check import placed  # noqa: PLC0415 - as above
+    from meshnet.model.resource import Kind  # noqa: PLC0415
 
     found = []
     skipped = []
     wrong: list[Finding] = []
     for document in read_files(names):
         if document.kind == Kind.TOPOLOGY.value:
-            placed = _placed(document, namespace)
-            wrong += _findings(placed)
-            found.append(placed.document)
+            topology = placed(document, namespace)
+            wrong += _findings(topology)
+            found.append(topology.document)
         else:
             skipped.append(f"{document.kind} {document.name}")
     if wrong:
@@ -66,15 +65,6 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
     return found
-
-
-def _placed(document: Document, namespace: str) -> Document:
-    """Return an object in the namespace where it would be applied."""
-    metadata = document.document.get("metadata")
-    if not isinstance(metadata, dict) or metadata.get("namespace"):
-        return document
-    whole = {**document.document, "metadata": {**metadata, "namespace": namespace}}
-    return attrs.evolve(document, document=whole)
 
 
 def _findings(document: Document) -> list[Finding]:

@@ -14,13 +14,12 @@ from meshnet.dispatch.catalog import choose
 from meshnet.driver.api import Attachment, LinkDriver, Scope
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError
-from meshnet.model.effective import addresses, effective, wanted_mtu
+from meshnet.model.effective import EffectiveLink, addresses, effective, wanted_mtu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.dispatch.place import Place
-    from meshnet.model.effective import EffectiveLink
     from meshnet.model.topology import Claim, Endpoint, Link, Topology
 
 
@@ -86,7 +85,8 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
     # One plan is made of what comes together here: a pod's way up has several for each of its links.
     known = _before_the_peer(place, topology, link, peer)
     try:
-        agreed = effective(topology, link, peer, _per_end(place, link, peer), canonical=_canonical(place))
+        own = _per_end(place, topology, link, peer, peer_here=peer_here)
+        agreed = effective(topology, link, peer, own, canonical=_canonical(place))
         known["down"] = agreed.down
         known["mtu"] = agreed.mtu or known["mtu"]
         scope = _scope(place, link, peer, peer_here=peer_here)
@@ -163,9 +163,32 @@ def _canonical(place: Place) -> Callable[[str], str]:
     return canonical
 
 
-def _per_end(place: Place, link: Link, peer: Topology | None) -> frozenset[str]:
-    """Return the option keys that may differ between the ends, as far as a driver is named."""
-    other = peer.link(link.peer_intf) if peer else None
-    name = link.driver or (other.driver if other else None)
-    driver = place.catalog.find(name) if name else None
-    return per_end(type(driver)) if driver else frozenset()
+def _per_end(place: Place, topology: Topology, link: Link, peer: Topology | None, *, peer_here: bool) -> frozenset[str]:
+    """Return the option keys that the ends may have differently: those of the driver that the link gets.
+
+    Where that matters: most links have no options, or the same at both ends. While there is no driver nothing is said
+    against any key; why there is none is what the plan says then.
+    """
+    other = topology if link.peer_pod == topology.name else peer
+    back = other.link(link.peer_intf) if other else None
+    if back is None or not back.options or back.options == link.options:
+        return frozenset()
+    driver = _driver(place, topology, link, peer, link.driver or back.driver, peer_here=peer_here)
+    return per_end(type(driver)) if driver else frozenset(back.options)
+
+
+def _driver(
+    place: Place, topology: Topology, link: Link, peer: Topology | None, wanted: str | None, *, peer_here: bool
+) -> LinkDriver | None:
+    """Return the driver that a link gets, or None while it gets none."""
+    if wanted is not None:
+        return place.catalog.find(wanted)
+    try:
+        scope = _scope(place, link, peer, peer_here=peer_here)
+        if scope is not Scope.BETWEEN_NODES:
+            return choose(place.catalog, scope, None)[0]
+        assert peer is not None
+        ends = EffectiveLink(link.uid, topology.endpoint(link), topology.peer(link), None)
+        return choose_between(place, ends, record_of(place, peer.claim.node))[0]
+    except LinkError:
+        return None

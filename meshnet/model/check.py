@@ -53,7 +53,7 @@ def check(
         per_end: option keys that the two ends of a link may have differently.
         canonical: gives a driver's name for any of its aliases; without it, names are compared as written.
     """
-    documents = [_placed(document, namespace) for document in documents]
+    documents = [placed(document, namespace) for document in documents]
     findings = [*_doubles(documents)]
     declared: dict[tuple[str, str], Declared] = {}
     broken: set[tuple[str, str]] = set()
@@ -74,8 +74,8 @@ def check(
     return sorted(findings, key=lambda finding: (order[finding.source], finding.line))
 
 
-def _placed(document: Document, namespace: str) -> Document:
-    """The document in the namespace where it would be applied."""
+def placed(document: Document, namespace: str) -> Document:
+    """Return an object in the namespace where it would be applied: `namespace` when it names none."""
     metadata = document.document.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("namespace") not in (None, ""):
         return document

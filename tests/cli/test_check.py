@@ -9,7 +9,7 @@ import pytest
 
 from meshnet.cli import exitcodes
 from meshnet.driver.registry import Registry
-from tests.cli.objects import link, topology
+from tests.cli.objects import labels, link, topology
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +123,25 @@ def test_a_driver_that_cannot_make_such_a_link_is_an_error(
     assert [row[:3] for row in found(machine, tmp_path, *documents)] == [
         ("error", "Topology default/r1", "spec.links[0].driver")
     ]
+
+
+@pytest.mark.parametrize("named", ["own", "OWN", "shared", None])
+def test_an_option_may_differ_where_the_links_own_driver_says_so(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    drivers = labels("own", per_end=True), labels("shared", per_end=False)
+    monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
+    one, two = pair(options={"label": "a"}, **({"driver": named} if named else {}))
+    two["spec"]["links"][0]["options"] = {"label": "b"}
+
+    rows = found(machine, tmp_path, one, two, code=exitcodes.FAILED if named == "shared" else exitcodes.DONE)
+
+    told = "options.label is 'b' at default/r2:eth1 and 'a' at default/r1:eth1"
+    wanted = [("error", "Topology default/r2", "spec.links[0].options", told)]
+    assert rows == (wanted if named == "shared" else [])
+
+
+def test_a_driver_that_is_not_installed_may_be_written_in_any_case(machine: Machine, tmp_path: Path) -> None:
+    one, two = pair(driver="warp")
+    two["spec"]["links"][0]["driver"] = "WARP"
+    assert {row[0] for row in found(machine, tmp_path, one, two, code=exitcodes.DONE)} == {"warning"}

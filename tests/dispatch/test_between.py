@@ -155,6 +155,25 @@ def test_one_that_cannot_be_names_the_maximum_at_both_ends():
         assert not end.waiting
 
 
+@pytest.mark.parametrize("given", [{}, {"driver": "marked"}])
+@pytest.mark.parametrize("key", ["own", "both"])
+def test_what_may_differ_is_for_the_driver_that_both_come_to(given, key):
+    @attrs.frozen
+    class Options:
+        own: int = attrs.field(default=0, metadata={"per_end": True})
+        both: int = 0
+
+    marked = driver("marked", rank=9, options=Options)
+    ends = {"mine": given | {"options": {key: 1}}, "theirs": {"options": {key: 2}}}
+    left, right = both(Node("n1", FAST, marked), Node("n2", FAST, marked), **ends)
+
+    if key == "own":
+        assert (left.reason, right.reason) == ("", "")
+        assert (left.options, right.options) == (Options(own=1), Options(own=2))
+    else:
+        assert left.reason == right.reason == "PeerMismatch"
+
+
 def test_two_nodes_with_one_address_are_told_apart_by_nobody():
     left, right = both(Node("n1", FAST, address="10.0.2.15"), Node("n2", FAST, address="10.0.2.15"))
 

@@ -129,6 +129,8 @@ def test_a_link_of_a_pod_with_itself():
         ({}, {"options": {"colour": "red"}}, "options", WireOptions("red")),
         ({"driver": "wire", "options": {"own": 1}}, {"options": {"own": 2}}, "options", WireOptions(own=1)),
         ({"options": {"own": 1}}, {"driver": "CABLE", "options": {"own": 2}}, "options", WireOptions(own=1)),
+        ({"options": {"own": 1}}, {"options": {"own": 2}}, "options", WireOptions(own=1)),
+        ({}, {"options": {"own": 2, "colour": "red"}}, "options", WireOptions("red")),
         ({}, {"peer_ip": "10.0.0.9/24"}, "addresses", ("10.0.0.9/24",)),
         ({"addresses": ("10.0.0.1/24",)}, {"peer_ip": "10.0.0.9/24"}, "addresses", ("10.0.0.1/24",)),
         ({"driver": "wire"}, {"driver": "CABLE"}, "reason", ""),
@@ -147,6 +149,12 @@ REASONS = [
     ("PeerMismatch", False, plan, {"mine": {"mtu": 1400}, "theirs": {"mtu": 1500}}),
     ("PeerMismatch", False, plan, {"mine": {"driver": "wire"}, "theirs": {"driver": "tunnel"}}),
     ("PeerMismatch", False, plan, {"mine": {"options": {"colour": "a"}}, "theirs": {"options": {"colour": "b"}}}),
+    (
+        "PeerMismatch",
+        False,
+        plan,
+        {"mine": {"options": {"own": 1, "colour": "a"}}, "theirs": {"options": {"own": 2, "colour": "b"}}},
+    ),
     ("PeerMissing", True, plan, {"theirs": {"local_intf": "eth9"}}),
     ("PeerNotRunning", True, plan, {"node": "", "here": False}),
     ("PeerNotRunning", True, plan, {"node": "n1", "here": False}),
@@ -214,3 +222,52 @@ def test_a_driver_that_cannot_make_the_link_says_nothing_of_the_pods_interface()
     unsuitable = plan(mine={"driver": "nic"})
 
     assert (unsuitable.reason, unsuitable.driver, unsuitable.direct) == ("DriverUnsuitable", None, False)
+
+
+OWN_EACH = {"mine": {"options": {"own": 1}}, "theirs": {"options": {"own": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"node": "", "here": False}, "PeerNotRunning"),
+        ({"node": "n2", "here": False, "place": place(Tunnel, records=lambda _: None)}, "NodeUnknown"),
+        ({"place": place()}, "DriverMissing"),
+    ],
+)
+def test_options_do_not_disagree_before_there_is_a_driver_to_say_so(given, reason):
+    assert plan(**OWN_EACH, **given).reason == reason
+
+
+def test_options_disagree_at_once_where_the_driver_is_named():
+    ends = {"mine": {"driver": "wire", "options": {"colour": "a"}}, "theirs": {"options": {"colour": "b"}}}
+    assert plan(**ends, node="", here=False).reason == "PeerMismatch"
+
+
+def test_the_ends_of_a_pods_link_with_itself_may_differ_too():
+    one = Link(1, "r1", "eth1", "eth2", options={"own": 1})
+    other = Link(1, "r1", "eth2", "eth1", options={"own": 2})
+    topology = Topology("lab", "r1", (one, other))
+
+    assert resolve(PLACE, topology, one, topology, peer_here=True).options == WireOptions(own=1)
+
+
+class Counting:
+    """A catalog that counts what it is asked."""
+
+    def __init__(self, catalog):
+        self.catalog, self.asked = catalog, 0
+
+    def __getattr__(self, name):
+        self.asked += 1
+        return getattr(self.catalog, name)
+
+
+def asked(mine, theirs):
+    counting = Counting(PLACE.catalog)
+    assert plan({"options": mine}, {"options": theirs}, place=attrs.evolve(PLACE, catalog=counting)).reason == ""
+    return counting.asked
+
+
+def test_options_that_are_equal_or_at_this_end_alone_cost_no_second_choice():
+    assert asked({}, {}) == asked({"own": 1}, {"own": 1}) == asked({"own": 1}, {}) < asked({"own": 1}, {"own": 2})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from meshnet.cli.checkpods import pod_findings
 from meshnet.cli.files import WrongFiles, read_files
 from meshnet.cli.lab import wishes
 from meshnet.cni.plugin import plugin_command
@@ -15,25 +16,24 @@ from meshnet.lab.network import lab_network
 from meshnet.lab.placement import place
 from meshnet.lab.plan import LabPlan
 from meshnet.lab.underlay import Underlay
-from meshnet.model.check import check, problem_findings
+from meshnet.model.check import check
 from meshnet.model.finding import Severity
-from meshnet.model.resource import DEFAULT_NAMESPACE
+from meshnet.model.resource import DEFAULT_NAMESPACE, Kind
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from meshnet.driver.registry import Registry
+    from meshnet.lab.manifests import Manifests
     from meshnet.model.documents import Document
-
-T = TypeVar("T")
+    from meshnet.model.finding import Finding
 
 
 def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
     """Return what `args` ask for. Raises UsageError, and MeshnetError when the files or the machine are not right."""
     documents = read_files(args.files)
     _check(args, documents)
-    manifests = _located(documents, lambda: read_manifests(document.document for document in documents))
+    manifests = _manifests(documents)
     if not manifests.pods:
         raise UsageError(
             f"{', '.join(args.files)}: no Pod, StatefulSet or Deployment in there: nothing to bring up "
@@ -66,7 +66,7 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
 
 def _check(args: argparse.Namespace, documents: Sequence[Document]) -> None:
     """Print everything that is wrong in the topologies. Raises WrongFiles when it keeps something from working."""
-    findings = check(documents, namespace=DEFAULT_NAMESPACE, canonical=_canonical(documents))
+    findings = _topology_findings(documents)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     for finding in findings:
         if finding in errors or not args.quiet:
@@ -75,36 +75,35 @@ def _check(args: argparse.Namespace, documents: Sequence[Document]) -> None:
         raise WrongFiles(f"{len(errors)} error(s) in the files: nothing was started")
 
 
-def _canonical(documents: Iterable[Document]) -> Callable[[str], str]:
-    """Return what makes equal the names of one driver; drivers are imported only when a link names one."""
-    named = any(
-        isinstance(link, dict) and link.get("driver")
-        for document in documents
-        for link in (document.document.get("spec") or {}).get("links") or ()
-        if document.kind == "Topology"
-    )
-    if not named:
-        return str
-    registry = _registry()
+def _topology_findings(documents: Sequence[Document]) -> list[Finding]:
+    """Return what is wrong in the topologies; drivers are imported only when a link names one or has options."""
+    if not any(map(_leans_on_drivers, documents)):
+        return check(documents, namespace=DEFAULT_NAMESPACE)
+    from meshnet.cli.checkdrivers import topology_findings  # noqa: PLC0415 - as the next
+    from meshnet.driver.registry import Registry  # noqa: PLC0415 - loads every driver
 
-    def canonical(driver: str) -> str:
-        entry = registry.find(driver)
-        return entry.name if entry else driver
-
-    return canonical
+    return topology_findings(documents, DEFAULT_NAMESPACE, Registry.load())
 
 
-def _located(documents: Sequence[Document], read: Callable[[], T]) -> T:
-    """Call `read`; what it finds wrong is printed with file and line. Raises WrongFiles."""
+def _leans_on_drivers(document: Document) -> bool:
+    """Whether a link names a driver or has options. Nothing has looked at the document yet."""
+    spec = document.document.get("spec")
+    links = spec.get("links") if isinstance(spec, dict) else None
+    if document.kind != Kind.TOPOLOGY.value or not isinstance(links, list):
+        return False
+    return any(isinstance(link, dict) and (link.get("driver") or link.get("options")) for link in links)
+
+
+def _manifests(documents: Sequence[Document]) -> Manifests:
+    """Return what a lab reads in the files. Raises WrongFiles; what is wrong is printed with file and line."""
     try:
-        return read()
+        return read_manifests(document.document for document in documents)
     except InvalidObject as error:
-        for document in documents:
-            name = f"{document.kind} {document.namespace or DEFAULT_NAMESPACE}/{document.name}"
-            if name == error.object:
-                print(*problem_findings(document, error.problems), sep="\n", file=sys.stderr)
-                raise WrongFiles(f"{len(error.problems)} error(s) in the files: nothing was started") from error
-        raise
+        findings = pod_findings(documents, DEFAULT_NAMESPACE)
+        if not findings:
+            raise
+        print(*findings, sep="\n", file=sys.stderr)
+        raise WrongFiles(f"{len(findings)} error(s) in the files: nothing was started") from error
 
 
 def _preference(
@@ -117,12 +116,6 @@ def _preference(
 
     entry = preferred(driver)
     return settings_for(entry), notes_for(entry, topologies, placement)
-
-
-def _registry() -> Registry:
-    from meshnet.driver.registry import Registry  # noqa: PLC0415 - loads every driver
-
-    return Registry.load()
 
 
 def _say(notes: Iterable[str]) -> None:
