@@ -8,6 +8,8 @@ import attrs
 
 from meshnet.lab.fields import Fields, refuse
 from meshnet.lab.podtemplate import PodReader, config_map_data
+from meshnet.model.codec import title
+from meshnet.model.resource import API_VERSION, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
 
 MOST_REPLICAS = 10_000
+LISTS = ("List", "TopologyList", "PodList", "ConfigMapList")
+WORKLOADS = ("StatefulSet", "Deployment")
 
 
 @attrs.frozen
@@ -46,10 +50,25 @@ def read_manifests(documents: Iterable[Document], namespace: str = "default") ->
 
 def _flat(documents: Iterable[Document]) -> Iterator[Document]:
     for document in documents:
-        if document.get("kind") in {"List", "TopologyList", "PodList", "ConfigMapList"}:
-            yield from _flat(item for item in document.get("items") or () if isinstance(item, dict))
+        if _kind(document) in LISTS:
+            fields = Fields(document, "", [])
+            items = [each.value for each in fields.each("items")]
+            refuse(title(document), fields.problems)
+            yield from _flat(item for item in items if item)
         else:
             yield document
+
+
+def _kind(document: Document) -> str:
+    kind = document.get("kind")
+    return kind if isinstance(kind, str) else ""
+
+
+def _is_topology(document: Document) -> bool:
+    """Whether it is one of ours; another group may have a kind of that name."""
+    version = document.get("apiVersion")
+    group = version.partition("/")[0] if isinstance(version, str) else ""
+    return _kind(document) == Kind.TOPOLOGY.value and group in {"", API_VERSION.partition("/")[0]}
 
 
 class _Reading:
@@ -63,7 +82,7 @@ class _Reading:
     def result(self) -> Manifests:
         config_maps = {}
         for document in self._documents:
-            if document.get("kind") == "ConfigMap":
+            if _kind(document) == "ConfigMap":
                 key, fields = self._identity(document)
                 config_maps[key] = config_map_data(fields)
                 refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
@@ -76,33 +95,40 @@ class _Reading:
         return Manifests(tuple(self._topologies.values()), tuple(self._pods.values()), tuple(self._notes))
 
     def _read(self, document: Document, reader: PodReader) -> None:
-        kind = document.get("kind")
+        kind = _kind(document)
         if kind == "ConfigMap":
             return
-        if kind not in {"Topology", "Pod", "StatefulSet", "Deployment"}:
-            name = (document.get("metadata") or {}).get("name") or "without a name"
-            self._note(f"{kind or 'document without a kind'} {name}: a lab has no use for it: skipped")
-            return
-        key, fields = self._identity(document)
-        what = f"{kind} {'/'.join(key)}"
-        if kind == "Topology":
-            self._topology(key, document)
+        if _is_topology(document):
+            self._topology(document)
         elif kind == "Pod":
-            self._pod(what, reader.read(*key, fields.inner("spec")))
+            key, fields = self._identity(document)
+            self._pod(f"Pod {'/'.join(key)}", reader.read(*key, fields.inner("spec")))
+            refuse(f"Pod {'/'.join(key)}", fields.problems)
+        elif kind in WORKLOADS:
+            key, fields = self._identity(document)
+            self._workload(kind, key, fields, reader)
+            refuse(f"{kind} {'/'.join(key)}", fields.problems)
         else:
-            self._workload(str(kind), key, fields, reader)
-        refuse(what, fields.problems)
+            self._skip(kind or "document without a kind", document)
+
+    def _skip(self, what: str, document: Document) -> None:
+        fields = Fields(document, "", [])
+        name = fields.inner("metadata").text("name", "") or "without a name"
+        refuse(title(document), fields.problems)
+        self._note(f"{what} {name}: a lab has no use for it: skipped")
 
     def _identity(self, document: Document) -> tuple[tuple[str, str], Fields]:
         fields = Fields(document, "", [])
         metadata = fields.inner("metadata")
         # an empty namespace is what generators write for none
-        namespace = metadata.dns_name("namespace") if metadata.value.get("namespace") else self._namespace
+        given = metadata.value.get("namespace") not in (None, "")
+        namespace = metadata.dns_name("namespace") if given else self._namespace
         return (namespace, metadata.dns_name("name")), fields
 
-    def _topology(self, key: tuple[str, str], document: Document) -> None:
-        metadata = {**(document.get("metadata") or {}), "namespace": key[0]}
-        self._topologies[key] = {**document, "metadata": metadata}
+    def _topology(self, document: Document) -> None:
+        key, fields = self._identity(document)
+        refuse(f"Topology {'/'.join(key)}", fields.problems)
+        self._topologies[key] = {**document, "metadata": {**document["metadata"], "namespace": key[0]}}
 
     def _pod(self, what: str, pod: PodSpec) -> None:
         if pod.key in self._pods:
