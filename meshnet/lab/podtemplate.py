@@ -76,7 +76,7 @@ class PodReader:
             argv=tuple(expand(word, env) for word in argv),
             env=env,
             directory=entry.text("workingDir", ""),
-            mounts=tuple(_mount(mount) for mount in entry.each("volumeMounts") if mount.value.get("name") in volumes),
+            mounts=tuple(_mount(mount) for mount in entry.each("volumeMounts") if mount.text("name") in volumes),
         )
 
     def _env_from(self, namespace: str, source: Fields, env: dict[str, str]) -> None:

@@ -111,10 +111,7 @@ class Publisher:
         return not claim.node and claim.epoch <= sandbox.epoch
 
     async def clear(self, sandbox: Sandbox) -> None:
-        """Clear node and sandbox from the Topology, if they are still this sandbox's.
-
-        Raises StoreUnavailable, InvalidObject.
-        """
+        """Clear node and sandbox from the Topology, if still this sandbox's. Raises StoreUnavailable, InvalidObject."""
         self.forget(sandbox)
         entry = self._cache.entry(sandbox.pod_key)
         for _ in range(TRIES):

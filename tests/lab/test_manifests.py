@@ -128,6 +128,7 @@ def test_topology_without_a_pod_and_unknown_kinds_are_named():
         ({"restartPolicy": "Sometimes"}, "spec.restartPolicy"),
         ({"terminationGracePeriodSeconds": -1}, "spec.terminationGracePeriodSeconds"),
         ({"volumes": [{"name": "v", "configMap": {"name": "gone"}}]}, "spec.volumes[0].configMap.name"),
+        ({"containers": [container(volumeMounts=[{"name": ["v"]}])]}, "spec.containers[0].volumeMounts[0].name"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(spec, path):
