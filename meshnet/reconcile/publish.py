@@ -17,7 +17,7 @@ from meshnet.errors import Conflict, InvalidObject, NotFound, StoreError, StoreU
 from meshnet.model.resource import Kind
 from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
-from meshnet.reconcile.status import DOWN, UP, cleared, compose, failures, link_state
+from meshnet.reconcile.status import DOWN, UP, cleared, compose, covers, failures, link_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,7 +227,7 @@ class Publisher:
             elif not self._owned(entry, sandbox):
                 return False
             wanted = self._compose(sandbox, entry, entry.topology)
-            if _covers(status, wanted):
+            if covers(status, wanted):
                 self._stands(sandbox, wanted)
                 return True
             await self._kept()
@@ -293,8 +293,3 @@ class Publisher:
 def _epoch(status: Mapping[str, Any]) -> int:
     epoch = status.get("epoch")
     return epoch if isinstance(epoch, int) else 0
-
-
-def _covers(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a status already says all that."""
-    return all(status.get(field) == value for field, value in wanted.items())

@@ -173,6 +173,11 @@ def compose(
     }
 
 
+def covers(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether a status already says all that."""
+    return all(status.get(field) == value for field, value in wanted.items())
+
+
 def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
     """Return the merge patch for a Topology whose pod runs no more: owner and links go, the epoch stays."""
     condition = {
