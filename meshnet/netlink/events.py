@@ -17,7 +17,6 @@ from meshnet.errors import KernelError
 from meshnet.netlink.ifla import (
     IFF_UP,
     IFINFO,
-    IFLA_NEW_NETNSID,
     RTM_DELLINK,
     RTM_NEWLINK,
 )
@@ -59,17 +58,15 @@ class LinkEvent(NamedTuple):
     Attributes:
         nsid: number of the namespace it happened in; None is the monitor's own.
         ifindex: of the link there. 0: the namespace itself is gone, with all in it, and its number is free for another.
-        gone: the link is not in that namespace any more.
+        gone: the link is not in that namespace any more; it may be in another one. Reading its port again tells: that
+            gives the other a number, and from then on it is heard.
         up: administratively up (IFF_UP).
-        moved: gone because it was moved to another namespace. Reading its port again tells where: that gives the
-            namespace a number, and from then on it is heard.
     """
 
     nsid: int | None
     ifindex: int
     gone: bool
     up: bool
-    moved: bool = False
 
 
 class LinkMonitor:
@@ -149,10 +146,9 @@ def _events(data: bytes, nsid: int | None) -> Iterator[LinkEvent]:
 
 
 def _link_event(body: bytes, nsid: int | None, *, gone: bool) -> LinkEvent:
+    # Its sixty attributes are not walked: a burst of ADDs makes thousands of events.
     _, _, ifindex, flags, _ = IFINFO.unpack_from(body)
-    # Only a deletion's attributes are walked: there are sixty, and a burst of ADDs makes thousands of events.
-    moved = gone and IFLA_NEW_NETNSID in attributes(body, IFINFO.size)
-    return LinkEvent(nsid, ifindex, gone, bool(flags & IFF_UP), moved)
+    return LinkEvent(nsid, ifindex, gone, bool(flags & IFF_UP))
 
 
 def _filter() -> bytes:
