@@ -191,6 +191,7 @@ def test_who_may_only_read_topologies_sees_what_they_tell(wired: Command, space:
     reader = Command.of(space.cluster.user("reader"), tmp_path / "reader", space.name)
 
     wait_for(lambda: reader.run("get", "links", code=None).returncode == 0, "the role to be in force")
+    reader.run("wait", "--for", "up", "--timeout", "30")  # what is written follows what the daemons know by seconds
     ran = reader.run("get", "links", "-o", "json")
     for link in json.loads(ran.stdout):
         assert link["state"] == "Up"
@@ -198,7 +199,6 @@ def test_who_may_only_read_topologies_sees_what_they_tell(wired: Command, space:
     assert "may not list pods" in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert "may not patch topologies" in reader.run("link", "down", "r1:eth1", code=exitcodes.UNREACHABLE).stderr
-    reader.run("wait", "--for", "up", "--timeout", "30")
 
 
 def findings(command: Command, *areas: str) -> dict[str, dict[str, str]]:
