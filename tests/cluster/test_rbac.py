@@ -9,6 +9,7 @@ import pytest
 
 from meshnet.model.resource import API_VERSION
 from tests.cluster.accounts import NAMESPACE, RECORDS, Daemons, refused
+from tests.cluster.machine.commands import wait_for
 from tests.cluster.resources import MERGE
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def test_a_daemon_reads_nothing_else(daemons: Daemons, path: str) -> None:
 
 def test_a_daemon_reads_what_it_works_with(daemons: Daemons) -> None:
     for path in (f"/apis/{API_VERSION}/topologies", RECORDS, f"{CRDS}/topologies.networkop.co.uk"):
+        # A resource that was defined a moment ago is answered by "storage is (re)initializing".
+        wait_for(lambda path=path: daemons.of("n1").ask("GET", path).status != 429, f"{path} to be served")
         assert daemons.of("n1").ask("GET", path).status == 200
     event = {
         "apiVersion": "v1",
