@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 WRONG = (None, 3, "text", [], [[]], {"a": []})
 
 
+@pytest.fixture(autouse=True)
+def no_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not refused, as it should be, starts nothing that would stay."""
+    monkeypatch.setattr("meshnet.lab.launch.launch", lambda *_: pytest.fail("a lab is started"))
+
+
 def some(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "default"}, **more}
 

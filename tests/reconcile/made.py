@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -96,6 +97,20 @@ class Write:
     at: float
     name: str
     status: Mapping[str, Any]
+
+
+class Backup:
+    """The state of a store as it is now, which it can be put back to, as a cluster is from a backup."""
+
+    FIELDS = ("_objects", "_log", "_revision")
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._kept = {field: copy.copy(getattr(store, field)) for field in self.FIELDS}
+
+    def restore(self) -> None:
+        vars(self._store).update(self._kept)
+        self._store._wakeups.ring()
 
 
 class NotingStore(MemoryStore):

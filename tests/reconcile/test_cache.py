@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 
 import pytest
 
@@ -13,7 +12,7 @@ from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.follow import LONGEST_DELAY_S
 from meshnet.stores.memory import MemoryStore
-from tests.reconcile.made import link, topology
+from tests.reconcile.made import Backup, link, topology
 from tests.virtual_time import run
 
 A, B = ("default", "a"), ("default", "b")
@@ -81,19 +80,6 @@ class SlowStore(FlakyStore):
         found = await super().list(kind, namespace)
         await self.answers.wait()
         return found
-
-
-class RestoredStore(FlakyStore):
-    """A store that can be put back to an older state, as a cluster is from a backup."""
-
-    KEPT = ("_objects", "_log", "_revision")
-
-    def back_up(self):
-        self.backup = {field: copy.copy(getattr(self, field)) for field in self.KEPT}
-
-    def restore(self):
-        vars(self).update(self.backup)
-        self._wakeups.ring()
 
 
 class Room:
@@ -398,16 +384,16 @@ def test_what_never_was_valid_has_no_topology():
 
 def test_a_list_after_a_restore_is_believed_though_it_is_older():
     async def main():
-        room = Room(RestoredStore())
+        room = Room()
         await room.store.apply(wired("a", "b"))
-        room.store.back_up()
+        backup = Backup(room.store)
         async with room.following():
             await room.news()
             await room.store.apply(wired("a", "b", "c"))
             await room.store.apply(wired("b", "a"))
             assert await room.news() == [A, B]
             await room.claim("n1", 1)
-            room.store.restore()
+            backup.restore()
             assert set(await room.news()) == {A, B}
             assert room.cache.entry(B) is None
             assert len(room.cache.topology(A).links) == 1
@@ -420,16 +406,16 @@ def test_a_list_after_a_restore_is_believed_though_it_is_older():
 
 def test_an_edit_after_a_restore_is_seen_though_its_numbers_are_those_of_a_lost_one():
     async def main():
-        room = Room(RestoredStore())
+        room = Room()
         await room.store.apply(wired("a", "b"))
-        room.store.back_up()
+        backup = Backup(room.store)
         async with room.following():
             await room.news()
             await room.store.apply(wired("a", "lost"))
             await room.store.apply(wired("b", "a"))
             await room.news()
             lost = room.cache.entry(A).resource
-            room.store.restore()
+            backup.restore()
             await room.store.apply(wired("a", "c"))
             assert set(await room.news()) == {A, B}
             found = room.cache.entry(A).resource
@@ -443,12 +429,12 @@ def test_an_answer_after_a_restore_is_believed_though_it_is_older():
     """Whoever writes a status reads it after a conflict, before the watch has noticed anything."""
 
     async def main():
-        room = Room(RestoredStore())
+        room = Room()
         await room.store.apply(wired("a", "b"))
-        room.store.back_up()
+        backup = Backup(room.store)
         await room.cache.read(A)
         await room.claim("n1", 1)
-        room.store.restore()
+        backup.restore()
         with pytest.raises(Conflict):
             await room.claim("n1", 2)
         entry = await room.cache.reread(A)

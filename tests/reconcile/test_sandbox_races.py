@@ -51,6 +51,14 @@ def sandbox(pod: str, container: str = "", *, epoch: int = 0) -> Sandbox:
     return Open(like.key, like.namespace, like.pod, "", like.netns, like.netns_id, epoch=epoch)
 
 
+class Hanging(Moody):
+    """Is asked, and does not answer."""
+
+    name = "hanging"
+    takes_s = 1000.0
+    unpatch_takes_s = 1000.0
+
+
 class Deleter:
     """Deletes at once."""
 
@@ -326,11 +334,6 @@ def test_what_a_newer_sandbox_has_is_not_given_back_for_an_older_one(tmp_path: P
 
 
 def test_drivers_that_hang_hold_a_pod_up_for_one_limit_only(tmp_path: Path) -> None:
-    class Hanging(Moody):
-        name = "hanging"
-        takes_s = 1000.0
-        unpatch_takes_s = 1000.0
-
     names = [f"eth{number}" for number in range(1, 21)]
 
     async def main() -> None:
@@ -358,10 +361,6 @@ def test_drivers_that_hang_hold_a_pod_up_for_one_limit_only(tmp_path: Path) -> N
 
 
 def test_a_driver_that_hangs_does_not_hold_up_other_pods(tmp_path: Path) -> None:
-    class Hanging(Moody):
-        name = "hanging"
-        takes_s = 1000.0
-
     async def main() -> None:
         async with room(tmp_path, Hanging) as here:
             names = [f"r{number}" for number in range(1, 6)]
@@ -383,10 +382,6 @@ def test_a_driver_that_hangs_does_not_hold_up_other_pods(tmp_path: Path) -> None
 
 
 def test_an_add_that_is_given_up_while_a_driver_hangs_leaves_nothing(tmp_path: Path) -> None:
-    class Hanging(Moody):
-        name = "hanging"
-        takes_s = 1000.0
-
     async def main() -> None:
         async with room(tmp_path, Hanging) as here:
             await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
