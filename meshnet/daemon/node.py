@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 3.0
 SORT_S = 2.0
+"""How long callers wait for what drivers have left; sorting it out goes on beside them."""
 SETTLE_LIMIT_S = 5.0
 """How long peers wait to hear of a daemon that has started, for the sake of ends that are not settled yet."""
 ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes")
