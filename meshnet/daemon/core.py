@@ -27,6 +27,7 @@ from meshnet.reconcile.patch import Patcher
 from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.remote import Remotes
 from meshnet.reconcile.sandboxes import Sandboxes
+from meshnet.reconcile.segment import Segmenter
 from meshnet.reconcile.settle import Settler
 from meshnet.reconcile.table import Table
 from meshnet.stores.cluster import ClusterStore
@@ -107,6 +108,7 @@ class Core:
             splicer=kernel.splicer,
             carrier=self.carrier,
             furnisher=self._furnisher,
+            segmenter=Segmenter(kernel.netlink, kernel.splicer),
             facts=Facts(self.place, self.table, self.remotes, self.identifiers),
             saved=self.checkpoints.save_soon,
             kick=self.kick,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import Attachment, Device, Interface, Owned, Port, Rebuild, Socket
+from meshnet.driver.link import GSO_LEGACY_MAX_SIZE, GSO_MAX_SIZE
 from meshnet.errors import LinkError, MeshnetError
 
 if TYPE_CHECKING:
@@ -98,9 +99,15 @@ def _splice(driver: LinkDriver, result: object) -> str | None:
     """Say what `patch` should have returned, or None when it did."""
     if driver.attachment is Attachment.DIRECT:
         return None if isinstance(result, Interface) else "an Interface, as its attachment is DIRECT"
+    if isinstance(result, Socket) and not _is_gso_size(result.gso_ipv4_max_size):
+        return f"a Socket whose gso_ipv4_max_size is {GSO_LEGACY_MAX_SIZE} to {GSO_MAX_SIZE} bytes"
     if isinstance(result, Port | Device | Socket):
         return None
     return "a Port, a Device or a Socket, as its attachment is PORT"
+
+
+def _is_gso_size(size: object) -> bool:
+    return type(size) is int and GSO_LEGACY_MAX_SIZE <= size <= GSO_MAX_SIZE
 
 
 def _offer(_: LinkDriver, result: object) -> str | None:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from meshnet.netlink import Netlink
 
 
+GSO_LEGACY_MAX_SIZE = 65536
+"""How long a TCP frame may be for the kernel to cut, bytes, unless a link is told otherwise."""
+GSO_MAX_SIZE = 8 * 65535
+"""No link may be told more, bytes."""
+
+
 @attrs.frozen
 class Port:
     """The node side of a pod's interface. As a splice: forward to this port."""
@@ -32,7 +38,16 @@ class Device:
 
 @attrs.frozen
 class Socket:
-    """A splice: core drops every frame at the port; the driver reads and writes the port by AF_PACKET."""
+    """A splice: core drops every frame at the port; the driver reads and writes the port by AF_PACKET.
+
+    Attributes:
+        gso_ipv4_max_size: of a link with offload: how long a frame of TCP over IPv4 may be that the driver reads from
+            the port or writes to it, bytes. Core lets the pod and the kernel have them so long. More than
+            `GSO_LEGACY_MAX_SIZE` only when the kernels of both ends and the driver there take it. (A packet socket
+            spoils such frames of IPv6: the kernel takes the header out that has their length.)
+    """
+
+    gso_ipv4_max_size: int = GSO_LEGACY_MAX_SIZE
 
 
 @attrs.frozen
@@ -94,6 +109,7 @@ class LinkEnd:
             is not between nodes.
         mac_before: the MAC that a direct driver was asked for when it patched this end the last time, be it by a daemon
             that ran before; "" when it was not. An edited MAC is told by it from one that the pod has changed.
+        offload: the link has that option: its frames may be for the receiver's kernel to cut and sum up.
     """
 
     local: Endpoint
@@ -110,6 +126,7 @@ class LinkEnd:
     epoch: int = 0
     receive_id: int = 0
     mac_before: str = ""
+    offload: bool = False
 
 
 @attrs.frozen

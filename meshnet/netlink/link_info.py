@@ -11,6 +11,7 @@ from meshnet.netlink.ifla import (
     IFLA_ADDRESS,
     IFLA_CARRIER,
     IFLA_GROUP,
+    IFLA_GSO_IPV4_MAX_SIZE,
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INFO_KIND,
@@ -31,7 +32,7 @@ from meshnet.netlink.wire import (
 _WANTED = frozenset(
     (
         *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP),
-        *(IFLA_CARRIER, IFLA_LINK_NETNSID),
+        *(IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_IPV4_MAX_SIZE),
     )
 )
 _ATTRIBUTE = struct.Struct("=HH")
@@ -50,6 +51,7 @@ class LinkInfo(NamedTuple):
         link_nsid: number of the namespace that `link` is in; None when it is in the link's own.
         master: ifindex of the bridge, bond or VRF that it is in, 0 if none.
         flags: IFF_*.
+        gso_ipv4_max_size: the longest frame of TCP over IPv4 that it takes uncut, bytes; 0 before Linux 6.3.
     """
 
     ifindex: int
@@ -65,6 +67,7 @@ class LinkInfo(NamedTuple):
     link_nsid: int | None
     master: int
     flags: int
+    gso_ipv4_max_size: int
 
 
 class LinkStats(NamedTuple):
@@ -111,6 +114,7 @@ def parse_link(payload: bytes) -> LinkInfo:
         link_nsid=None if link_nsid is None else to_i32(link_nsid),
         master=to_u32(get(IFLA_MASTER, b"")),
         flags=flags,
+        gso_ipv4_max_size=to_u32(get(IFLA_GSO_IPV4_MAX_SIZE, b"")),
     )
 
 

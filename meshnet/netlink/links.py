@@ -11,6 +11,7 @@ from meshnet.netlink.ifla import (
     IFLA_AF_SPEC,
     IFLA_EXT_MASK,
     IFLA_GROUP,
+    IFLA_GSO_IPV4_MAX_SIZE,
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INET6_ADDR_GEN_MODE,
@@ -66,6 +67,7 @@ def set_link(
     quiet: bool = False,
     protodown: bool | None = None,
     master: int | None = None,
+    gso_ipv4_max_size: int | None = None,
 ) -> Request:
     """Change what is given, in one step. The link is in the socket's own namespace.
 
@@ -83,6 +85,7 @@ def set_link(
         quiet: IPv6 address generation `none`, so that the link sends nothing by itself.
         protodown: take the carrier away, or give it back.
         master: index of the bridge to put it into.
+        gso_ipv4_max_size: the longest frame of TCP over IPv4 that it takes uncut, bytes; since Linux 6.3.
     """
     parts = [IFINFO.pack(0, 0, ifindex, IFF_UP if up else 0, 0 if up is None else IFF_UP)]
     if mtu is not None:
@@ -101,6 +104,8 @@ def set_link(
         parts.append(u8(IFLA_PROTO_DOWN, int(protodown)))
     if master is not None:
         parts.append(u32(IFLA_MASTER, master))
+    if gso_ipv4_max_size is not None:
+        parts.append(u32(IFLA_GSO_IPV4_MAX_SIZE, gso_ipv4_max_size))
     return Request(RTM_SETLINK, 0, b"".join(parts), f"set link {ifindex}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from meshnet.driver.api import Port
+from meshnet.driver.link import GSO_LEGACY_MAX_SIZE
 
 if TYPE_CHECKING:
     from meshnet.errors import KernelError
@@ -26,6 +27,8 @@ class PanelPort:
         up: the port is; the pod's end has carrier exactly then.
         redirect: the splice in front of the drop, or None.
         offload: the receiver may see frames as the sender's kernel left them.
+        gso_ipv4_max_size: how long a frame of TCP over IPv4 may be for the kernel to cut at the port, bytes; at the
+            pod's end, too, unless that could not be entered or the pod has changed it.
         sealed: the drops that keep the node out are in place, as far as was last read.
     """
 
@@ -40,6 +43,7 @@ class PanelPort:
     up: bool = False
     redirect: Redirect | None = None
     offload: bool = False
+    gso_ipv4_max_size: int = GSO_LEGACY_MAX_SIZE
     sealed: bool = True
 
     def facts(self) -> Port:

@@ -6,6 +6,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshnet.driver.link import GSO_LEGACY_MAX_SIZE
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
@@ -109,6 +110,7 @@ def _port(info: LinkInfo) -> PanelPort | None:
         nsid=-1 if info.link_nsid is None else info.link_nsid,
         pod_ifindex=info.link,
         up=info.up,
+        gso_ipv4_max_size=info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE,
     )
 
 

@@ -64,6 +64,11 @@ class Splicer:
             self._bpf(port, wanted)
         port.redirect = wanted
 
+    def set_gso_ipv4_max_size(self, port: PanelPort, size: int) -> None:
+        """Set how long a frame of TCP over IPv4 may be for the kernel to cut at the port. Raises KernelError."""
+        self._netlink.run([links.set_link(port.ifindex, gso_ipv4_max_size=size)])
+        port.gso_ipv4_max_size = size
+
     def set_up(self, port: PanelPort, *, up: bool) -> None:
         """Give the pod's end carrier, or take it away. Raises KernelError."""
         self.set_all_up([(port, up)])

@@ -43,6 +43,7 @@ class Facts:
             pod=end.sandbox,
             epoch=end.sandbox.epoch,
             receive_id=self._receive_id(end) if plan.leads_away(self._place.node) else 0,
+            offload=plan.offload,
         )
 
     def peer(self, end: End, plan: Plan) -> Peer | None:

@@ -20,7 +20,7 @@ from meshnet.netlink.netns import nsid
 from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
-from meshnet.reconcile.inside import NO_IPV6, give_addresses, moved_on
+from meshnet.reconcile.inside import NO_IPV6, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
 
@@ -199,10 +199,7 @@ class Furnisher:
         new = [cidr for cidr in wanted.addresses if cidr not in before.addresses]
         if not index or not (changes or gone or new):
             return ()
-        with end.sandbox.enter() as inside:
-            # An index means another interface, or none, in a namespace that the pod moved its end to.
-            if nsid(self._netlink, inside.netns_fd) != end.nsid:
-                raise RestartPod(f"{end.endpoint}: the pod has moved its interface to another network namespace")
+        with entered(self._netlink, end) as inside:
             if changes:
                 inside.netlink.run(changes)
             # The pod may have taken an address away itself.

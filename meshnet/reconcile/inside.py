@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import TYPE_CHECKING
 
-from meshnet.errors import KernelError
+from meshnet.errors import KernelError, RestartPod
 from meshnet.model.names import parse_mark
 from meshnet.netlink import BatchError, addresses, links
-from meshnet.netlink.netns import dump_nsids, parse_nsid
+from meshnet.netlink.netns import dump_nsids, nsid, parse_nsid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
+    from meshnet.reconcile.state import End
 
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
 """Answered for an IPv6 address: the interface has IPv6 disabled (``disable_ipv6``), or the kernel has none."""
+
+
+@contextlib.contextmanager
+def entered(node: Netlink, end: End) -> Iterator[Inside]:
+    """Open the namespace that an end's interface is in. Raises RestartPod, KernelError."""
+    with end.sandbox.enter() as inside:
+        # An index means another interface, or none, in a namespace that the pod moved its end to.
+        if nsid(node, inside.netns_fd) != end.nsid:
+            raise RestartPod(f"{end.endpoint}: the pod has moved its interface to another network namespace")
+        yield inside
 
 
 def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Sequence[str]:
@@ -47,9 +60,9 @@ def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:
     return any(_has(inside, parse_nsid(payload), endpoint) for payload in inside.dump(dump_nsids()))
 
 
-def _has(inside: Netlink, nsid: int, endpoint: Endpoint) -> bool:
+def _has(inside: Netlink, number: int, endpoint: Endpoint) -> bool:
     try:
-        payloads = inside.dump(links.dump_links(nsid), steady=False)
+        payloads = inside.dump(links.dump_links(number), steady=False)
     except KernelError as error:
         if error.errno == errno.EINVAL:  # it has ended meanwhile
             return False

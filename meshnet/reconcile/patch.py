@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.facts import Facts
     from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.segment import Segmenter
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
@@ -50,6 +51,7 @@ class Patcher:
         splicer: Splicer,
         carrier: CarrierKeeper,
         furnisher: Furnisher,
+        segmenter: Segmenter,
         facts: Facts,
         saved: Callable[[Sandbox], None],
         kick: Callable[[Endpoint], None],
@@ -59,6 +61,7 @@ class Patcher:
         self._splicer = splicer
         self._carrier = carrier
         self._furnisher = furnisher
+        self._segmenter = segmenter
         self._facts = facts
         self._saved = saved
         self._kick = kick
@@ -140,6 +143,7 @@ class Patcher:
         else:
             if end.port is None:
                 raise LinkError("PortMissing", f"{end.endpoint}: its port went while it was patched")
+            self._segmenter.fit(end, end.port, splice, offload=plan.offload)
             self._splicer.splice(end.port, splice, offload=plan.offload)
         end.splice = splice
         if not plan.reason and end.joint != joint:

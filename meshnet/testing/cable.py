@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from meshnet.driver import Interface, LinkEnd, Peer, Rebuild, Scope
+from meshnet.driver import GSO_LEGACY_MAX_SIZE, Interface, LinkEnd, Peer, Rebuild, Scope, Socket
 from meshnet.driver.options import decode_options
 from meshnet.errors import KernelError
 from meshnet.model.names import Mark
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshnet.driver import Splice
+    from meshnet.driver.options import CoreOptions
 
 
 class Cable:
@@ -79,7 +80,8 @@ class Cable:
         if end.port is not None:
             if end.port.uid != self.uid:
                 end.bench.splicer.relabel(end.port, self.uid)
-            end.bench.splicer.splice(end.port, splice)
+            self._segment(end, splice, offload=link.offload)
+            end.bench.splicer.splice(end.port, splice, offload=link.offload)
         else:
             self._furnish(end, splice)
 
@@ -106,7 +108,7 @@ class Cable:
 
     def link_end(self, end: End) -> LinkEnd:
         """Return what a driver is given for an end."""
-        _, options = decode_options(end.bench.driver, self.options, "options", object="the link under test")
+        core, options = self._decoded(end)
         return LinkEnd(
             local=end.endpoint,
             peer=None if self.external else self._other(end).endpoint,
@@ -121,6 +123,7 @@ class Cable:
             pod=end.pod,
             epoch=end.epoch,
             receive_id=self._receive_id(end),
+            offload=core.offload,
         )
 
     def peer_of(self, end: End) -> Peer | None:
@@ -151,6 +154,16 @@ class Cable:
         if end.port is not None and end.station.mtu != self.mtu:
             end.bench.node.netlink.run([links.set_link(end.port.ifindex, mtu=self.mtu)])
             end.pod.netlink.run([links.set_link(end.port.pod_ifindex, mtu=self.mtu)])
+
+    def _segment(self, end: End, splice: Splice, *, offload: bool) -> None:
+        """Let frames of a port and of its pod's end be as long as the driver takes them."""
+        size = splice.gso_ipv4_max_size if offload and isinstance(splice, Socket) else GSO_LEGACY_MAX_SIZE
+        if end.port is not None and end.port.gso_ipv4_max_size != size:
+            end.pod.netlink.run([links.set_link(end.port.pod_ifindex, gso_ipv4_max_size=size)])
+            end.bench.splicer.set_gso_ipv4_max_size(end.port, size)
+
+    def _decoded(self, end: End) -> tuple[CoreOptions, Any]:
+        return decode_options(end.bench.driver, self.options, "options", object="the link under test")
 
     def _furnish(self, end: End, splice: Splice) -> None:
         """Give a direct driver's interface its addresses, as core does."""

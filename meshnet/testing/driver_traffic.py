@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.driver import Scope, Socket
+from meshnet.driver import Attachment, Scope, Socket
 from meshnet.testing.driver_base import DriverTestBase
 from meshnet.testing.frames import CORPUS
 from meshnet.testing.passing import assert_both_ways, assert_goes_only, lost, own_frame, own_frames, settle
@@ -47,15 +47,25 @@ class TrafficTests(DriverTestBase):
     def test_a_receiver_sees_honest_frames(self, bench: AnyBench) -> None:
         """Under TCP load: valid checksums, and no frame longer than the MTU."""
         self._only_if(self.driver_class.honest, "honest frames")
-        cable = _patched(bench)
+        assert_honest(_patched(bench))
 
+    @pytest.mark.kernel
+    def test_offload_can_be_put_on_and_taken_off(self, bench: AnyBench) -> None:
+        """With it TCP passes all the same, however long frames are then; without it all is as before."""
+        self._only_if(self.driver_class.attachment is Attachment.PORT, "a port")
+        cable = _patched(bench)
+        without = cable.options
+
+        cable.options = {**without, "offload": True}
+        cable.patch()
         for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near)):
             for address in receiver.addresses:
-                with captured(receiver.namespace, receiver.interface) as frames:
-                    arrived = tcp_load(sender.namespace, receiver.namespace, address)
-                assert arrived == LOAD_BYTES
-                assert frames, "nothing was captured"
-                assert dishonest(frames, receiver.mtu) == []
+                assert tcp_load(sender.namespace, receiver.namespace, address) == LOAD_BYTES
+
+        cable.options = without
+        cable.patch()
+        if self.driver_class.honest:
+            assert_honest(cable)
 
     @pytest.mark.kernel
     def test_the_mtu_is_honoured(self, bench: AnyBench) -> None:
@@ -125,6 +135,17 @@ class TrafficTests(DriverTestBase):
         fitting = [frame for frame in CORPUS if len(frame.data) <= ETHERNET + sender.mtu + VLAN_TAG]
         eaten = lost(sender, receiver, [own_frame(sender, receiver)]) or lost(sender, receiver, fitting)
         return {name: verdict for name, verdict in eaten.items() if (name, verdict) not in _REFUSED}
+
+
+def assert_honest(cable: Cable) -> None:
+    """Load a link by TCP, both ways and both versions of IP, and look at each frame that is received."""
+    for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near)):
+        for address in receiver.addresses:
+            with captured(receiver.namespace, receiver.interface) as frames:
+                arrived = tcp_load(sender.namespace, receiver.namespace, address)
+            assert arrived == LOAD_BYTES
+            assert frames, "nothing was captured"
+            assert dishonest(frames, receiver.mtu) == []
 
 
 _REFUSED = {(name, "unsendable") for name in UNSENDABLE}

@@ -96,8 +96,8 @@ def _drain(listener: socket.socket) -> int:
 
 
 @contextlib.contextmanager
-def captured(namespace: Namespace, interface: str, *, most: int = 4000) -> Iterator[list[bytes]]:
-    """Collect the frames that `interface` receives during the ``with``, as a program reading raw frames sees them."""
+def captured(namespace: Namespace, interface: str, *, sent: bool = False, most: int = 4000) -> Iterator[list[bytes]]:
+    """Collect what `interface` receives, or what is `sent`, during the ``with``, as who reads raw frames sees it."""
     with entered(namespace.fd):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, 16 << 20)
@@ -109,12 +109,12 @@ def captured(namespace: Namespace, interface: str, *, most: int = 4000) -> Itera
     def collect() -> None:
         while len(frames) < most:
             try:
-                frame, where = sock.recvfrom(1 << 17)
+                frame, where = sock.recvfrom(1 << 19)
             except TimeoutError:
                 if done.is_set():  # and all that came before is read
                     return
                 continue
-            if where[2] != _PACKET_OUTGOING:
+            if (where[2] == _PACKET_OUTGOING) is sent:
                 frames.append(frame)
 
     thread = threading.Thread(target=collect, name="capture")

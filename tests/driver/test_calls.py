@@ -39,6 +39,9 @@ def test_a_direct_driver_returns_its_interface():
     [
         ("patch", None, Attachment.PORT, "a Port, a Device or a Socket"),
         ("patch", 7, Attachment.PORT, "a Port, a Device or a Socket"),
+        ("patch", Socket(1500), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
+        ("patch", Socket(1 << 20), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
+        ("patch", Socket(True), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
         ("patch", Interface(3), Attachment.PORT, "as its attachment is PORT"),
         ("patch", Device(3), Attachment.DIRECT, "an Interface, as its attachment is DIRECT"),
         ("offer", None, Attachment.PORT, "a mapping of JSON types"),

@@ -103,6 +103,7 @@ def test_a_port_reads_as_it_was_made(panel: Panel) -> None:
     splicer.splice(one, other.facts())
     splicer.set_up(one, up=True)
     splicer.splice(other, one.facts(), offload=True)
+    splicer.set_gso_ipv4_max_size(other, 200_000)
 
     found = panel.read()
 
@@ -110,6 +111,7 @@ def test_a_port_reads_as_it_was_made(panel: Panel) -> None:
     assert same(found["eth2"], other)
     assert found["eth1"].redirect == Redirect(MIRRED, other.ifindex)
     assert (found["eth1"].up, found["eth2"].up, found["eth2"].offload) == (True, False, True)
+    assert (found["eth1"].gso_ipv4_max_size, found["eth2"].gso_ipv4_max_size) == (65536, 200_000)
 
 
 def test_carrier_of_several_one_of_which_is_gone(panel: Panel) -> None:

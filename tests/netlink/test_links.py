@@ -77,12 +77,13 @@ def test_link_is_read() -> None:
             LINK_NETNSID=struct.pack("=i", 0),
             MASTER=struct.pack("=I", 8),
             CARRIER=b"\1",
+            GSO_IPV4_MAX_SIZE=struct.pack("=I", 65536),
             LINKINFO=wire.string(1, "veth"),
         )
     )
 
     assert info == links.LinkInfo(
-        1 << 20, "eth1", "veth", True, True, 9000, "02:00:00:00:00:01", "pod r1", 5, 3, 0, 8, 0x1043
+        1 << 20, "eth1", "veth", True, True, 9000, "02:00:00:00:00:01", "pod r1", 5, 3, 0, 8, 0x1043, 65536
     )
 
 

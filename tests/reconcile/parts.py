@@ -12,6 +12,7 @@ from meshnet.reconcile.carrier import CarrierKeeper
 from meshnet.reconcile.facts import Facts
 from meshnet.reconcile.patch import Patcher
 from meshnet.reconcile.remote import Remotes
+from meshnet.reconcile.segment import Segmenter
 from meshnet.reconcile.settle import Settler
 from tests.reconcile.fakes import Furnisher, Identifiers, Splicer
 
@@ -62,6 +63,7 @@ class Parts:
             splicer=self.splicer,
             carrier=self.carrier,
             furnisher=self.furnisher,
+            segmenter=Segmenter(cast("Any", None), self.splicer),
             facts=Facts(self.place, table, self.remotes, self.identifiers),
             saved=lambda _: None,
             kick=kick,

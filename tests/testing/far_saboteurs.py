@@ -2,7 +2,7 @@
 
 import asyncio
 
-from meshnet.driver import LinkError
+from meshnet.driver import LinkError, Socket
 from meshnet.netlink import Ethtool, links, tc
 from tests.testing.hop import delete
 from tests.testing.stranger.meshnet_stranger.port import VIRTIO, PacketPort
@@ -171,6 +171,14 @@ class Truncates(UdpWire):
 
     def send(self, link, message):
         super().send(link, message[: VIRTIO.size + 1514])
+
+
+class AsksForLongerFrames(StreamWire):
+    """Without room for them."""
+
+    async def patch(self, link, peer):
+        await super().patch(link, peer)
+        return Socket(200_000)
 
 
 class GivesToAll(UdpWire):

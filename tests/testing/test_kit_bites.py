@@ -16,6 +16,7 @@ TRAFFIC = {
     "test_frames_pass_both_ways",
     "test_the_ends_can_ping_each_other",
     "test_a_receiver_sees_honest_frames",
+    "test_offload_can_be_put_on_and_taken_off",
     "test_the_mtu_is_honoured",
     "test_names_may_be_as_long_as_the_kernel_allows",
     "test_two_links_do_not_mix",

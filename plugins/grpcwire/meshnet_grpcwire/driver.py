@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
+from meshnet.driver import GSO_LEGACY_MAX_SIZE, LinkDriver, LinkError, Owned, Scope, Socket
 from meshnet.errors import KernelError
 from meshnet.netlink.links import get_link, parse_link
 from meshnet_grpcwire.counters import Counters
@@ -15,6 +15,7 @@ from meshnet_grpcwire.opener import keep_open, opens
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.port_socket import why_unusable
 from meshnet_grpcwire.pumps import Pumps
+from meshnet_grpcwire.segment import OFFER, agreed, largest_here, longest_frame
 from meshnet_grpcwire.settings import Settings
 from meshnet_grpcwire.wire import Route, Wire
 
@@ -46,6 +47,7 @@ class GrpcwireDriver(LinkDriver):
     _settings: Settings
     _pumps: Pumps
     _closer: ThreadPoolExecutor
+    _gso_ipv4_max_size: int
 
     def __init__(self) -> None:
         self._wires: dict[Endpoint, Wire] = {}
@@ -56,6 +58,7 @@ class GrpcwireDriver(LinkDriver):
             raise LinkError("ByteOrder", "offload headers are sent as little-endian processors have them", retry=False)
         self._settings = Settings.read(ctx.settings)
         self._ctx = ctx
+        self._gso_ipv4_max_size = largest_here()
         self._pumps = Pumps()
         self._closer = ThreadPoolExecutor(CLOSED_AT_ONCE, thread_name_prefix="grpcwire")
         why = await asyncio.get_running_loop().run_in_executor(self._closer, why_unusable)
@@ -67,20 +70,20 @@ class GrpcwireDriver(LinkDriver):
         await asyncio.gather(*map(self._remove, list(self._wires)))
         self._closer.shutdown(wait=False)
 
+    async def node_offer(self) -> Mapping[str, Any]:
+        return {OFFER: self._gso_ipv4_max_size}
+
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Socket:
         if peer is None or not peer.receive_id or link.port is None:
             raise LinkError("PeerUnknown", f"{link.local}: the peer's node has not told of its end of the link yet")
         route = Route.of(link, peer)
         wire = self._wires.get(link.local)
-        if wire is not None and wire.route == route:
-            wire.link = link
-            return Socket()
-        counters = Counters() if wire is None else wire.counters
-        await self._remove(link.local)
-        if wire is not None and wire.path.told:
-            self._ctx.changed(link.local, "")  # what was said of that wire is not true of the next
-        self._make(link, route, counters)
-        return Socket()
+        if wire is None or wire.route != route:
+            wire = await self._renewed(wire, link, route)
+        wire.link = link
+        size = agreed(self._gso_ipv4_max_size, peer.node_offer) if link.offload else GSO_LEGACY_MAX_SIZE
+        wire.take(longest_frame(size), offload=link.offload)
+        return Socket(size)
 
     async def unpatch(self, link: LinkEnd) -> None:
         wire = self._wires.get(link.local)
@@ -113,7 +116,15 @@ class GrpcwireDriver(LinkDriver):
     def mtu_limit(self, underlay: Underlay) -> int:  # noqa: ARG002 - frames are cut and joined by TCP
         return LARGEST_MTU
 
-    def _make(self, link: LinkEnd, route: Route, counters: Counters) -> None:
+    async def _renewed(self, before: Wire | None, link: LinkEnd, route: Route) -> Wire:
+        """Return a wire in the place of another, or of none."""
+        counters = Counters() if before is None else before.counters
+        await self._remove(link.local)
+        if before is not None and before.path.told:
+            self._ctx.changed(link.local, "")  # what was said of that wire is not true of the next
+        return self._make(link, route, counters)
+
+    def _make(self, link: LinkEnd, route: Route, counters: Counters) -> Wire:
         first_s = self._first_grace(route)
         path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S, first_s=first_s)
         buffer, log, closer = self._settings.receive_buffer, self._ctx.log, self._closer
@@ -126,6 +137,7 @@ class GrpcwireDriver(LinkDriver):
         if opens(wire):
             name = f"grpcwire {link.local}"
             self._openers[link.local] = asyncio.create_task(keep_open(wire, self._ctx, path), name=name)
+        return wire
 
     def _first_grace(self, route: Route) -> float:
         """Return how long a wire that begins may be without a stream, seconds."""

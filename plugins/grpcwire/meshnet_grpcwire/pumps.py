@@ -12,7 +12,7 @@ from meshnet_grpcwire.batch import MessageError, parse
 from meshnet_grpcwire.pace import gathering
 from meshnet_grpcwire.reader import BatchReader
 from meshnet_grpcwire.share import Share
-from meshnet_grpcwire.writer import FrameWriter, Sending
+from meshnet_grpcwire.writer import MOST_BYTES, MOST_HONEST_BYTES, FrameWriter, Sending
 
 if TYPE_CHECKING:
     from meshnet.driver import Stream
@@ -52,7 +52,7 @@ class Pumps:
         wire = port.fileno()
         while True:
             try:
-                batch = self.reader.read(wire, self.share.size(wire))
+                batch = self.reader.read(wire, self.share.size(wire), longest=port.longest)
             except OSError as error:
                 self._unread(error, counters)
                 await asyncio.sleep(0)
@@ -76,7 +76,7 @@ class Pumps:
         while True:
             message = await stream.read()
             try:
-                sending = Sending(parse(message))
+                sending = Sending(parse(message), MOST_BYTES if port.offload else MOST_HONEST_BYTES)
             except MessageError:
                 counters.bad_messages += 1
                 raise

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet_grpcwire.batch import HEAD_BYTES, LARGEST_BATCH, LENGTH_BYTES, LONGEST, pack
 from meshnet_grpcwire.libc import IoVec, MMsgHdr, receive_many
-from meshnet_grpcwire.virtio import HEADER, TAG_BYTES, behind_tag
+from meshnet_grpcwire.virtio import HEADER, LONGEST_WHOLE, TAG_BYTES, behind_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SLOT = -(-(LONGEST + 1) // 64) * 64
 """Room for one frame, and for more than the longest: what was cut to fit is too long as well."""
-SLOTS = LARGEST_BATCH // (SLOT + TAG_BYTES + LENGTH_BYTES)
+SLOTS = LARGEST_BATCH // (LONGEST_WHOLE + HEADER.size + TAG_BYTES + LENGTH_BYTES)
+"""Of usual frames so many fit into a batch in any case; memory that no longer one comes to is never touched."""
 MOST_FRAMES = 256
 _FEWEST = 2
 """Slots that a call is made for."""
@@ -76,12 +77,16 @@ class BatchReader:
         ]
         self._statuses = memoryview(self._controls).cast("I")[_CMSG_DATA // 4 :: _CONTROL // 4]
 
-    def read(self, fd: int, limit: int = LARGEST_BATCH) -> Batch:
-        """Read what is there, up to about `limit` bytes. Raises OSError: ENETDOWN once after the port went down."""
+    def read(self, fd: int, limit: int = LARGEST_BATCH, *, longest: int = LONGEST_WHOLE) -> Batch:
+        """Read what is there, up to about `limit` bytes, without frames that are longer than `longest` bytes.
+
+        Raises OSError: ENETDOWN once after the port went down.
+        """
+        longest += HEADER.size
         lengths: list[int] = []
         parts: list[bytes | memoryview] = []
         too_long, size, drained, more = 0, 0, False, True
-        room = max(_FEWEST, min(SLOTS, limit // SLOT))
+        room = max(_FEWEST, min(SLOTS, limit // longest, _certain(0, 0, longest)))
         while more:
             try:
                 count = receive_many(fd, self._address, room)
@@ -92,11 +97,11 @@ class BatchReader:
                     raise
                 count = 0  # an error that was pending is gone now, and means nothing for what was read before
             drained = count < room
-            got, pieces = self._taken(count)
+            got, pieces = self._taken(count, longest)
             too_long += count - len(got)
             size += sum(got)
             lengths += got
-            room = _room(size, len(lengths), limit)
+            room = _room(size, len(lengths), limit, longest)
             more = not drained and room >= _FEWEST and len(lengths) < MOST_FRAMES
             if more:
                 parts.append(b"".join(pieces))  # the slots are used again
@@ -105,19 +110,19 @@ class BatchReader:
         message = pack(lengths, parts) if lengths else b""
         return Batch(message, len(lengths), size - HEADER.size * len(lengths), too_long, drained)
 
-    def _taken(self, count: int) -> tuple[list[int], list[bytes | memoryview]]:
+    def _taken(self, count: int, longest: int) -> tuple[list[int], list[bytes | memoryview]]:
         """Return the lengths of the frames in the first slots, and their bytes in order."""
         if not count:
             return [], []
         lengths: list[int] = self._lengths[:count].tolist()
         pieces: list[bytes | memoryview] = [slot[:length] for slot, length in zip(self._slots, lengths, strict=False)]
         statuses: Sequence[int] = self._statuses[:count].tolist()
-        if any(status & TP_STATUS_VLAN_VALID for status in statuses) or max(lengths) > LONGEST:
-            return self._one_by_one(lengths, statuses)
+        if any(status & TP_STATUS_VLAN_VALID for status in statuses) or max(lengths) > longest:
+            return self._one_by_one(lengths, statuses, longest)
         return lengths, pieces
 
     def _one_by_one(
-        self, lengths: Sequence[int], statuses: Sequence[int]
+        self, lengths: Sequence[int], statuses: Sequence[int], longest: int
     ) -> tuple[list[int], list[bytes | memoryview]]:
         """As `_taken`, with the VLAN tags that the kernel took out put back, and without frames that are too long."""
         kept: list[int] = []
@@ -125,7 +130,7 @@ class BatchReader:
         for number, (length, status) in enumerate(zip(lengths, statuses, strict=True)):
             slot, tagged = self._slots[number], status & TP_STATUS_VLAN_VALID
             whole = length + TAG_BYTES if tagged else length
-            if whole > LONGEST:
+            if whole > longest:
                 continue
             kept.append(whole)
             if not tagged:
@@ -142,8 +147,13 @@ class BatchReader:
         return kept, pieces
 
 
-def _room(size: int, frames: int, limit: int) -> int:
+def _room(size: int, frames: int, limit: int, longest: int) -> int:
     """Return how many slots to read next: so that `limit` is met if frames go on as before, and a batch in any case."""
     likely = (limit - size) * frames // max(size, 1)
-    certain = (LARGEST_BATCH - HEAD_BYTES - size) // (SLOT + TAG_BYTES + LENGTH_BYTES)
-    return min(SLOTS, likely, certain)
+    return min(SLOTS, likely, _certain(size, frames, longest))
+
+
+def _certain(size: int, frames: int, longest: int) -> int:
+    """Return how many frames, be they as long as they may be, fit into a batch that has that many already."""
+    room = LARGEST_BATCH - HEAD_BYTES - LENGTH_BYTES * frames - size
+    return room // (longest + TAG_BYTES + LENGTH_BYTES)

@@ -26,9 +26,13 @@ GSO_UDP_L4 = 5
 GSO_ECN = 0x80
 
 SHORTEST_FRAME = 14
-LONGEST_FRAME = 65535 + 14 + 8
+LONGEST_WHOLE = 65535 + 14 + 8
 """An IP packet of the greatest length with two VLAN tags."""
-MOST_SEGMENTS = 2048
+LONGEST_FRAME = (255 << 10) + 8
+"""The same of TCP over IPv4 that is still to be cut, on wires that may have so long ones. Four fit into a batch."""
+LONGEST_HEADERS = 4096
+"""Of a frame that is longer than any whole one: the kernel needs them in one piece of memory, and the rest not."""
+MOST_SEGMENTS = LONGEST_FRAME // 48
 """Into so many the kernel may cut one frame: Linux sends no TCP segment of less than 48 bytes, options included."""
 TAG_BYTES = 4
 
@@ -51,7 +55,7 @@ def lengths_under(header: bytes) -> Lengths:
     flags, gso_type, head, segment, csum_start, csum_offset = HEADER.unpack(header)
     if flags & ~(NEEDS_CSUM | DATA_VALID):
         return _NO_FRAME
-    least, most = max(SHORTEST_FRAME, head), LONGEST_FRAME
+    least, most = max(SHORTEST_FRAME, head), LONGEST_WHOLE
     if flags & NEEDS_CSUM:
         if csum_start < SHORTEST_FRAME:
             return _NO_FRAME
@@ -61,6 +65,8 @@ def lengths_under(header: bytes) -> Lengths:
     # A frame to be cut has a checksum to be filled in: the kernel makes none without, and guesses when it gets one.
     if gso_type & ~GSO_ECN not in _GSO_TYPES or not flags & NEEDS_CSUM or not segment:
         return _NO_FRAME
+    if gso_type & ~GSO_ECN == GSO_TCPV4 and 0 < head <= LONGEST_HEADERS:
+        most = LONGEST_FRAME
     return Lengths(max(least, segment), min(most, segment * MOST_SEGMENTS))
 
 

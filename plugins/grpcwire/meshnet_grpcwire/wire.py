@@ -79,6 +79,10 @@ class Wire:
         self._since = asyncio.get_running_loop().time()
         self._closed = False
 
+    def take(self, longest: int, *, offload: bool) -> None:
+        """Take frames of up to `longest` bytes from the pod from now on; with `offload` nothing is cut for it here."""
+        self._port.longest, self._port.offload = longest, offload
+
     async def serve(self, stream: Stream) -> None:
         """Carry frames by `stream` until it ends, a later one takes over, or the wire is closed; then end it."""
         with contextlib.closing(stream):

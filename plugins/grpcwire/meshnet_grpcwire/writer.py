@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from meshnet_grpcwire.counters import Counters
 
 MOST_FRAMES = 256
-MOST_BYTES = 128 << 10
-"""So much is written in one go: for a port that keeps frames honest the kernel cuts and sums up each of them."""
+MOST_BYTES = 384 << 10
+"""So much is written in one go."""
+MOST_HONEST_BYTES = 128 << 10
+"""So much for a port that keeps frames honest: the kernel cuts and sums up each of them."""
 
 
 @attrs.define
 class Sending:
-    """A message on its way to a port: frames from `next` on are still to be written."""
+    """A message on its way to a port: frames from `next` on are still to be written, `most` bytes in one go."""
 
     frames: Frames
+    most: int = MOST_HONEST_BYTES
     next: int = 0
 
     @property
@@ -85,7 +88,7 @@ class FrameWriter:
                 continue
             chosen.append((offset, length))
             size += length
-            if size >= MOST_BYTES:
+            if size >= sending.most:
                 break
         return chosen
 

@@ -14,7 +14,7 @@ from meshnet.driver import DriverContext, LinkEnd, LinkError, NoOptions, Peer, S
 from meshnet.driver.calls import call
 from meshnet.model.names import pod_mac
 from meshnet.model.topology import Endpoint
-from meshnet.netlink import Ethtool, Netlink
+from meshnet.netlink import Ethtool, Netlink, links
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
@@ -118,6 +118,8 @@ class End:
         self.peer = Endpoint("default", *peer.split(":"))
         self.pod = nodes.node.pod(pod)
         self.uid, self.mtu, self.epoch, self.peer_epoch = uid, mtu, 1, 1
+        self.offload = False
+        self.told = {}
         self.station = Station(self.pod, interface, f"10.0.{uid}.{host}")
         cidrs = (f"10.0.{uid}.{host}/24", f"2001:db8:{uid:x}::{host:x}/64")
         self.wish = PortWish(self.endpoint, uid, f"sandbox-of-{pod}", pod_mac("default", pod, interface), mtu, cidrs)
@@ -133,11 +135,18 @@ class End:
         alias = f"{self.endpoint} {self.uid} {self.epoch}"
         link = LinkEnd(self.endpoint, self.peer, None, self.uid, self.mtu, self.wish.mac, NoOptions(), False,
                        alias, self.port.facts(), self.pod, self.epoch, 7)  # fmt: skip
-        return attrs.evolve(link, **changes)
+        return attrs.evolve(link, offload=self.offload, **changes)
 
     def patch(self, **changes):
-        peer = Peer(f"node-of-{self.peer.pod}", None, self.peer_epoch, 8)
+        peer = Peer(f"node-of-{self.peer.pod}", None, self.peer_epoch, 8, node_offer=self.told)
         return self.nodes.call("patch", self.link(), attrs.evolve(peer, **changes))
+
+    def segment(self, size):
+        """Have frames be as long, as core does."""
+        if self.port.gso_ipv4_max_size != size:
+            with self.pod.enter() as inside:
+                inside.netlink.run([links.set_link(self.port.pod_ifindex, gso_ipv4_max_size=size)])
+            self.nodes.splicer.set_gso_ipv4_max_size(self.port, size)
 
     def unpatch(self):
         self.nodes.call("unpatch", self.link())
@@ -170,7 +179,9 @@ class Cable:
     def patch(self, *, offload=False):
         """Patch both ends, wait for their stream and give them carrier."""
         for end in self.ends:
+            end.offload, end.told = offload, self.nodes.run(self.nodes.driver(end.peer.pod).node_offer())
             splice = end.patch()
+            end.segment(splice.gso_ipv4_max_size)
             self.nodes.splicer.splice(end.port, splice, offload=offload)
         self.nodes.within(lambda: self.carried)
         for end in self.ends:

@@ -4,7 +4,10 @@ import socket
 import struct
 
 import pytest
+from meshnet_grpcwire.segment import largest_here, longest_frame
+from meshnet_grpcwire.virtio import LONGEST_WHOLE
 
+from meshnet.driver import GSO_LEGACY_MAX_SIZE, Socket
 from meshnet.testing.frames import CORPUS, SOURCE, UNICAST, Frame, FrameSocket, judge
 from meshnet.testing.traffic import LOAD_BYTES, captured, dishonest, internet_checksum, ping, tcp_load
 
@@ -86,6 +89,44 @@ def test_with_offload_they_arrive_as_one(nodes):
         assert tcp_load(cable.near.namespace, cable.far.namespace, cable.far.address) == LOAD_BYTES
 
     assert max(map(len, frames)) > 9000
+
+
+@pytest.mark.parametrize(("address", "most"), [("10.0.1.2", largest_here()), ("2001:db8:1::2", GSO_LEGACY_MAX_SIZE)])
+@pytest.mark.parametrize("mtu", [1500, 9500])
+def test_with_offload_they_are_as_long_as_both_nodes_take_them(nodes, mtu, address, most):
+    cable = nodes.cable(offload=True, mtu=mtu)
+    size = 16 * LOAD_BYTES
+
+    with captured(cable.far.namespace, cable.far.interface) as frames:
+        assert tcp_load(cable.near.namespace, cable.far.namespace, address, size=size) == size
+
+    counters = [end.counters for end in cable.ends]
+    assert most / 2 < max(map(len, frames)) <= longest_frame(most)
+    assert counters[0]["sent_dropped_too_long"] == counters[1]["received_dropped_header"] == 0
+
+
+def test_without_offload_no_frame_is_longer_than_usual(nodes):
+    cable = nodes.cable()
+
+    with captured(cable.near.namespace, cable.near.interface, sent=True) as frames:
+        assert tcp_load(cable.near.namespace, cable.far.namespace, cable.far.address) == LOAD_BYTES
+
+    assert 9000 < max(map(len, frames)) <= LONGEST_WHOLE
+
+
+def test_a_peer_that_tells_nothing_gets_no_longer_ones(nodes):
+    """Its daemon is of an earlier version. Frames that come all the same are dropped, and end nothing."""
+    cable = nodes.cable(offload=True)
+    for end in cable.ends:
+        end.told = {}
+        assert end.patch() == Socket()
+        end.segment(Socket().gso_ipv4_max_size)
+
+    with captured(cable.far.namespace, cable.far.interface) as frames:
+        assert tcp_load(cable.near.namespace, cable.far.namespace, cable.far.address) == LOAD_BYTES
+
+    assert 9000 < max(map(len, frames)) <= LONGEST_WHOLE
+    assert cable.ends[1].counters["bad_messages"] == 0
 
 
 def test_a_checksum_left_to_do_behind_a_tag_is_done(cable):

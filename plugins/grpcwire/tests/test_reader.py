@@ -6,17 +6,18 @@ import struct
 import pytest
 from meshnet_grpcwire.batch import LARGEST_BATCH, parse
 from meshnet_grpcwire.reader import SLOT, SLOTS, TP_STATUS_VLAN_VALID, BatchReader
-from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, TAG_BYTES
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, LONGEST_WHOLE, TAG_BYTES
 
-LONGEST = bytes(HEADER.size) + bytes(LONGEST_FRAME)
+LONGEST = bytes(HEADER.size) + bytes(LONGEST_WHOLE)
+LONG = bytes(HEADER.size) + bytes(LONGEST_FRAME)
 
 
 class TaggingReader(BatchReader):
     """Reads as if the kernel had taken a VLAN tag out of every frame."""
 
-    def _taken(self, count):
+    def _taken(self, count, longest):
         self._statuses[:count] = memoryview(struct.pack(f"{count}I", *[TP_STATUS_VLAN_VALID] * count)).cast("I")
-        return super()._taken(count)
+        return super()._taken(count, longest)
 
 
 @pytest.fixture
@@ -96,8 +97,46 @@ def test_only_frames_that_are_too_long_are_no_message(sockets):
     assert (batch.message, batch.too_long, batch.drained) == (b"", 1, True)
 
 
-def test_a_batch_of_the_longest_frames_stays_below_its_bound():
-    assert SLOTS * (SLOT + 8) < LARGEST_BATCH < (SLOTS + 2) * SLOT
+def test_a_long_frame_passes_where_it_may_and_no_longer_one(sockets):
+    into, out = sockets
+    reader = BatchReader()
+    for datagram in (LONG, LONG + b"x"):
+        into.send(datagram)
+
+        batch = reader.read(out.fileno(), longest=LONGEST_FRAME)
+
+        assert (batch.frames, batch.too_long) == ((1, 0) if datagram is LONG else (0, 1))
+        assert not batch.message or frames(batch) == [LONG]
+
+
+@pytest.mark.parametrize("frame", [LONGEST, LONG])
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_batch_of_the_longest_frames_stays_below_its_bound(frame, tagged, monkeypatch):
+    """Whatever the first of them were like."""
+    reader, tag = (TaggingReader(), TAG_BYTES) if tagged else (BatchReader(), 0)
+    queue = [bytes(100)] * 3 + [frame[tag:]] * 40
+    monkeypatch.setattr("meshnet_grpcwire.reader.receive_many", lambda _, __, count: receive(reader, queue, count))
+
+    lengths = []
+    while queue:
+        batch = reader.read(-1, longest=len(frame) - HEADER.size)
+        lengths.append(len(batch.message))
+
+    assert max(lengths) <= LARGEST_BATCH < max(lengths) + 2 * len(frame)
+
+
+def receive(reader, queue, count):
+    """Fill a reader's slots as the kernel does."""
+    taken, queue[:] = queue[:count], queue[count:]
+    for number, frame in enumerate(taken):
+        reader._slots[number][: len(frame)] = frame
+        reader._headers[number].length = len(frame)
+    return len(taken)
+
+
+def test_usual_frames_take_the_memory_of_usual_ones():
+    """Slots are as many as of the longest usual frames fit into a batch."""
+    assert SLOTS * (len(LONGEST) + 8) < LARGEST_BATCH < (SLOTS + 2) * len(LONGEST)
 
 
 def test_a_batch_of_small_frames_keeps_to_a_smaller_limit(sockets):

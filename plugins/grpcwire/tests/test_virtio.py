@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, HeaderRules, behind_tag, lengths_under
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, LONGEST_WHOLE, HeaderRules, behind_tag, lengths_under
 
 ANY = st.binary(min_size=HEADER.size, max_size=HEADER.size)
 TCP = HEADER.pack(1, 1, 66, 1448, 34, 16)
@@ -13,7 +13,8 @@ TCP = HEADER.pack(1, 1, 66, 1448, 34, 16)
     ("header", "length", "fits"),
     [
         (bytes(10), 14, True),
-        (bytes(10), LONGEST_FRAME, True),
+        (bytes(10), LONGEST_WHOLE, True),
+        (bytes(10), LONGEST_WHOLE + 1, False),  # the kernel has nothing to cut
         (HEADER.pack(2, 0, 0, 0, 0, 0), 60, True),  # its checksum is right
         (HEADER.pack(1, 0, 0, 0, 34, 6), 42, True),
         (HEADER.pack(1, 0, 0, 0, 34, 6), 41, False),  # the checksum's place is behind its end
@@ -23,6 +24,14 @@ TCP = HEADER.pack(1, 1, 66, 1448, 34, 16)
         (TCP, 65000, True),
         (TCP, 1400, False),  # one segment is longer than all of it
         (HEADER.pack(1, 0x81, 66, 1448, 34, 16), 65000, True),  # with ECN
+        (TCP, LONGEST_FRAME, True),
+        (HEADER.pack(1, 4, 94, 1428, 62, 16), LONGEST_WHOLE, True),
+        (HEADER.pack(1, 4, 94, 1428, 62, 16), LONGEST_WHOLE + 1, False),  # the kernel loses the length of such
+        (HEADER.pack(1, 1, 66, 48, 34, 16), LONGEST_FRAME - 8, True),  # the least that TCP makes segments of
+        (HEADER.pack(1, 1, 66, 40, 34, 16), LONGEST_FRAME - 8, False),
+        (HEADER.pack(1, 1, 0, 1448, 34, 16), LONGEST_WHOLE + 1, False),  # all of it in one piece of memory
+        (HEADER.pack(1, 1, 4097, 1448, 34, 16), LONGEST_WHOLE + 1, False),
+        (HEADER.pack(1, 5, 66, 1448, 34, 6), LONGEST_WHOLE + 1, False),  # UDP is not made so long
         (HEADER.pack(0, 1, 66, 1448, 0, 0), 65000, False),  # segments without checksum
         (HEADER.pack(1, 1, 66, 0, 34, 16), 65000, False),  # segments of nothing
         (HEADER.pack(1, 5, 66, 1, 34, 6), 9000, False),  # too many

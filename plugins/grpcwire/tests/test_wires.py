@@ -10,7 +10,7 @@ import attrs
 import pytest
 from meshnet_grpcwire import opener
 from meshnet_grpcwire.batch import LARGEST_BATCH, pack
-from meshnet_grpcwire.virtio import GSO_TCPV6, HEADER, LONGEST_FRAME, NEEDS_CSUM
+from meshnet_grpcwire.virtio import GSO_TCPV6, HEADER, LONGEST_WHOLE, NEEDS_CSUM
 
 from meshnet.driver import LinkError, Socket
 from meshnet.netlink import links
@@ -359,7 +359,7 @@ class TestPorts:
 
         with sent_from(cable.near) as out, sent_from(cable.far) as into:
             out._socket.setsockopt(263, 15, 1)  # PACKET_VNET_HDR
-            out.send(super_frame(LONGEST_FRAME + longer))
+            out.send(super_frame(LONGEST_WHOLE + longer))
             out.send(PLAIN + frame("right"))
             assert arrives(into, frame("right"))
         assert cable.ends[0].counters["sent_dropped_too_long"] == 1

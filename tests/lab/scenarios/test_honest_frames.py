@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.scenarios.loading import load
 from tests.lab.scenarios.nodes import DRIVERS, bring_up
 from tests.lab.scenarios.watching import capturing
 from tests.lab.scenarios.wiring import Cable, network, write
@@ -21,37 +20,6 @@ if TYPE_CHECKING:
 HONEST = Cable(1, "r1:eth1", "r2:eth1", both={"mtu": 1500})
 JUMBO = Cable(2, "r1:eth2", "r2:eth2", both={"mtu": 9000})
 OFFLOAD = Cable(3, "r1:eth3", "r2:eth3", both={"options": {"offload": True}})
-SERVE = """
-import socket, sys
-with socket.create_server((sys.argv[1], 99)) as listener:
-    print("started", flush=True)
-    listener.settimeout(20)
-    connection, _ = listener.accept()
-    connection.settimeout(20)
-    total = 0
-    while data := connection.recv(1 << 18):
-        total += len(data)
-    print(total)
-"""
-SEND = """
-import socket, sys
-with socket.create_connection((sys.argv[1], 99), 20) as connection:
-    connection.sendall(bytes(8 << 20))
-"""
-
-
-def load(lab: Lab, cable: Cable, directory: Path) -> int:
-    """Send 8 MiB by TCP from r1 to r2; return how many bytes arrived."""
-    address = cable.addresses[1]
-    out = directory / "served.txt"
-    with out.open("w") as output, lab.started_in("r2", output, sys.executable, "-c", SERVE, address) as server:
-        deadline = time.monotonic() + 20
-        while out.read_text() == "":
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        lab.exec("r1", sys.executable, "-c", SEND, address)
-        assert server.wait(20) == 0
-    return int(out.read_text().split()[1])
 
 
 @pytest.mark.parametrize(("cable", "mtu"), [(HONEST, 1500), (JUMBO, 9000)], ids=["1500", "9000"])

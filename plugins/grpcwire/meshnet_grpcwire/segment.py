@@ -1,0 +1,40 @@
+"""How long the TCP frames of a wire with offload may be: as long as both ends take them (the kernel's BIG TCP).
+
+A frame that is three times as long costs pod, kernel and daemon hardly more. Each node tells in its offer how long a
+frame it takes; who tells nothing takes what is usual.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from meshnet.driver import GSO_LEGACY_MAX_SIZE
+from meshnet_grpcwire.virtio import LONGEST_FRAME, LONGEST_WHOLE, TAG_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OFFER = "gso_ipv4_max_size"
+LARGEST = LONGEST_FRAME - 2 * TAG_BYTES
+_SINCE = (6, 6)
+"""Before this version of Linux a packet socket sends nothing that does not fit into seventeen pages."""
+
+
+def largest_here(release: str | None = None) -> int:
+    """Return the `gso_ipv4_max_size` that a port of this node can have at most, bytes, by the kernel's version."""
+    version = re.match(r"(\d+)\.(\d+)", os.uname().release if release is None else release)
+    new = version is not None and (int(version[1]), int(version[2])) >= _SINCE
+    return LARGEST if new else GSO_LEGACY_MAX_SIZE
+
+
+def agreed(here: int, peer_offer: Mapping[str, Any]) -> int:
+    """Return the `gso_ipv4_max_size` of a wire between a node that takes `here` and one that offers this."""
+    there = peer_offer.get(OFFER)
+    return min(here, there) if type(there) is int and there > GSO_LEGACY_MAX_SIZE else GSO_LEGACY_MAX_SIZE
+
+
+def longest_frame(gso_ipv4_max_size: int) -> int:
+    """Return how long a frame of a wire of that `gso_ipv4_max_size` is at most, bytes."""
+    return LONGEST_WHOLE if gso_ipv4_max_size <= GSO_LEGACY_MAX_SIZE else gso_ipv4_max_size + 2 * TAG_BYTES
