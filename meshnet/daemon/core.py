@@ -8,6 +8,7 @@ from meshnet.daemon.rundir import RunDirectory
 from meshnet.dispatch.place import Place
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.errors import InvalidObject, Problem
+from meshnet.netlink.netns import may_enter
 from meshnet.reconcile.align import Aligner
 from meshnet.reconcile.announce import Announcer
 from meshnet.reconcile.cache import TopologyCache
@@ -108,7 +109,7 @@ class Core:
             splicer=kernel.splicer,
             carrier=self.carrier,
             furnisher=self._furnisher,
-            segmenter=Segmenter(kernel.netlink, kernel.splicer),
+            segmenter=Segmenter(kernel.netlink, kernel.splicer, reenters=may_enter()),
             facts=Facts(self.place, self.table, self.remotes, self.identifiers),
             saved=self.checkpoints.save_soon,
             kick=self.kick,

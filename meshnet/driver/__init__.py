@@ -26,11 +26,12 @@ from meshnet.driver.api import (
     Underlay,
 )
 from meshnet.driver.hookspecs import hookimpl
-from meshnet.driver.link import GSO_LEGACY_MAX_SIZE
+from meshnet.driver.link import GSO_IPV4_LARGEST, GSO_LEGACY_MAX_SIZE
 from meshnet.errors import LinkError, RestartPod, StreamEnded
 
 __all__ = [
     "API",
+    "GSO_IPV4_LARGEST",
     "GSO_LEGACY_MAX_SIZE",
     "AcceptsStreams",
     "Attachment",

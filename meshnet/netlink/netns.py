@@ -77,6 +77,18 @@ def entered(fd: int) -> Iterator[None]:
         os.close(home)
 
 
+def may_enter() -> bool:
+    """Tell whether this process may enter namespaces (CAP_SYS_ADMIN), as it may its own only then."""
+    home = own_netns()
+    try:
+        with entered(home):
+            return True
+    except KernelError:
+        return False
+    finally:
+        os.close(home)
+
+
 def anonymous_netns() -> int:
     """Make a namespace without a name and return a descriptor of it: closing the last one ends it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshnet.driver.link import GSO_LEGACY_MAX_SIZE
 from meshnet.errors import KernelError
 from meshnet.netlink import links
 from meshnet.panel.read import read_filters, read_link
@@ -71,6 +72,7 @@ class Inspector:
         """Read a port anew, so that what nobody told of is seen. Raises KernelError."""
         info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
         port.up = info.up
+        port.gso_ipv4_max_size = info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE
         port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
         port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
         pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)

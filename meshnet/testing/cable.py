@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from meshnet.driver import GSO_LEGACY_MAX_SIZE, Interface, LinkEnd, Peer, Rebuild, Scope, Socket
+from meshnet.driver import Interface, LinkEnd, Peer, Rebuild, Scope
 from meshnet.driver.options import decode_options
 from meshnet.errors import KernelError
 from meshnet.model.names import Mark
 from meshnet.netlink import links
 from meshnet.netlink.addresses import add_address
+from meshnet.panel.segment import gso_ipv4_max_size
 from meshnet.testing.ends import End, Station
 from meshnet.testing.node import NIC, OUTSIDE
 
@@ -157,7 +158,7 @@ class Cable:
 
     def _segment(self, end: End, splice: Splice, *, offload: bool) -> None:
         """Let frames of a port and of its pod's end be as long as the driver takes them."""
-        size = splice.gso_ipv4_max_size if offload and isinstance(splice, Socket) else GSO_LEGACY_MAX_SIZE
+        size = gso_ipv4_max_size(splice, offload=offload)
         if end.port is not None and end.port.gso_ipv4_max_size != size:
             end.pod.netlink.run([links.set_link(end.port.pod_ifindex, gso_ipv4_max_size=size)])
             end.bench.splicer.set_gso_ipv4_max_size(end.port, size)

@@ -63,7 +63,7 @@ class Parts:
             splicer=self.splicer,
             carrier=self.carrier,
             furnisher=self.furnisher,
-            segmenter=Segmenter(cast("Any", None), self.splicer),
+            segmenter=Segmenter(cast("Any", None), self.splicer, reenters=True),
             facts=Facts(self.place, table, self.remotes, self.identifiers),
             saved=lambda _: None,
             kick=kick,

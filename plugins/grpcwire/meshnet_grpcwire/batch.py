@@ -5,8 +5,8 @@
     u8 version = 1 · 3 bytes zero · u32 n · n x u32 length · n frames                            little endian
 
 Each length counts a frame with the 10 bytes of its virtio_net_hdr (`virtio`) before it. VLAN tags are in the frame. A
-message has 1 to 4096 frames and a length of up to 4 MiB; what we send has some 1 MiB at most, beyond which memory is
-touched faster than it helps.
+message has 1 to 4096 frames and a length of up to 4 MiB; what we send has up to 1 MiB, beyond which memory is touched
+faster than it helps.
 """
 
 from __future__ import annotations

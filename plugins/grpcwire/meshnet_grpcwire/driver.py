@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from meshnet.driver import GSO_LEGACY_MAX_SIZE, LinkDriver, LinkError, Owned, Scope, Socket
+from meshnet.driver import LinkDriver, LinkError, Owned, Scope, Socket
 from meshnet.errors import KernelError
 from meshnet.netlink.links import get_link, parse_link
 from meshnet_grpcwire.counters import Counters
@@ -15,7 +15,7 @@ from meshnet_grpcwire.opener import keep_open, opens
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.port_socket import why_unusable
 from meshnet_grpcwire.pumps import Pumps
-from meshnet_grpcwire.segment import OFFER, agreed, largest_here, longest_frame
+from meshnet_grpcwire.segment import OFFER, agreed, largest_here
 from meshnet_grpcwire.settings import Settings
 from meshnet_grpcwire.wire import Route, Wire
 
@@ -81,8 +81,8 @@ class GrpcwireDriver(LinkDriver):
         if wire is None or wire.route != route:
             wire = await self._renewed(wire, link, route)
         wire.link = link
-        size = agreed(self._gso_ipv4_max_size, peer.node_offer) if link.offload else GSO_LEGACY_MAX_SIZE
-        wire.take(longest_frame(size), offload=link.offload)
+        size = agreed(self._gso_ipv4_max_size, peer.node_offer)
+        wire.limits.change(size, offload=link.offload)
         return Socket(size)
 
     async def unpatch(self, link: LinkEnd) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from meshnet.errors import KernelError
 from meshnet.netlink.opening import SO_RCVBUFFORCE, SO_SNDBUFFORCE, enlarge
 from meshnet_grpcwire.libc import bind_packet
-from meshnet_grpcwire.virtio import LONGEST_WHOLE
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -39,10 +38,6 @@ class PortSocket:
 
     It begins parked: nobody reads it, and the kernel keeps no more for it than a network card would.
 
-    Attributes:
-        longest: frames that are longer are not for the peer, bytes.
-        offload: the pod's kernel cuts and sums up what is written, not the port.
-
     Args:
         ifindex: of the port.
         buffer: bytes that the kernel may keep while it is read.
@@ -53,8 +48,6 @@ class PortSocket:
     """
 
     def __init__(self, ifindex: int, *, buffer: int, closer: Executor) -> None:
-        self.longest = LONGEST_WHOLE
-        self.offload = False
         self._buffer = buffer
         self._closer = closer
         self._dropped = 0

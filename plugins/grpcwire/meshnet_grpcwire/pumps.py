@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshnet.driver import Stream
     from meshnet_grpcwire.counters import Counters
     from meshnet_grpcwire.port_socket import PortSocket
+    from meshnet_grpcwire.segment import Limits
 
 END_S = 2.0
 """A stream that does not let go of a call when it is cancelled is not waited for longer."""
@@ -31,11 +32,11 @@ class Pumps:
     writer: FrameWriter = attrs.field(factory=FrameWriter)
     share: Share = attrs.field(factory=Share)
 
-    async def carry(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+    async def carry(self, port: PortSocket, stream: Stream, counters: Counters, limits: Limits) -> None:
         """Carry frames both ways until the stream ends. Raises StreamEnded, MessageError, OSError."""
         tasks = [
-            asyncio.ensure_future(self._outward(port, stream, counters)),
-            asyncio.ensure_future(self._inward(port, stream, counters)),
+            asyncio.ensure_future(self._outward(port, stream, counters, limits)),
+            asyncio.ensure_future(self._inward(port, stream, counters, limits)),
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -47,12 +48,12 @@ class Pumps:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def _outward(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+    async def _outward(self, port: PortSocket, stream: Stream, counters: Counters, limits: Limits) -> None:
         """From port to stream. While the stream does not take a batch, frames wait in the socket, or are dropped."""
         wire = port.fileno()
         while True:
             try:
-                batch = self.reader.read(wire, self.share.size(wire), longest=port.longest)
+                batch = self.reader.read(wire, self.share.size(wire), longest=limits.longest)
             except OSError as error:
                 self._unread(error, counters)
                 await asyncio.sleep(0)
@@ -71,12 +72,12 @@ class Pumps:
             else:
                 await asyncio.sleep(0)
 
-    async def _inward(self, port: PortSocket, stream: Stream, counters: Counters) -> None:
+    async def _inward(self, port: PortSocket, stream: Stream, counters: Counters, limits: Limits) -> None:
         """From stream to port. The next message is not asked for before this one is written."""
         while True:
             message = await stream.read()
             try:
-                sending = Sending(parse(message), MOST_BYTES if port.offload else MOST_HONEST_BYTES)
+                sending = Sending(parse(message), MOST_BYTES if limits.offload else MOST_HONEST_BYTES)
             except MessageError:
                 counters.bad_messages += 1
                 raise

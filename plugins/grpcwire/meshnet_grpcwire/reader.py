@@ -24,7 +24,7 @@ SLOTS = LARGEST_BATCH // (LONGEST_WHOLE + HEADER.size + TAG_BYTES + LENGTH_BYTES
 """Of usual frames so many fit into a batch in any case; memory that no longer one comes to is never touched."""
 MOST_FRAMES = 256
 _FEWEST = 2
-"""Slots that a call is made for."""
+"""Slots that one more call is made for."""
 
 TP_STATUS_VLAN_VALID = 0x10
 TP_STATUS_VLAN_TPID_VALID = 0x40
@@ -86,7 +86,7 @@ class BatchReader:
         lengths: list[int] = []
         parts: list[bytes | memoryview] = []
         too_long, size, drained, more = 0, 0, False, True
-        room = max(_FEWEST, min(SLOTS, limit // longest, _certain(0, 0, longest)))
+        room = max(1, min(SLOTS, limit // longest, _certain(0, 0, longest)))
         while more:
             try:
                 count = receive_many(fd, self._address, room)

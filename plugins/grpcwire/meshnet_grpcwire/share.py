@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 BUDGET = 4 << 20
 """What a few full wires may have under way together, bytes; with each further one it grows by less and less."""
 SMALLEST = 64 << 10
-BESIDE_OTHERS = 384 << 10
-"""The largest batch while another wire carries frames, bytes: half a millisecond of its time at each end."""
+BESIDE_OTHERS = 256 << 10
+"""The largest batch while another wire carries frames, bytes: under half a millisecond of its time at each end."""
 QUIET_S = 1.0
 """A wire that has sent nothing for so long is not waited for."""
 

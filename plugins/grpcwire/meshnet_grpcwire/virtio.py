@@ -14,6 +14,8 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from meshnet.driver import GSO_IPV4_LARGEST
+
 HEADER: Final = struct.Struct("<BBHHHH")
 
 NEEDS_CSUM = 1
@@ -28,12 +30,14 @@ GSO_ECN = 0x80
 SHORTEST_FRAME = 14
 LONGEST_WHOLE = 65535 + 14 + 8
 """An IP packet of the greatest length with two VLAN tags."""
-LONGEST_FRAME = (255 << 10) + 8
+LONGEST_FRAME = GSO_IPV4_LARGEST + 8
 """The same of TCP over IPv4 that is still to be cut, on wires that may have so long ones. Four fit into a batch."""
 LONGEST_HEADERS = 4096
-"""Of a frame that is longer than any whole one: the kernel needs them in one piece of memory, and the rest not."""
-MOST_SEGMENTS = LONGEST_FRAME // 48
-"""Into so many the kernel may cut one frame: Linux sends no TCP segment of less than 48 bytes, options included."""
+"""Of such a frame: the kernel gets one piece of memory for them. Those that it makes are not a tenth as long."""
+SHORTEST_SEGMENT = 48
+"""Linux makes no TCP segment of less, options included."""
+MOST_SEGMENTS = 2048
+"""Into so many the kernel may cut a frame that is not of such segments."""
 TAG_BYTES = 4
 
 _GSO_TYPES = {GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_UDP_L4}
@@ -65,8 +69,8 @@ def lengths_under(header: bytes) -> Lengths:
     # A frame to be cut has a checksum to be filled in: the kernel makes none without, and guesses when it gets one.
     if gso_type & ~GSO_ECN not in _GSO_TYPES or not flags & NEEDS_CSUM or not segment:
         return _NO_FRAME
-    if gso_type & ~GSO_ECN == GSO_TCPV4 and 0 < head <= LONGEST_HEADERS:
-        most = LONGEST_FRAME
+    if gso_type & ~GSO_ECN == GSO_TCPV4 and 0 < head <= LONGEST_HEADERS and segment >= SHORTEST_SEGMENT:
+        return Lengths(max(least, segment), LONGEST_FRAME)
     return Lengths(max(least, segment), min(most, segment * MOST_SEGMENTS))
 
 

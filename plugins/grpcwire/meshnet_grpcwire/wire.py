@@ -11,6 +11,7 @@ import attrs
 from meshnet.errors import MeshnetError, StreamEnded
 from meshnet_grpcwire.path import STREAM_LOST
 from meshnet_grpcwire.port_socket import PortSocket
+from meshnet_grpcwire.segment import Limits
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -51,6 +52,7 @@ class Wire:
         link: as it was patched last.
         counters: outlive the wire.
         path: tells how it is.
+        limits: of its frames.
 
     Raises KernelError when its port's socket cannot be opened.
     """
@@ -72,16 +74,13 @@ class Wire:
         self.counters = counters
         self._pumps = pumps
         self.path = path
+        self.limits = Limits()
         self._log = log
         self._port = PortSocket(route.ifindex, buffer=buffer, closer=closer)
         self._dropped_before = counters.sent_dropped_backlog
         self._carrying: asyncio.Task[None] | None = None
         self._since = asyncio.get_running_loop().time()
         self._closed = False
-
-    def take(self, longest: int, *, offload: bool) -> None:
-        """Take frames of up to `longest` bytes from the pod from now on; with `offload` nothing is cut for it here."""
-        self._port.longest, self._port.offload = longest, offload
 
     async def serve(self, stream: Stream) -> None:
         """Carry frames by `stream` until it ends, a later one takes over, or the wire is closed; then end it."""
@@ -114,7 +113,7 @@ class Wire:
         self.path.back()
         self._port.resume(fresh=asyncio.get_running_loop().time() - self._since > STALE_S)
         with contextlib.suppress(StreamEnded):
-            await self._pumps.carry(self._port, stream, self.counters)
+            await self._pumps.carry(self._port, stream, self.counters, self.limits)
 
     async def _end(self) -> None:
         """End what carries the wire, also what takes over meanwhile."""

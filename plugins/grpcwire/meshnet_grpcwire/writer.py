@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet_grpcwire.libc import IoVec, MMsgHdr, send_many
-from meshnet_grpcwire.virtio import HEADER, HeaderRules
+from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, LONGEST_WHOLE, HeaderRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from meshnet_grpcwire.counters import Counters
 
 MOST_FRAMES = 256
-MOST_BYTES = 384 << 10
-"""So much is written in one go."""
-MOST_HONEST_BYTES = 128 << 10
+MOST_BYTES = 2 * (LONGEST_FRAME + HEADER.size)
+"""So much is written in one go at most."""
+MOST_HONEST_BYTES = 2 * (LONGEST_WHOLE + HEADER.size)
 """So much for a port that keeps frames honest: the kernel cuts and sums up each of them."""
 
 
@@ -82,14 +82,14 @@ class FrameWriter:
         chosen: list[tuple[int, int]] = []
         size = 0
         for offset, length in self._rest(sending):
+            if chosen and size + length > sending.most:
+                break
             sending.next += 1
             if not self._rules.fits(message[offset : offset + HEADER.size], length - HEADER.size):
                 counters.received_dropped_header += 1
                 continue
             chosen.append((offset, length))
             size += length
-            if size >= sending.most:
-                break
         return chosen
 
     def _rest(self, sending: Sending) -> Iterator[tuple[int, int]]:

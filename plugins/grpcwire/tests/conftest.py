@@ -18,6 +18,7 @@ from meshnet.netlink import Ethtool, Netlink, links
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
+from meshnet.panel.segment import gso_ipv4_max_size
 from meshnet.panel.splice import Splicer
 from meshnet.testing.loop import LoopThread
 
@@ -120,6 +121,7 @@ class End:
         self.uid, self.mtu, self.epoch, self.peer_epoch = uid, mtu, 1, 1
         self.offload = False
         self.told = {}
+        self.splice = None
         self.station = Station(self.pod, interface, f"10.0.{uid}.{host}")
         cidrs = (f"10.0.{uid}.{host}/24", f"2001:db8:{uid:x}::{host:x}/64")
         self.wish = PortWish(self.endpoint, uid, f"sandbox-of-{pod}", pod_mac("default", pod, interface), mtu, cidrs)
@@ -180,9 +182,9 @@ class Cable:
         """Patch both ends, wait for their stream and give them carrier."""
         for end in self.ends:
             end.offload, end.told = offload, self.nodes.run(self.nodes.driver(end.peer.pod).node_offer())
-            splice = end.patch()
-            end.segment(splice.gso_ipv4_max_size)
-            self.nodes.splicer.splice(end.port, splice, offload=offload)
+            end.splice = end.patch()
+            end.segment(gso_ipv4_max_size(end.splice, offload=offload))
+            self.nodes.splicer.splice(end.port, end.splice, offload=offload)
         self.nodes.within(lambda: self.carried)
         for end in self.ends:
             end.set_up(True)

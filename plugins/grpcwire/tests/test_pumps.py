@@ -8,14 +8,13 @@ from meshnet_grpcwire.batch import LARGEST_BATCH
 from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.pumps import Pumps
 from meshnet_grpcwire.reader import Batch
+from meshnet_grpcwire.segment import Limits
 from meshnet_grpcwire.share import BESIDE_OTHERS, BUDGET
 
 from meshnet.driver import StreamEnded
 
 
 class Port:
-    longest, offload = 9000, False
-
     def __init__(self, number=-1):
         self.number = number
 
@@ -65,7 +64,7 @@ def run(coroutine):
 
 def test_batches_shrink_as_more_wires_are_stuck():
     async def stuck(pumps):
-        wires = [asyncio.ensure_future(pumps.carry(Port(n), Stuck(), Counters())) for n in range(18)]
+        wires = [asyncio.ensure_future(pumps.carry(Port(n), Stuck(), Counters(), Limits())) for n in range(18)]
         await asyncio.sleep(0.05)
         for wire in wires:
             wire.cancel()
@@ -83,7 +82,7 @@ def test_only_what_was_taken_counts_as_sent():
     counters = Counters()
 
     with pytest.raises(StreamEnded):
-        run(Pumps(reader=Reader()).carry(Port(), Ends(3), counters))
+        run(Pumps(reader=Reader()).carry(Port(), Ends(3), counters, Limits()))
 
     assert counters.sent_frames == 3
 
@@ -93,11 +92,11 @@ def test_errors_of_the_past_and_of_one_frame_are_passed_over():
     reader = Reader(errno.ENETDOWN, errno.EINVAL, errno.EINVAL)
 
     with pytest.raises(StreamEnded):
-        run(Pumps(reader=reader).carry(Port(), Ends(1), counters))
+        run(Pumps(reader=reader).carry(Port(), Ends(1), counters, Limits()))
 
     assert (counters.sent_frames, counters.sent_dropped_unknown) == (1, 2)
 
 
 def test_another_error_ends_it():
     with pytest.raises(OSError, match="told to"):
-        run(Pumps(reader=Reader(errno.EBADF)).carry(Port(), Stuck(), Counters()))
+        run(Pumps(reader=Reader(errno.EBADF)).carry(Port(), Stuck(), Counters(), Limits()))

@@ -2,9 +2,10 @@
 
 import pytest
 from meshnet_grpcwire.batch import HEAD_BYTES, LARGEST_BATCH, LENGTH_BYTES
-from meshnet_grpcwire.segment import LARGEST, OFFER, agreed, largest_here, longest_frame
+from meshnet_grpcwire.segment import OFFER, Limits, agreed, largest_here, longest_frame
 from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, LONGEST_WHOLE, TAG_BYTES
 
+from meshnet.driver import GSO_IPV4_LARGEST as LARGEST
 from meshnet.driver import GSO_LEGACY_MAX_SIZE
 
 
@@ -44,7 +45,18 @@ def test_both_ends_agree_on_the_shorter(here, told, size):
 
 def test_a_frame_has_room_for_two_tags():
     assert longest_frame(GSO_LEGACY_MAX_SIZE) == LONGEST_WHOLE
+    assert longest_frame(GSO_LEGACY_MAX_SIZE + 1) == LONGEST_WHOLE
     assert longest_frame(LARGEST) == LONGEST_FRAME
+
+
+def test_without_offload_frames_are_usual_but_for_those_under_way():
+    limits = Limits()
+    seen = []
+    for size, offload in ((LARGEST, False), (LARGEST, True), (LARGEST, False), (GSO_LEGACY_MAX_SIZE, False)):
+        limits.change(size, offload=offload)
+        seen.append((limits.longest, limits.offload))
+
+    assert seen == [(LONGEST_WHOLE, False), (LONGEST_FRAME, True), (LONGEST_FRAME, False), (LONGEST_WHOLE, False)]
 
 
 def test_four_of_the_longest_fit_into_a_batch():

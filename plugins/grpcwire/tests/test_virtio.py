@@ -27,8 +27,9 @@ TCP = HEADER.pack(1, 1, 66, 1448, 34, 16)
         (TCP, LONGEST_FRAME, True),
         (HEADER.pack(1, 4, 94, 1428, 62, 16), LONGEST_WHOLE, True),
         (HEADER.pack(1, 4, 94, 1428, 62, 16), LONGEST_WHOLE + 1, False),  # the kernel loses the length of such
-        (HEADER.pack(1, 1, 66, 48, 34, 16), LONGEST_FRAME - 8, True),  # the least that TCP makes segments of
-        (HEADER.pack(1, 1, 66, 40, 34, 16), LONGEST_FRAME - 8, False),
+        (HEADER.pack(1, 1, 66, 48, 34, 16), LONGEST_FRAME, True),  # the least that TCP makes segments of
+        (HEADER.pack(1, 1, 66, 47, 34, 16), LONGEST_WHOLE, True),
+        (HEADER.pack(1, 1, 66, 47, 34, 16), LONGEST_WHOLE + 1, False),
         (HEADER.pack(1, 1, 0, 1448, 34, 16), LONGEST_WHOLE + 1, False),  # all of it in one piece of memory
         (HEADER.pack(1, 1, 4097, 1448, 34, 16), LONGEST_WHOLE + 1, False),
         (HEADER.pack(1, 5, 66, 1448, 34, 6), LONGEST_WHOLE + 1, False),  # UDP is not made so long

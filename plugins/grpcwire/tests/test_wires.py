@@ -122,7 +122,7 @@ class TestStreams:
         for end in cable.ends:
             nodes.restart(end.endpoint.pod)
             assert nodes.run(nodes.driver(end.endpoint.pod).inspect()) == []
-            assert end.patch() == Socket()
+            assert end.patch() == end.splice
             nodes.within(lambda: cable.carried)
             assert passes(cable, f"after {end.endpoint}")
         assert nodes.changes == []
@@ -394,7 +394,7 @@ class TestPatch:
         cable = nodes.cable()
         wires, stream = [end.wire for end in cable.ends], cable.stream
 
-        assert [end.patch() for end in cable.ends] == [Socket(), Socket()]
+        assert [end.patch() for end in cable.ends] == [end.splice for end in cable.ends]
 
         assert [end.wire for end in cable.ends] == wires
         assert cable.stream is stream

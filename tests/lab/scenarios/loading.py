@@ -27,19 +27,21 @@ with socket.create_server((sys.argv[1], 99)) as listener:
 SEND = """
 import socket, sys
 with socket.create_connection((sys.argv[1], 99), 20) as connection:
-    connection.sendall(bytes(8 << 20))
+    connection.sendall(bytes(int(sys.argv[2])))
 """
 
 
-def load(lab: Lab, cable: Cable, directory: Path) -> int:
-    """Send 8 MiB by TCP from r1 to r2; return how many bytes arrived."""
+def load(
+    lab: Lab, cable: Cable, directory: Path, *, size: int = 8 << 20, sender: str = "r1", receiver: str = "r2"
+) -> int:
+    """Send bytes by TCP from r1 to r2, its end of a cable, unless told otherwise; return how many arrived."""
     address = cable.addresses[1]
     out = directory / "served.txt"
-    with out.open("w") as output, lab.started_in("r2", output, sys.executable, "-c", SERVE, address) as server:
+    with out.open("w") as output, lab.started_in(receiver, output, sys.executable, "-c", SERVE, address) as server:
         deadline = time.monotonic() + 20
         while out.read_text() == "":
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        lab.exec("r1", sys.executable, "-c", SEND, address)
+        lab.exec(sender, sys.executable, "-c", SEND, address, size)
         assert server.wait(20) == 0
     return int(out.read_text().split()[1])

@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import attrs
-import pytest
 from meshnet_grpcwire.segment import largest_here
 
 from tests.lab.scenarios.loading import load
@@ -60,7 +59,7 @@ def test_a_wire_says_how_long_they_may_be(lab: Lab, tmp_path: Path) -> None:
 
     lab.run("lab", "restart", "r2", "--node", "n1")
     lab.wait("up")
-    assert sizes(lab) == {USUAL}
+    assert sizes(lab, "n1") == {largest_here()}
     assert carries(lab, tmp_path) > 1500
 
     lab.run("lab", "restart", "r2", "--node", "n2")
@@ -76,8 +75,21 @@ def test_a_wire_says_how_long_they_may_be(lab: Lab, tmp_path: Path) -> None:
     assert carries(lab, tmp_path) > 1500
 
 
-@pytest.mark.parametrize("driver", ["vxlan", "veth"])
-def test_what_the_kernel_carries_stays_as_it_is(lab: Lab, tmp_path: Path, driver: str) -> None:
-    place = PLACE if driver == "vxlan" else dict.fromkeys(PLACE, "n1")
-    bring_up(lab, tmp_path, [CABLE], place, "vxlan")
-    assert sizes(lab, *set(place.values())) == {USUAL}
+def test_what_forwards_passes_them_on_whole(lab: Lab, tmp_path: Path) -> None:
+    """From another node's pod by a wire, on to one of the same node."""
+    onward = attrs.evolve(CABLE, uid=2, a="r2:eth2", b="r3:eth1")
+    bring_up(lab, tmp_path, [CABLE, onward], {**PLACE, "r3": "n2"}, "grpcwire")
+    lab.exec("r2", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+    lab.exec("r1", "ip", "route", "add", f"{onward.addresses[0]}/32", "via", CABLE.addresses[1])
+    lab.exec("r1", "ip", "route", "add", f"{onward.addresses[1]}/32", "via", CABLE.addresses[1])
+    lab.exec("r3", "ip", "route", "add", f"{CABLE.addresses[0]}/32", "via", onward.addresses[0])
+    with capturing(lab, "r3", "eth1") as seen:
+        assert load(lab, onward, tmp_path, size=64 << 20, sender="r1", receiver="r3") == 64 << 20
+    assert seen.told["longest"] > (USUAL if largest_here() > USUAL else 1500)
+
+
+def test_links_by_vxlan_have_usual_ones(lab: Lab, tmp_path: Path) -> None:
+    """The kernel would cut longer ones into packets of MTU size."""
+    bring_up(lab, tmp_path, [CABLE], PLACE, "vxlan")
+    assert sizes(lab) == {USUAL}
+    assert carries(lab, tmp_path) > 1500

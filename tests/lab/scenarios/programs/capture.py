@@ -23,7 +23,7 @@ def main(interface):
         while True:
             ready, _, _ = select.select([packets, 0], [], [])
             if packets in ready:
-                frame, where = packets.recvfrom(1 << 17)
+                frame, where = packets.recvfrom(1 << 19)
                 if where[2] != PACKET_OUTGOING:
                     judge(frame, found)
             elif not os.read(0, 100):
