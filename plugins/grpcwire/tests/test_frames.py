@@ -95,7 +95,7 @@ def test_with_offload_they_arrive_as_one(nodes):
 @pytest.mark.parametrize("mtu", [1500, 9500])
 def test_with_offload_they_are_as_long_as_both_nodes_take_them(nodes, mtu, address, most):
     cable = nodes.cable(offload=True, mtu=mtu)
-    size = 16 * LOAD_BYTES
+    size = 3 * LOAD_BYTES
 
     with captured(cable.far.namespace, cable.far.interface) as frames:
         assert tcp_load(cable.near.namespace, cable.far.namespace, address, size=size) == size
