@@ -1,8 +1,9 @@
 """Drivers between nodes that are wrong in one way each."""
 
 import asyncio
+import contextlib
 
-from meshnet.driver import LinkError, Socket
+from meshnet.driver import LinkError, StreamEnded
 from meshnet.netlink import Ethtool, links, tc
 from tests.testing.hop import delete
 from tests.testing.stranger.meshnet_stranger.port import VIRTIO, PacketPort
@@ -173,12 +174,15 @@ class Truncates(UdpWire):
         super().send(link, message[: VIRTIO.size + 1514])
 
 
-class AsksForLongerFrames(StreamWire):
-    """Without room for them."""
+class LeavesNothingToDo(StreamWire):
+    """With offload it says that all is done, of frames that still want cutting and a checksum."""
 
-    async def patch(self, link, peer):
-        await super().patch(link, peer)
-        return Socket(200_000)
+    async def receive(self, link, stream):
+        with contextlib.suppress(StreamEnded):
+            while True:
+                message = await stream.read()
+                done = bytes(VIRTIO.size) if link.link.offload else message[: VIRTIO.size]
+                link.port.write(done + message[VIRTIO.size :])
 
 
 class GivesToAll(UdpWire):
