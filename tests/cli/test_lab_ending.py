@@ -52,6 +52,44 @@ with Ending() as ending:
     assert said(script) == "done\ntold\n"
 
 
+def test_interrupt_is_postponed_as_well():
+    script = """
+with Ending() as ending:
+    try:
+        with ending.postponed():
+            os.kill(me, signal.SIGINT)
+            print("done")
+    except KeyboardInterrupt:
+        print("interrupted")
+    try:
+        os.kill(me, signal.SIGINT)
+    except KeyboardInterrupt:
+        print("again")
+"""
+    assert said(script) == "done\ninterrupted\nagain\n"
+
+
+def test_command_that_has_only_just_begun_is_interrupted():
+    """It runs before the call that starts it has returned."""
+    script = """
+import subprocess
+class Interrupted(subprocess.Popen):
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.begun.append(self)
+        os.kill(me, signal.SIGINT)
+    begun = []
+subprocess.Popen = Interrupted
+runs.INTERRUPT_S = 0.1
+try:
+    with Ending() as ending:
+        runs._command(["sleep", "1000"], "lab", ending)
+except KeyboardInterrupt:
+    print("interrupted", Interrupted.begun[0].poll())
+"""
+    assert said(script) == f"interrupted {-signal.SIGINT}\n"
+
+
 def test_ignored_signal_stays_so_and_handlers_come_back():
     script = """
 signal.signal(signal.SIGHUP, signal.SIG_IGN)

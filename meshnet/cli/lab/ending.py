@@ -51,14 +51,20 @@ class Ending:
 
     @contextlib.contextmanager
     def postponed(self) -> Iterator[None]:
-        """Raise at the end of a ``with`` only: what is done in it is done whole."""
-        self._postponed = True
+        """Raise at the end of a ``with`` only, for an interrupt, too: what is done in it is done whole."""
+        self._postponed, interrupts = True, []
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
         try:
             yield
         finally:
             self._postponed = False
+            signal.signal(signal.SIGINT, before)
         if self._told is not None:
             raise ToldToEnd(self._told)
+        if interrupts:
+            raise KeyboardInterrupt
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._pid:
