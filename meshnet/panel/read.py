@@ -97,21 +97,26 @@ def read_filters(netlink: Netlink, ifindex: int) -> Filters:
     return Filters(next(redirects, None), sealed)
 
 
+def take_over(port: PanelPort, info: LinkInfo) -> None:
+    """Have a port be as its link was just read."""
+    port.up = info.up
+    port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
+    port.gso_ipv4_max_size = info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE
+
+
 def _port(info: LinkInfo) -> PanelPort | None:
     mark = names.parse_mark(info.alias)
     if mark is None or info.kind != "veth":
         return None
-    return PanelPort(
+    port = PanelPort(
         endpoint=Endpoint(mark.namespace, mark.pod, mark.interface),
         uid=mark.uid,
         container_id=mark.container_id,
         name=info.name,
         ifindex=info.ifindex,
-        nsid=-1 if info.link_nsid is None else info.link_nsid,
-        pod_ifindex=info.link,
-        up=info.up,
-        gso_ipv4_max_size=info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE,
     )
+    take_over(port, info)
+    return port
 
 
 def _read_pod_ends(netlink: Netlink, ports: Sequence[PanelPort]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshnet.driver.link import GSO_LEGACY_MAX_SIZE
 from meshnet.errors import KernelError
 from meshnet.netlink import links
-from meshnet.panel.read import read_filters, read_link
+from meshnet.panel.read import read_filters, read_link, take_over
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
@@ -70,11 +69,8 @@ class Inspector:
 
     def refresh(self, port: PanelPort) -> None:
         """Read a port anew, so that what nobody told of is seen. Raises KernelError."""
-        info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
-        port.up = info.up
-        port.gso_ipv4_max_size = info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE
+        take_over(port, links.parse_link(self._netlink.ask(links.get_link(port.ifindex))))
         port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
-        port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
         pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)
         port.pod_up = pod_end is not None and pod_end.up
 

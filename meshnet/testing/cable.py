@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
     from meshnet.driver import Splice
     from meshnet.driver.options import CoreOptions
+    from meshnet.panel.port import PanelPort
+    from meshnet.panel.splice import Splicer
+    from meshnet.testing.node import KitPod
+
+
+def fit_frames(port: PanelPort, pod: KitPod, splicer: Splicer, splice: Splice, *, offload: bool) -> None:
+    """Let frames of a port and of its pod's end be as long as the driver takes them."""
+    size = gso_ipv4_max_size(splice, offload=offload)
+    if port.gso_ipv4_max_size != size:
+        pod.netlink.run([links.set_link(port.pod_ifindex, gso_ipv4_max_size=size)])
+        splicer.set_gso_ipv4_max_size(port, size)
 
 
 class Cable:
@@ -81,7 +92,7 @@ class Cable:
         if end.port is not None:
             if end.port.uid != self.uid:
                 end.bench.splicer.relabel(end.port, self.uid)
-            self._segment(end, splice, offload=link.offload)
+            fit_frames(end.port, end.pod, end.bench.splicer, splice, offload=link.offload)
             end.bench.splicer.splice(end.port, splice, offload=link.offload)
         else:
             self._furnish(end, splice)
@@ -155,13 +166,6 @@ class Cable:
         if end.port is not None and end.station.mtu != self.mtu:
             end.bench.node.netlink.run([links.set_link(end.port.ifindex, mtu=self.mtu)])
             end.pod.netlink.run([links.set_link(end.port.pod_ifindex, mtu=self.mtu)])
-
-    def _segment(self, end: End, splice: Splice, *, offload: bool) -> None:
-        """Let frames of a port and of its pod's end be as long as the driver takes them."""
-        size = gso_ipv4_max_size(splice, offload=offload)
-        if end.port is not None and end.port.gso_ipv4_max_size != size:
-            end.pod.netlink.run([links.set_link(end.port.pod_ifindex, gso_ipv4_max_size=size)])
-            end.bench.splicer.set_gso_ipv4_max_size(end.port, size)
 
     def _decoded(self, end: End) -> tuple[CoreOptions, Any]:
         return decode_options(end.bench.driver, self.options, "options", object="the link under test")

@@ -39,34 +39,30 @@ with Ending():
     assert said(script) == f"{number}\n"
 
 
-def test_signal_is_postponed_until_a_step_is_done():
-    script = """
+@pytest.mark.parametrize(
+    ("number", "error", "then"),
+    [
+        (signal.SIGTERM, "ToldToEnd", ""),
+        (signal.SIGHUP, "ToldToEnd", ""),
+        (signal.SIGINT, "KeyboardInterrupt", "again\n"),
+    ],
+)
+def test_signal_is_postponed_until_a_step_is_done(number, error, then):
+    """A further one that ends does nothing; a further interrupt is one."""
+    script = f"""
 with Ending() as ending:
     try:
         with ending.postponed():
-            os.kill(me, signal.SIGTERM)
+            os.kill(me, {number})
             print("done")
-    except ToldToEnd:
+    except {error}:
         print("told")
-"""
-    assert said(script) == "done\ntold\n"
-
-
-def test_interrupt_is_postponed_as_well():
-    script = """
-with Ending() as ending:
     try:
-        with ending.postponed():
-            os.kill(me, signal.SIGINT)
-            print("done")
-    except KeyboardInterrupt:
-        print("interrupted")
-    try:
-        os.kill(me, signal.SIGINT)
-    except KeyboardInterrupt:
+        os.kill(me, {number})
+    except {error}:
         print("again")
 """
-    assert said(script) == "done\ninterrupted\nagain\n"
+    assert said(script) == f"done\ntold\n{then}"
 
 
 def test_command_that_has_only_just_begun_is_interrupted():

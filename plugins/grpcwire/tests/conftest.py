@@ -14,12 +14,12 @@ from meshnet.driver import DriverContext, LinkEnd, LinkError, NoOptions, Peer, S
 from meshnet.driver.calls import call
 from meshnet.model.names import pod_mac
 from meshnet.model.topology import Endpoint
-from meshnet.netlink import Ethtool, Netlink, links
+from meshnet.netlink import Ethtool, Netlink
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
-from meshnet.panel.segment import gso_ipv4_max_size
 from meshnet.panel.splice import Splicer
+from meshnet.testing.cable import fit_frames
 from meshnet.testing.loop import LoopThread
 
 IFF_RUNNING = 0x40
@@ -143,12 +143,8 @@ class End:
         peer = Peer(f"node-of-{self.peer.pod}", None, self.peer_epoch, 8, node_offer=self.told)
         return self.nodes.call("patch", self.link(), attrs.evolve(peer, **changes))
 
-    def segment(self, size):
-        """Have frames be as long, as core does."""
-        if self.port.gso_ipv4_max_size != size:
-            with self.pod.enter() as inside:
-                inside.netlink.run([links.set_link(self.port.pod_ifindex, gso_ipv4_max_size=size)])
-            self.nodes.splicer.set_gso_ipv4_max_size(self.port, size)
+    def fit_frames(self):
+        fit_frames(self.port, self.pod, self.nodes.splicer, self.splice, offload=self.offload)
 
     def unpatch(self):
         self.nodes.call("unpatch", self.link())
@@ -183,7 +179,7 @@ class Cable:
         for end in self.ends:
             end.offload, end.told = offload, self.nodes.run(self.nodes.driver(end.peer.pod).node_offer())
             end.splice = end.patch()
-            end.segment(gso_ipv4_max_size(end.splice, offload=offload))
+            end.fit_frames()
             self.nodes.splicer.splice(end.port, end.splice, offload=offload)
         self.nodes.within(lambda: self.carried)
         for end in self.ends:

@@ -120,8 +120,9 @@ def test_a_peer_that_tells_nothing_gets_no_longer_ones(nodes):
     cable = nodes.cable(offload=True)
     for end in cable.ends:
         end.told = {}
-        assert end.patch() == Socket()
-        end.segment(Socket().gso_ipv4_max_size)
+        end.splice = end.patch()
+        assert end.splice == Socket()
+        end.fit_frames()
 
     with captured(cable.far.namespace, cable.far.interface) as frames:
         assert tcp_load(cable.near.namespace, cable.far.namespace, cable.far.address) == LOAD_BYTES
