@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 PORT = "5300"
 PROCESSORS = f"{min(os.sched_getaffinity(0))},{max(os.sched_getaffinity(0))}"
+CONGESTION = "cubic"
+"""Of iperf3's streams, ours and theirs: what Linux has unless it is told otherwise. Those of streams.c have reno."""
+UNPACED = 'echo reno > /proc/sys/net/ipv4/tcp_congestion_control && exec "$@"'
+"""A stream that began with bbr, which some machines have by default, paces itself whatever it is told later: it shows
+its own estimate of a path, and its timers, not what the path carries. No namespace may be refused reno."""
 PAYLOAD = 64 - 14 - 20 - 8
 LARGEST_LOSS = 0.001
 LONGEST_TAIL_S = 0.05
@@ -63,6 +68,11 @@ def inside(path: str, *command: str) -> list[str]:
     return ["nsenter", f"--net={path}", *command]
 
 
+def unpaced(path: str, *command: str) -> list[str]:
+    """As `inside`, for what opens streams of TCP. The namespace keeps that setting."""
+    return inside(path, "sh", "-c", UNPACED, "sh", *command)
+
+
 def tcp(pair: Pair, seconds: float) -> float:
     """Return Gbit/s of one stream, as the receiver got it."""
     server = subprocess.Popen(
@@ -73,7 +83,8 @@ def tcp(pair: Pair, seconds: float) -> float:
         while "listening" not in (line := server.stdout.readline()):
             if not line:
                 sys.exit("iperf3 -s does not start")
-        client = inside(pair.sender, "iperf3", "-J", "-t", f"{seconds:g}", "-A", PROCESSORS, "-c", pair.address)
+        how = ("-J", "-t", f"{seconds:g}", "-A", PROCESSORS, "-C", CONGESTION)
+        client = unpaced(pair.sender, "iperf3", *how, "-c", pair.address)
         done = subprocess.run(client, capture_output=True, text=True, timeout=seconds + 20, check=False)
         result = json.loads(done.stdout)
         if "error" in result:
@@ -138,7 +149,7 @@ def full(program: Path, pair: Pair, addresses: Sequence[str], seconds: float) ->
         assert receiving.stdout is not None
         if receiving.stdout.readline() != "ready\n":
             sys.exit("the receiver of streams does not start")
-        sending = subprocess.Popen(inside(pair.sender, *command, "send", PORT, time_ms, *addresses))
+        sending = subprocess.Popen(unpaced(pair.sender, *command, "send", PORT, time_ms, *addresses))
         ends.callback(_end, sending)
         yield receiving
 
