@@ -45,6 +45,8 @@ class Counters:
         """Count a frame that the kernel did not take for the port, by the error number it gave."""
         if number == errno.EMSGSIZE:
             self.received_dropped_too_long += 1
+        elif number == errno.ENETDOWN:
+            self.received_dropped_port_down += 1
         elif number in (errno.ENOBUFS, errno.EAGAIN):
             self.received_dropped_queue_full += 1
         else:

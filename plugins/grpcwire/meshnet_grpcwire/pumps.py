@@ -12,7 +12,7 @@ from meshnet_grpcwire.batch import MessageError, parse
 from meshnet_grpcwire.pace import gathering
 from meshnet_grpcwire.reader import BatchReader
 from meshnet_grpcwire.share import Share
-from meshnet_grpcwire.writer import MOST_BYTES, MOST_HONEST_BYTES, FrameWriter, Sending
+from meshnet_grpcwire.writer import FrameWriter, Sending
 
 if TYPE_CHECKING:
     from meshnet.driver import Stream
@@ -77,7 +77,7 @@ class Pumps:
         while True:
             message = await stream.read()
             try:
-                sending = Sending(parse(message), MOST_BYTES if limits.offload else MOST_HONEST_BYTES)
+                sending = Sending(parse(message), offload=limits.offload)
             except MessageError:
                 counters.bad_messages += 1
                 raise

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 from typing import TYPE_CHECKING
 
 import attrs
 
+from meshnet_grpcwire.cut import cut
 from meshnet_grpcwire.libc import IoVec, MMsgHdr, send_many
 from meshnet_grpcwire.virtio import HEADER, LONGEST_FRAME, LONGEST_WHOLE, HeaderRules
 
@@ -30,11 +32,20 @@ MOST_HONEST_BYTES = 2 * (LONGEST_WHOLE + HEADER.size)
 
 @attrs.define
 class Sending:
-    """A message on its way to a port: frames from `next` on are still to be written, `most` bytes in one go."""
+    """A message on its way to a port: frames from `next` on are still to be written.
+
+    Attributes:
+        offload: the port hands the pod what it gets as it is, and cuts nothing.
+    """
 
     frames: Frames
-    most: int = MOST_HONEST_BYTES
+    offload: bool = False
     next: int = 0
+
+    @property
+    def most(self) -> int:
+        """How many bytes are written in one go."""
+        return MOST_BYTES if self.offload else MOST_HONEST_BYTES
 
     @property
     def done(self) -> bool:
@@ -65,7 +76,9 @@ class FrameWriter:
                 sent = send_many(fd, self._address + at * ctypes.sizeof(MMsgHdr), len(chosen) - at)
             except OSError as error:
                 if error.errno != errno.ENETDOWN:
-                    counters.refused(error.errno)
+                    offset, length = chosen[at]
+                    frame = memoryview(message)[offset : offset + length]
+                    _write_in_parts(fd, frame, error, counters, offload=sending.offload)
                     at += 1
                 elif again:  # a socket tells it once, maybe of a time that is over
                     again = False
@@ -95,3 +108,29 @@ class FrameWriter:
     def _rest(self, sending: Sending) -> Iterator[tuple[int, int]]:
         frames, end = sending.frames, sending.next + MOST_FRAMES
         return zip(frames.offsets[sending.next : end], frames.lengths[sending.next : end], strict=True)
+
+
+def _write_in_parts(fd: int, frame: memoryview, error: OSError, counters: Counters, *, offload: bool) -> None:
+    """Write in parts a frame that was refused whole for its length; it counts as received when all of them went."""
+    parts = cut(frame) if _lacks_room(error, frame, offload=offload) else []
+    if not parts:
+        counters.refused(error.errno)
+        return
+    try:
+        for part in parts:
+            os.writev(fd, part)
+    except OSError as stopped:
+        counters.refused(stopped.errno)
+    else:
+        counters.received_frames += 1
+        counters.received_bytes += len(frame) - HEADER.size
+
+
+def _lacks_room(error: OSError, frame: memoryview, *, offload: bool) -> bool:
+    """Tell whether the kernel refused a frame since it is so long, before any of it went.
+
+    ENOBUFS tells of fragmented memory, but of a full queue, too: a port without offload may have given the pod most of
+    the frame's segments by then.
+    """
+    long = len(frame) > HEADER.size + LONGEST_WHOLE
+    return long and (error.errno == errno.EMSGSIZE or (offload and error.errno == errno.ENOBUFS))

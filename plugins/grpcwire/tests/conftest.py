@@ -3,12 +3,15 @@
 import asyncio
 import collections
 import contextlib
+import errno
 import logging
 import time
 
 import attrs
 import pytest
-from meshnet_grpcwire import GrpcwireDriver
+from meshnet_grpcwire import GrpcwireDriver, writer
+from meshnet_grpcwire.libc import IoVec, MMsgHdr, send_many
+from meshnet_grpcwire.virtio import HEADER, LONGEST_WHOLE
 
 from meshnet.driver import DriverContext, LinkEnd, LinkError, NoOptions, Peer, StreamEnded, Underlay
 from meshnet.driver.calls import call
@@ -328,3 +331,19 @@ def nodes(meshnet_node, tmp_path):
     """Drivers on as many nodes as are needed."""
     with contextlib.closing(Nodes(meshnet_node, tmp_path)) as nodes:
         yield nodes
+
+
+@pytest.fixture
+def fragmented_memory(monkeypatch):
+    """Have the kernel refuse what does not fit into single pages; has the lengths that it refused."""
+    refused = []
+
+    def send_first(fd, headers, count):
+        length = IoVec.from_address(MMsgHdr.from_address(headers).header.iov).length
+        if length > HEADER.size + LONGEST_WHOLE:
+            refused.append(length)
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return send_many(fd, headers, 1)
+
+    monkeypatch.setattr(writer, "send_many", send_first)
+    return refused

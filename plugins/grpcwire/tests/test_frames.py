@@ -106,6 +106,23 @@ def test_with_offload_they_are_as_long_as_both_nodes_take_them(nodes, mtu, addre
     assert counters[0]["sent_dropped_too_long"] == counters[1]["received_dropped_header"] == 0
 
 
+def test_what_the_kernel_has_no_room_for_in_one_passes_in_parts(nodes, fragmented_memory):
+    """Real segments of a real sender, nearly none sent again."""
+    if largest_here() == GSO_LEGACY_MAX_SIZE:
+        pytest.skip("before Linux 6.6 no frames of a wire are longer than usual")
+    cable = nodes.cable(offload=True)
+    size = 3 * LOAD_BYTES
+
+    with captured(cable.far.namespace, cable.far.interface) as frames:
+        assert tcp_load(cable.near.namespace, cable.far.namespace, cable.far.address, size=size) == size
+
+    assert max(fragmented_memory) > LONGEST_WHOLE
+    assert 9000 < max(map(len, frames)) <= LONGEST_WHOLE
+    counters = [end.counters for end in cable.ends]
+    assert {name: count for name, count in counters[1].items() if "dropped" in name and count} == {}
+    assert size < counters[0]["sent_bytes"] < 1.05 * size
+
+
 def test_without_offload_no_frame_is_longer_than_usual(nodes):
     cable = nodes.cable()
 
