@@ -80,12 +80,8 @@ class _Headers(NamedTuple):
         gso_type, segment = (self.gso_type, self.segment) if length > self.segment else (GSO_NONE, 0)
         start, head = self.tcp - HEADER.size, self.payload - HEADER.size
         virtio = HEADER.pack(self.flags, gso_type, head, segment, start, _CHECKSUM)
-        ethernet, ip, tcp = (
-            frame[HEADER.size : self.ip],
-            self._ip(frame, behind, length),
-            self._tcp(frame, behind, length),
-        )
-        return b"".join([virtio, ethernet, ip, tcp])
+        ip, tcp = self._ip(frame, behind, length), self._tcp(frame, behind, length)
+        return b"".join([virtio, frame[HEADER.size : self.ip], ip, tcp])
 
     def _ip(self, frame: memoryview, behind: int, length: int) -> bytes:
         head = bytearray(frame[self.ip : self.tcp])

@@ -93,9 +93,9 @@ class FrameWriter:
     def _choose(self, message: bytes, sending: Sending, counters: Counters) -> list[tuple[int, int]]:
         """Return offset and length of the next frames whose headers are right, and count the others."""
         chosen: list[tuple[int, int]] = []
-        size = 0
+        size, most = 0, sending.most
         for offset, length in self._rest(sending):
-            if chosen and size + length > sending.most:
+            if chosen and size + length > most:
                 break
             sending.next += 1
             if not self._rules.fits(message[offset : offset + HEADER.size], length - HEADER.size):
