@@ -14,6 +14,7 @@ import pytest
 from meshnet import __version__
 from meshnet.cli.checks.machine import is_static
 from meshnet.cni.client import ask
+from tests.listening import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def daemon(root: Path, **environment: str) -> Iterator[Path]:
     with subprocess.Popen(container(root, "meshnet", "daemon"), env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
             until = time.monotonic() + 30
-            while not socket.exists() and process.poll() is None and time.monotonic() < until:
+            while not listens(socket) and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.1)
             yield socket
             process.terminate()

@@ -16,6 +16,7 @@ from meshnet.lab import control, server
 from meshnet.lab.control import ask_lab
 from meshnet.lab.reply import Reply
 from meshnet.lab.server import LabServer
+from tests.listening import listens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ def verbs(monkeypatch, path):
     serving = loop.create_task(LabServer(verbs).serve())
     thread = threading.Thread(target=lambda: _until_cancelled(loop, serving))
     thread.start()
-    while not path.exists():
+    while thread.is_alive() and not listens(path):
         thread.join(0.005)
     yield verbs
     loop.call_soon_threadsafe(serving.cancel)
