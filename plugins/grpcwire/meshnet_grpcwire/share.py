@@ -20,8 +20,9 @@ BUDGET = 4 << 20
 SMALLEST = 64 << 10
 BESIDE_OTHERS = 256 << 10
 """The largest batch while another wire carries frames, bytes: under half a millisecond of its time at each end."""
-QUIET_S = 1.0
-"""A wire that has sent nothing for so long is not waited for."""
+QUIET_S = 0.1
+"""A wire that has sent nothing for so long is not waited for: a frame now and then, as every pod sends some, bears a
+whole batch's time, and does not take a full wire's speed for the next second."""
 
 
 class Share:

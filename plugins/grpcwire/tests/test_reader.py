@@ -161,6 +161,14 @@ def test_one_of_long_frames_has_one_at_least_and_no_more_than_its_limit(monkeypa
     assert (batch.frames, batch.drained) == (most, False)
 
 
+@pytest.mark.parametrize(("frame", "most"), [(100 << 10, 2), (130 << 10, 1)])
+def test_a_limit_of_two_long_frames_is_made_use_of(monkeypatch, frame, most):
+    reader, queue = BatchReader(), [bytes(frame)] * 9
+    monkeypatch.setattr("meshnet_grpcwire.reader.receive_many", lambda _, __, count: receive(reader, queue, count))
+
+    assert reader.read(-1, 256 << 10, longest=LONGEST_FRAME).frames == most
+
+
 def test_one_reader_reads_for_many(sockets):
     into, out = sockets
     reader = BatchReader()
