@@ -12,6 +12,7 @@ from meshnet_grpcwire.batch import MessageError, parse
 from meshnet_grpcwire.pace import gathering
 from meshnet_grpcwire.reader import BatchReader
 from meshnet_grpcwire.share import Share
+from meshnet_grpcwire.turns import LARGE, Turns
 from meshnet_grpcwire.writer import FrameWriter, Sending
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ END_S = 2.0
 
 @attrs.frozen
 class Pumps:
-    """What moves the frames of every wire of a process; one batch a turn of the event loop, so that none starves."""
+    """What moves the frames of every wire of a process; at most one batch of each a turn of the event loop.
+
+    A stream gives way to others by itself: what is read or written takes a turn of the loop at least.
+    """
 
     reader: BatchReader = attrs.field(factory=BatchReader)
     writer: FrameWriter = attrs.field(factory=FrameWriter)
     share: Share = attrs.field(factory=Share)
+    turns: Turns = attrs.field(factory=Turns)
 
     async def carry(self, port: PortSocket, stream: Stream, counters: Counters, limits: Limits) -> None:
         """Carry frames both ways until the stream ends. Raises StreamEnded, MessageError, OSError."""
@@ -50,8 +55,10 @@ class Pumps:
 
     async def _outward(self, port: PortSocket, stream: Stream, counters: Counters, limits: Limits) -> None:
         """From port to stream. While the stream does not take a batch, frames wait in the socket, or are dropped."""
-        wire = port.fileno()
+        wire, large = port.fileno(), False
         while True:
+            if large:
+                await self.turns.take()
             try:
                 batch = self.reader.read(wire, self.share.size(wire), longest=limits.longest)
             except OSError as error:
@@ -59,6 +66,7 @@ class Pumps:
                 await asyncio.sleep(0)
                 continue
             counters.sent_dropped_too_long += batch.too_long
+            large = len(batch.message) >= LARGE
             if batch.message:
                 # What was read goes at once: to wait for more would only add to its way.
                 with self.share.taken(wire, len(batch.message)):
@@ -81,9 +89,13 @@ class Pumps:
             except MessageError:
                 counters.bad_messages += 1
                 raise
+            large = len(message) >= LARGE
             while not sending.done:
+                if large:
+                    await self.turns.take()
                 self.writer.write(port.fileno(), message, sending, counters)
-                await asyncio.sleep(0)
+                if large:
+                    await asyncio.sleep(0)
 
     def _unread(self, error: OSError, counters: Counters) -> None:
         """Go on after an error that concerns the past or one frame. Raises what ends the wire."""

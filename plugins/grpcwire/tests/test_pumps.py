@@ -13,6 +13,8 @@ from meshnet_grpcwire.share import BESIDE_OTHERS, BUDGET
 
 from meshnet.driver import StreamEnded
 
+TURNS = 100
+
 
 class Port:
     def __init__(self, number=-1):
@@ -58,6 +60,13 @@ class Ends(Stuck):
             raise StreamEnded("over")
 
 
+class Open(Stuck):
+    """A stream that takes every message, in a turn of the loop, as gRPC's do at least."""
+
+    async def write(self, message):
+        await asyncio.sleep(0)
+
+
 def run(coroutine):
     return asyncio.run(asyncio.wait_for(coroutine, 5))
 
@@ -76,6 +85,22 @@ def test_batches_shrink_as_more_wires_are_stuck():
 
     assert reader.limits == [LARGEST_BATCH] + [min(BESIDE_OTHERS, BUDGET // wires) for wires in range(2, 19)]
     assert pumps.share.size(0) == BESIDE_OTHERS
+
+
+def test_full_wires_are_read_one_a_turn():
+    async def full(pumps):
+        wires = [asyncio.ensure_future(pumps.carry(Port(n), Open(), Counters(), Limits())) for n in range(18)]
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        for wire in wires:
+            wire.cancel()
+        await asyncio.wait(wires)
+
+    reader = Reader()
+    run(full(Pumps(reader=reader)))
+
+    later = len(reader.limits) - 18  # the first time nobody knows how much there is
+    assert TURNS * 0.9 < later <= TURNS
 
 
 def test_only_what_was_taken_counts_as_sent():

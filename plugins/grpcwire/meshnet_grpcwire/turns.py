@@ -1,0 +1,48 @@
+"""Who has much to carry takes turns: one batch a turn of the event loop, whatever the number of full wires.
+
+The loop serves all that is ready before it looks for more. With a batch of each full wire in one turn a single frame of
+another wire would wait for all of them, and that for each of the steps on its way: read, sent, received, written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+LARGE = 16 << 10
+"""A message of so many bytes takes turns; what is smaller costs hardly more than the turn itself."""
+
+
+class Turns:
+    """Turns of the running event loop, in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._taken = False
+        self._given = False  # and made use of in the turn that follows
+
+    async def take(self) -> None:
+        """Return in a turn that nobody else has taken: at once where there is none who waits."""
+        loop = asyncio.get_running_loop()
+        if not self._taken:
+            self._taken = True
+            loop.call_soon(self._pass_on)
+            return
+        waiting: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiting)
+        await waiting
+
+    def _pass_on(self) -> None:
+        before, self._given = self._given, self._give()
+        self._taken = before or self._given
+        if self._taken:
+            asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _give(self) -> bool:
+        """Give the next turn to who waits longest, and has not been cancelled; tell whether there was one."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return True
+        return False
