@@ -27,10 +27,7 @@ END_S = 2.0
 
 @attrs.frozen
 class Pumps:
-    """What moves the frames of every wire of a process; at most one batch of each a turn of the event loop.
-
-    A stream gives way to others by itself: what is read or written takes a turn of the loop at least.
-    """
+    """What moves the frames of every wire of a process; one batch a turn of the event loop, so that none starves."""
 
     reader: BatchReader = attrs.field(factory=BatchReader)
     writer: FrameWriter = attrs.field(factory=FrameWriter)
@@ -94,8 +91,7 @@ class Pumps:
                 if large:
                     await self.turns.take()
                 self.writer.write(port.fileno(), message, sending, counters)
-                if large:
-                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
 
     def _unread(self, error: OSError, counters: Counters) -> None:
         """Go on after an error that concerns the past or one frame. Raises what ends the wire."""
