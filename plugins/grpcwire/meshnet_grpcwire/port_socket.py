@@ -107,7 +107,8 @@ class PortSocket:
             self._waiter.set_result(None)
             self._unheard = 0
             return
-        # Who was told reads a turn later; who does not read for longer waits for a stream that takes nothing.
+        # Who was told reads a turn later; who does not read for longer waits for its turn among full wires, or for a
+        # stream that takes nothing.
         self._unheard += 1
         if self._unheard > PATIENCE:
             self._stop_listening()

@@ -27,7 +27,7 @@ END_S = 2.0
 
 @attrs.frozen
 class Pumps:
-    """What moves the frames of every wire of a process; one batch a turn of the event loop, so that none starves."""
+    """What moves the frames of every wire of a process; one go of each a turn of the event loop: none starves."""
 
     reader: BatchReader = attrs.field(factory=BatchReader)
     writer: FrameWriter = attrs.field(factory=FrameWriter)

@@ -24,7 +24,7 @@ SLOTS = LARGEST_BATCH // (LONGEST_WHOLE + HEADER.size + TAG_BYTES + LENGTH_BYTES
 """Of usual frames so many fit into a batch in any case; memory that no longer one comes to is never touched."""
 MOST_FRAMES = 256
 _FEWEST = 2
-"""Slots that one more call is made for, unless the batch would be far from full: there is room for few long frames."""
+"""Slots that one more call is made for. One is enough where a short batch has room for one more long frame."""
 
 TP_STATUS_VLAN_VALID = 0x10
 TP_STATUS_VLAN_TPID_VALID = 0x40
@@ -102,7 +102,7 @@ class BatchReader:
             size += sum(got)
             lengths += got
             room = _room(size, len(lengths), limit, longest)
-            more = not drained and room > 0 and len(lengths) < MOST_FRAMES
+            more = not drained and room > 0 and len(lengths) + too_long < MOST_FRAMES
             if more:
                 parts.append(b"".join(pieces))  # the slots are used again
             else:
@@ -150,11 +150,11 @@ class BatchReader:
 def _room(size: int, frames: int, limit: int, longest: int) -> int:
     """Return how many slots to read next: so that `limit` is met if frames go on as before, and a batch in any case.
 
-    None when that is not worth a call.
+    0 when that is not worth a call.
     """
     likely = (limit - size) * frames // max(size, 1)
     room = min(SLOTS, likely, _certain(size, frames, longest))
-    return room if room >= _FEWEST or size < limit * 3 // 4 else 0
+    return room if room >= _FEWEST or (room == likely and size < limit * 3 // 4) else 0
 
 
 def _certain(size: int, frames: int, longest: int) -> int:

@@ -21,8 +21,8 @@ SMALLEST = 64 << 10
 BESIDE_OTHERS = 256 << 10
 """The largest batch while another wire carries frames, bytes: under half a millisecond of its time at each end."""
 QUIET_S = 0.1
-"""A wire that has sent nothing for so long is not waited for: a frame now and then, as every pod sends some, bears a
-whole batch's time, and does not take a full wire's speed for the next second."""
+"""Who has sent nothing for so long is not waited for: a single frame, as every pod sends one now and then, bears the
+time of a whole batch, and a full wire keeps its speed."""
 
 
 class Share:

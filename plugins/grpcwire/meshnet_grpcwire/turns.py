@@ -1,7 +1,8 @@
-"""Who has much to carry takes turns: one batch a turn of the event loop, whatever the number of full wires.
+"""Who has much to carry takes turns: one go a turn of the event loop, whatever the number of full wires.
 
-The loop serves all that is ready before it looks for more. With a batch of each full wire in one turn a single frame of
-another wire would wait for all of them, and that for each of the steps on its way: read, sent, received, written.
+A go is a batch that is read, or as much of a message as is written at a time. The loop serves all that is ready before
+it looks for more. With a go of each full wire in one turn a single frame of another wire would wait for all of them,
+and that for each of the steps on its way: read, sent, received, written.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-LARGE = 16 << 10
-"""A message of so many bytes takes turns; what is smaller costs hardly more than the turn itself."""
+LARGE = 8 << 10
+"""A message of so many bytes takes turns; a full one of the smallest frames has more."""
 
 
 class Turns:
@@ -18,11 +19,13 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # While it is taken `_pass_on` is called in every turn; otherwise nobody waits.
         self._taken = False
-        self._given = False  # and made use of in the turn that follows
+        # To one who waited, and who goes in the turn after that.
+        self._given = False
 
     async def take(self) -> None:
-        """Return in a turn that nobody else has taken: at once where there is none who waits."""
+        """Return in a turn that nobody else has taken: at once where nobody has asked of late."""
         loop = asyncio.get_running_loop()
         if not self._taken:
             self._taken = True

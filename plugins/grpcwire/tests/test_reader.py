@@ -183,3 +183,33 @@ def test_a_closed_socket_is_an_error(sockets):
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         BatchReader().read(number)
+
+
+def test_frames_that_are_too_long_and_never_end_end_a_batch(monkeypatch):
+    reader, read = BatchReader(), []
+
+    def endless(_, __, count):
+        read.append(count)
+        assert len(read) < 1000
+        return receive(reader, [bytes(100 << 10)] if len(read) == 1 else [LONG] * count, count)
+
+    monkeypatch.setattr("meshnet_grpcwire.reader.receive_many", endless)
+
+    batch = reader.read(-1, 256 << 10, longest=LONGEST_FRAME - 1)
+
+    assert batch.frames == 1
+    assert batch.too_long > 0
+
+
+def test_a_batch_with_room_for_one_of_the_longest_at_most_is_sent(monkeypatch):
+    """To ask for the frames one by one would take longer than to have one message more."""
+    reader, read = BatchReader(), []
+
+    def usual(_, __, count):
+        read.append(count)
+        return receive(reader, [bytes(9000)] * count, count)
+
+    monkeypatch.setattr("meshnet_grpcwire.reader.receive_many", usual)
+    reader.read(-1, longest=LONGEST_FRAME)
+
+    assert read.count(1) <= 1
