@@ -57,7 +57,8 @@ class Pumps:
             if large:
                 await self.turns.take()
             try:
-                batch = self.reader.read(wire, self.share.size(wire), longest=limits.longest)
+                size = self.share.size(wire, limits.longest)
+                batch = self.reader.read(wire, size, longest=limits.longest)
             except OSError as error:
                 self._unread(error, counters)
                 await asyncio.sleep(0)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 BUDGET = 4 << 20
 """What a few full wires may have under way together, bytes; with each further one it grows by less and less."""
 SMALLEST = 64 << 10
-BESIDE_OTHERS = 256 << 10
-"""The largest batch while another wire carries frames, bytes: under half a millisecond of its time at each end."""
+BESIDE_OTHERS = 144 << 10
+"""The largest batch while another wire carries frames, bytes: two of 64 KiB, a third of a millisecond of its time at
+each end. A longer frame goes by itself."""
 QUIET_S = 0.1
 """Who has sent nothing for so long is not waited for: a single frame, as every pod sends one now and then, bears the
 time of a whole batch, and a full wire keeps its speed."""
@@ -38,10 +39,10 @@ class Share:
         self._last: int | None = None
         self._other_sent = -QUIET_S
 
-    def size(self, wire: int) -> int:
-        """Return how many bytes the next batch of `wire` may have."""
+    def size(self, wire: int, longest: int = 0) -> int:
+        """Return how many bytes the next batch of `wire` may have, whose frames have up to `longest`."""
         alone = self._last in {None, wire} and self._clock() - self._other_sent >= QUIET_S
-        most = LARGEST_BATCH if alone else BESIDE_OTHERS
+        most = LARGEST_BATCH if alone else max(BESIDE_OTHERS, longest)
         return min(most, max(SMALLEST, BUDGET // (self._writing + 1)))
 
     @contextlib.contextmanager

@@ -66,6 +66,12 @@ def test_beside_another_that_sends_a_little_batches_are_short(share, clock):
     assert share.size(FULL) == BESIDE_OTHERS
 
 
+def test_beside_another_a_frame_that_is_longer_fits(share):
+    send(share, IDLE)
+    assert share.size(FULL, BESIDE_OTHERS + 1) == BESIDE_OTHERS + 1
+    assert share.size(FULL, BESIDE_OTHERS - 1) == BESIDE_OTHERS
+
+
 def test_one_that_has_been_quiet_is_not_waited_for(share, clock):
     send(share, IDLE)
     send(share, FULL)
