@@ -14,7 +14,7 @@ import pytest
 from meshnet import __version__
 from meshnet.cli.checks.machine import is_static
 from meshnet.cni.client import ask
-from tests.listening import listens
+from meshnet.lab.daemon_query import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

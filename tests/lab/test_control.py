@@ -14,9 +14,9 @@ import pytest
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab import control, server
 from meshnet.lab.control import ask_lab
+from meshnet.lab.daemon_query import listens
 from meshnet.lab.reply import Reply
 from meshnet.lab.server import LabServer
-from tests.listening import listens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -36,6 +36,7 @@ class Turns:
         await waiting
 
     def _pass_on(self) -> None:
+        """Begin a turn: whoever was given the one before goes in this one, so that nobody else may take it."""
         before, self._given = self._given, self._give()
         self._taken = before or self._given
         if self._taken:
