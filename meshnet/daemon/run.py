@@ -9,7 +9,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from meshnet.daemon.limits import raise_descriptor_limit
+from meshnet.daemon.limits import go_first, raise_descriptor_limit
 from meshnet.daemon.lock import alone
 from meshnet.daemon.node import Node
 from meshnet.daemon.notify import notify
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
     raise_descriptor_limit()
+    go_first()
     prefer_few_threads(os.environ)
     async with alone(settings.run_dir):
         make_usable("MESHNET_STATE_DIR", settings.state_dir, 0o700)
