@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -238,10 +239,13 @@ def test_a_pass_alone_repairs_damage(wired: tuple[DaemonNode, PodBox, PodBox], d
 
 
 def shown(node: DaemonNode, port: str) -> str:
-    """A port's filters and state as the kernel's own tools show them."""
+    """A port's filters and state as the kernel's own tools show them, without the number of a redirect.
+
+    The kernel chooses it, and goes on using a deleted one's for a moment: one made meanwhile gets another.
+    """
     (line,) = node.run(f"ip -o link show {port}").splitlines()
     filters = [node.run(f"tc filter show dev {port} {where}") for where in ("ingress", "egress")]
-    return "\n".join([line.split(" qlen")[0], *filters])
+    return re.sub(r"\bindex \d+", "index", "\n".join([line.split(" qlen")[0], *filters]))
 
 
 def test_an_interface_that_the_pod_deleted_is_made_anew(node: DaemonNode) -> None:
