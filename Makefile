@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 REPORTS := build/reports
 PLUGINS := $(patsubst plugins/%/pyproject.toml,plugins/%,$(wildcard plugins/*/pyproject.toml))
-SOURCES := meshnet $(PLUGINS) tests $(wildcard benchmarks hatch_build.py)
+SOURCES := meshnet $(PLUGINS) tests conftest.py $(wildcard benchmarks hatch_build.py)
 SCRIPTS := scripts/cli-reference scripts/skips
 # What an installation is made of beside the Python files, which are used in place.
 INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
@@ -31,7 +31,7 @@ lint: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(PYTEST) -m "not kernel and not lab and not cluster" --junitxml=$(REPORTS)/unit.xml
+	$(PYTEST) -m "not kernel and not lab and not cluster" -n auto --maxprocesses=8 --dist worksteal --junitxml=$(REPORTS)/unit.xml
 
 # What failed in a tier that works with the kernel is tried once more, visibly, by itself: time is scarce on a busy
 # machine. What fails twice has failed.

@@ -63,7 +63,7 @@ def test_bad_topologies_are_refused_where_they_are_wrong(api: Direct, case: corp
     assert set(answer.fields) == case.at_server
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, suppress_health_check=list(HealthCheck))
 @given(document=documents())
 def test_the_server_and_the_decoder_agree(api: Direct, document: dict[str, Any]) -> None:
     answer, paths = tried(api, document), judged(document)

@@ -53,4 +53,4 @@ def without_nulls(value: Any, *, replaces: bool = False) -> Any:
 
 @pytest.mark.usefixtures("machine_server")
 class TestKubernetesAgainstTheModel(KubernetesMachine.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(max_examples=20, stateful_step_count=30, deadline=None, phases=(Phase.generate,))
+    settings = settings(max_examples=20, stateful_step_count=30, phases=(Phase.generate,))

@@ -207,7 +207,7 @@ def test_text_in_errors_is_escaped(run, value):
 # ---- anything at all
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=300) | st.text(alphabet='{}[]":, \\cniVersion01.', max_size=80).map(str.encode),
     st.dictionaries(

@@ -42,7 +42,7 @@ stdins = st.binary(max_size=300) | st.lists(
 ).map(lambda parts: "".join(parts).encode())
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION", ""]) | texts,
     st.dictionaries(st.sampled_from(["CNI_NETNS", "CNI_ARGS", "CNI_", "MESHNET_ALIVE"]), texts),
@@ -55,7 +55,7 @@ def test_no_call_does_what_c_does_not_define(program, tmp_path, command, env, st
         run(program, path, env | {"CNI_COMMAND": command}, stdin)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stdins.filter(bool))
 def test_no_answer_does_what_c_does_not_define(program, tmp_path, reply):
     path = tmp_path / "fuzz.sock"

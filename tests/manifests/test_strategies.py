@@ -38,7 +38,7 @@ def test_there_are_good_ones_and_bad_ones_in_every_field():
             seen["good"] += bool(topology.links)
             seen.update(f"good {name}" for link in topology.links for name in GOOD if getattr(link, name))
 
-    several = settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    several = settings(max_examples=1000, database=None, suppress_health_check=list(HealthCheck))
     for number in range(ROUNDS):
         seed(number)(several(given(documents())(look)))()
         if not missing(seen):

@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshnet.errors import InvalidObject
@@ -55,7 +55,6 @@ def test_keys_and_labels() -> None:
     assert (label(Kind.TOPOLOGY, "x", "r1"), label(Kind.NODE, "", "n1")) == ("Topology x/r1", "MeshNode n1")
 
 
-@settings(deadline=None)
 @given(ANYTHING | st.builds(lambda fields, metadata: topology() | fields | {"metadata": metadata}, METADATA, METADATA))
 def test_whatever_comes_is_let_in_or_refused(document: Any) -> None:
     with contextlib.suppress(InvalidObject):

@@ -26,4 +26,4 @@ class SqliteMachine(StoreMachine):
 
 
 class TestSqliteAgainstTheModel(SqliteMachine.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=50, stateful_step_count=40)

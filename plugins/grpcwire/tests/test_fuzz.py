@@ -52,7 +52,7 @@ def test_headers_that_are_all_wrong_take_turns_too(port):
     assert counters.received_dropped_header == 600
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FRAMES, min_size=1, max_size=30))
 def test_every_frame_is_sent_or_counted(port, parts):
     counters, writer = Counters(), FrameWriter()
