@@ -96,10 +96,10 @@ bench: install
 	@scripts/system-packages bench
 	@for script in $(BENCHMARKS); do $(BIN)/python $$script || exit 1; done
 
-# An OCI archive, by Docker or buildah: `docker load`, `ctr -n k8s.io images import`.
+# An OCI archive, by Docker or buildah: `docker load`, `ctr -n k8s.io images import`. ARCH=arm64 for nodes of that kind.
 image:
-	@docker info >/dev/null 2>&1 || scripts/system-packages image
-	scripts/image build/meshnet.tar
+	@scripts/system-packages image
+	ARCH=$(ARCH) scripts/image build/meshnet$(if $(ARCH),-$(ARCH)).tar
 
 install: $(VENV)/.installed
 

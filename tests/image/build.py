@@ -1,4 +1,4 @@
-"""The image, built when it is older than what it is made of."""
+"""The image, built when it is older than what it is made of. ARCH in the environment chooses one for other machines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.image.archive import Archive
 
 ROOT = Path(__file__).parents[2]
-ARCHIVE = ROOT / "build" / "meshnet.tar"
+ARCH = os.environ.get("ARCH", "")
+ARCHIVE = ROOT / "build" / (f"meshnet-{ARCH}.tar" if ARCH else "meshnet.tar")
 BUILD_LIMIT_S = 900
 PARTS = (
     "Dockerfile",
@@ -47,9 +48,9 @@ def newest_part() -> float:
 
 def why_not() -> str:
     """Why this machine cannot build images, or ``""``."""
-    if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
+    if subprocess.run([ROOT / "scripts" / "docker-builds"], capture_output=True, check=False).returncode == 0:
         return ""
     missing = [name for name in ("buildah", "mmdebstrap") if shutil.which(name) is None]
     if missing:
-        return f"{' and '.join(missing)} not installed, and no Docker: scripts/system-packages image"
+        return f"{' and '.join(missing)} not installed, and no Docker that does: scripts/system-packages image"
     return "" if os.geteuid() == 0 else "without Docker, only root builds images"

@@ -15,6 +15,7 @@ from meshnet import __version__
 from meshnet.cli.checks.machine import is_static
 from meshnet.cni.client import ask
 from meshnet.lab.daemon_query import listens
+from tests.image.build import ARCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ MOST_MB = 230
 """Unpacked, whatever the layers of the archive are packed with."""
 TOOLS = "cc gcc g++ cc1 as ld make pip pip3 musl-gcc tcc clang"
 DRIVERS = {"veth", "macvlan", "vxlan", "grpcwire"}
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 NODE_IP = "192.0.2.1"
 ENVIRONMENT = {"PATH": "/opt/meshnet/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
 IN_CONTAINER = f"""
@@ -73,7 +75,7 @@ def test_it_runs_the_daemon_unless_told_otherwise(archive: Archive) -> None:
     assert [*config["Entrypoint"], *config["Cmd"]] == ["meshnet", "daemon"]
     assert config["User"] == "0:0"
     assert archive.name.rpartition("/")[2] == f"meshnet:{__version__}"
-    assert archive.config["architecture"] in ("amd64", "arm64")
+    assert archive.config["architecture"] in ([ARCH] if ARCH else ["amd64", "arm64"])
 
 
 def test_it_is_small(archive: Archive, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +121,9 @@ def test_the_plugin_runs_on_any_host(root: Path) -> None:
     assert "1.1.0" in json.loads(done.stdout)["supportedVersions"]
 
 
-def test_the_daemon_runs_inside_with_four_usable_drivers(root: Path) -> None:
+def test_the_daemon_runs_inside_with_four_usable_drivers(archive: Archive, root: Path) -> None:
+    if archive.config["architecture"] != MACHINES.get(os.uname().machine):
+        pytest.skip("a program of another processor's has not got all of netlink (qemu-user)")
     with daemon(root) as socket:
         told = ask(socket, "drivers", timeout_s=10)
 
