@@ -7,7 +7,9 @@ plain TCP between the nodes. Interfaces have an MTU of 1450 with vxlan, and of 1
 TCP and packets: see traffic.py. Loss-free: the highest rate at which all packets but one of a thousand arrive. RTT: of
 pings 1 ms apart, nothing else on the way, and of the same between the nodes themselves; after 10 ms without a packet
 the processors' caches are cold, and all of it takes twice to five times as long: that is told beside it. Sides take
-turns in each round, A B B A; a round's value is the best.
+turns in each round, A B B A; a round's value is the best. gRPC alone: messages as large as those of a full wire, and
+round trips of small ones, by the same TLS and with nothing at their ends (bare_stream.py); it tells what this machine
+gives a wire today.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import statistics
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import box
+from bare_stream import bare_stream
 from figures import Report, percentile
 from programs import ROOT, built_with_go, compiled
 from rivals import unary_wire, vxlan_in_pods
@@ -52,8 +55,8 @@ class Scale(NamedTuple):
 
 
 @contextlib.contextmanager
-def every_pair(rival: Path | None) -> Iterator[dict[str, Pair]]:
-    """Make all that is compared, by name."""
+def every_pair(rival: Path | None) -> Iterator[tuple[TwoNodes, dict[str, Pair]]]:
+    """Make all that is compared, by name, and the nodes that it is between."""
     made = cables([(f"n1-{number}", f"n2-{number}") for number in range(len(LINKS))])
     documents = [
         document
@@ -73,7 +76,7 @@ def every_pair(rival: Path | None) -> Iterator[dict[str, Pair]]:
             pairs[UNARY], _ = rivals.enter_context(unary_wire(nodes, rival, 3))
         for pair in pairs.values():
             pings(pair, 3, 0.1)
-        yield pairs
+        yield nodes, pairs
 
 
 class Vxlan:
@@ -155,6 +158,24 @@ class Wire:
             add(figure, *alternating(lambda pair: (tcp(pair, 1),), ours, theirs, turns))
 
 
+class GrpcAlone:
+    """The same figures of wires, against what gRPC has between the same nodes without them."""
+
+    def __init__(self, report: Report) -> None:
+        self._stream = report.figure("TCP, grpcwire, offload, against gRPC alone", "Gbit/s", **FASTER)
+        self._warm = report.figure("idle RTT, grpcwire, against gRPC alone, p50", "ms")
+
+    def round(self, nodes: TwoNodes, pairs: dict[str, Pair], scale: Scale) -> None:
+        fast, idle = pairs["grpcwire, offload"], pairs["grpcwire, default"]
+        streams = [tcp(fast, 1)]
+        rtts = [statistics.median(pings(idle, scale.pings, 0.001))]
+        alone = [bare_stream(nodes, 1), bare_stream(nodes, 1)]
+        rtts.append(statistics.median(pings(idle, scale.pings, 0.001)))
+        streams.append(tcp(fast, 1))
+        add(self._stream, (max(streams), max(rate for rate, _ in alone)))
+        add(self._warm, (min(rtts), min(rtt for _, rtt in alone)))
+
+
 def main() -> None:
     asked = box.options(__doc__)
     rival, why_not = built_with_go(ROOT / "benchmarks" / "rival", may_build=not box.inside())
@@ -163,11 +184,13 @@ def main() -> None:
     report = Report("bench_between", asked.rounds, asked.output)
     scale = Scale(1, 0.4, 50) if asked.quick else Scale(3, 0.7, 200)
     kinds = (Vxlan(report, program), Wire(report, program, why_not or "theirs, grpcwire: upstream's wire"))
-    with every_pair(rival) as pairs:
+    alone = GrpcAlone(report)
+    with every_pair(rival) as (nodes, pairs):
         for _ in range(asked.rounds):
             report.quiet(asked.patience)
             for kind in kinds:
                 kind.round(pairs, scale)
+            alone.round(nodes, pairs, scale)
     report.finish()
 
 
