@@ -98,7 +98,7 @@ bench: install
 
 # An OCI archive, by Docker or buildah: `docker load`, `ctr -n k8s.io images import`. ARCH=arm64 for nodes of that kind.
 image:
-	@scripts/system-packages image
+	@scripts/docker-builds >/dev/null || scripts/system-packages image
 	ARCH=$(ARCH) scripts/image build/meshnet$(if $(ARCH),-$(ARCH)).tar
 
 install: $(VENV)/.installed
