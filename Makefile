@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows it, `make test` proves it. Both set up everything that they need.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: demo test check lint unit kernel lab test-kernels cluster cluster-down cluster-programs test-cluster soak bench image install clean
+.PHONY: demo test check lint unit kernel lab test-oldest test-kernels cluster cluster-down cluster-programs test-cluster soak bench image install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,8 +30,9 @@ lint: install
 	$(BIN)/mypy meshnet $(wildcard plugins/*/meshnet_*)
 	$(BIN)/lint-imports
 
+# UNIT: files and folders, if not all of them.
 unit: install
-	$(PYTEST) -m "not kernel and not lab and not cluster" -n auto --maxprocesses=8 --dist worksteal --junitxml=$(REPORTS)/unit.xml
+	$(PYTEST) -m "not kernel and not lab and not cluster" -n auto --maxprocesses=8 --dist worksteal --junitxml=$(REPORTS)/unit.xml $(UNIT)
 
 # What failed in a tier that works with the kernel is tried once more, visibly, by itself: time is scarce on a busy
 # machine. What fails twice has failed.
@@ -49,6 +50,13 @@ kernel: install
 # On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
 lab: install
 	$(PYTEST) -m lab $(call workers,$(WORKERS),own-records) --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
+
+# With the oldest version of each dependency that pyproject.toml allows, in an environment of their own.
+OLDEST := build/oldest
+test-oldest:
+	@mkdir -p $(OLDEST)
+	@scripts/image-requirements project dependencies | sed 's/>=/==/; s/,.*//' >$(OLDEST)/constraints.txt
+	$(MAKE) $(or $(TIERS),unit) VENV=$(OLDEST)/venv REPORTS=$(OLDEST) CONSTRAINTS=$(OLDEST)/constraints.txt
 
 # Debian's own kernel, in a virtual machine: 13 minutes on two busy cores. Left out are tests that take long there and tell
 # little of the kernel: the daemon's CNI answers, restarts, and troubles with its store, and the tests of the kit itself.
@@ -109,7 +117,7 @@ $(VENV)/.installed: $(INPUTS)
 	@# --group came with pip 25.1
 	@$(BIN)/python -m pip install -q --disable-pip-version-check 'pip>=25.1'
 	@echo "installing meshnet and its drivers into $(VENV)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --editable . $(PLUGINS:%=--editable %) --group dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --editable . $(PLUGINS:%=--editable %) --group dev $(CONSTRAINTS:%=--constraint %)
 	@touch $@
 
 clean:

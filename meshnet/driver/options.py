@@ -158,7 +158,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     for primitive in (bool, int, float, str):
         converter.register_structure_hook(primitive, _strict)
-    converter.register_structure_hook_func(lambda cls: isinstance(cls, type) and issubclass(cls, enum.Enum), _one_of)
+    converter.register_structure_hook(enum.Enum, _one_of)
     return converter
 
 
