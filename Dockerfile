@@ -18,11 +18,11 @@ ARG PIP_EXTRA_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
 # What others made, by itself: it changes seldom.
-COPY pyproject.toml scripts/image-requirements ./
+COPY pyproject.toml scripts/requirements ./
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.crt,target=/run/ca.crt \
     if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi \
- && ./image-requirements project dependencies > run.txt \
- && ./image-requirements build-system requires > build.txt \
+ && ./requirements project dependencies > run.txt \
+ && ./requirements build-system requires > build.txt \
  && /opt/meshnet/bin/pip install -r run.txt \
  && /opt/meshnet/bin/pip install --target /opt/build -r build.txt
 

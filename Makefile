@@ -53,10 +53,11 @@ lab: install
 
 # With the oldest version of each dependency that pyproject.toml allows, in an environment of their own.
 OLDEST := build/oldest
+TIERS ?= unit
 test-oldest:
 	@mkdir -p $(OLDEST)
-	@scripts/image-requirements project dependencies | sed 's/>=/==/; s/,.*//' >$(OLDEST)/constraints.txt
-	$(MAKE) $(or $(TIERS),unit) VENV=$(OLDEST)/venv REPORTS=$(OLDEST) CONSTRAINTS=$(OLDEST)/constraints.txt
+	@scripts/requirements project dependencies | sed 's/>=/==/; s/,.*//' >$(OLDEST)/constraints.txt
+	$(MAKE) $(TIERS) VENV=$(OLDEST)/venv REPORTS=$(OLDEST) CONSTRAINTS=$(OLDEST)/constraints.txt
 
 # Debian's own kernel, in a virtual machine: 13 minutes on two busy cores. Left out are tests that take long there and tell
 # little of the kernel: the daemon's CNI answers, restarts, and troubles with its store, and the tests of the kit itself.

@@ -19,7 +19,7 @@ PARTS = (
     "pyproject.toml",
     "hatch_build.py",
     "scripts/image",
-    "scripts/image-requirements",
+    "scripts/requirements",
 )
 
 
