@@ -78,7 +78,7 @@ class Journal:
         self._owed = False
         self._keeping = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "identifiers")
-        self._meanwhile: list[Line] = []
+        self._next: int | None = None
         self._renewing: asyncio.Task[None] | None = None
         given = list(lines)
         self.length = len(given)
@@ -97,8 +97,11 @@ class Journal:
         _append(self._file, given)
         self.length += len(given)
         self._owed = self._owed or owed
-        if self._renewing is not None:
-            self._meanwhile += given
+        if self._next is not None:
+            try:
+                _append(self._next, given)
+            except OSError as error:
+                self._give_up(error)
 
     async def kept(self) -> None:
         """Return when every line that is owed survives the loss of power. Raises OSError."""
@@ -114,43 +117,63 @@ class Journal:
 
     def written(self) -> asyncio.Future[None]:
         """Have all that was appended written to the disk; the future tells when, or the OSError why not."""
-        return self._on_disk(os.fdatasync, self._file)
+        return self._on_disk(_sync, [self._file] if self._next is None else [self._file, self._next])
 
     def renew(self, lines: Iterable[Line]) -> None:
-        """Have the file written anew, with these lines and what is appended meanwhile; nobody waits for that."""
-        if self._renewing is None:
-            given = list(lines)
-            self.length = len(given)  # also should it fail: it is tried again when as much has come
-            self._renewing = asyncio.get_running_loop().create_task(self._renew(given), name="identifiers anew")
+        """Have the file written anew, with these lines and what is appended from here on; nobody waits for that.
+
+        What is appended goes to both, so that the new one never has to catch up with the old one.
+        """
+        if self._renewing is not None:
+            return
+        given = list(lines)
+        self.length = len(given)  # also should it fail: it is tried again when as much has come
+        try:
+            self._next = _fresh(self._path, given)
+        except OSError as error:
+            self._give_up(error)
+        else:
+            renewing = self._renew(self._next)
+            self._renewing = asyncio.get_running_loop().create_task(renewing, name="identifiers anew")
 
     def close(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
+        if self._next is not None:
+            self._close(self._next)
+        self._close(self._file)
         self._thread.shutdown()
-        os.close(self._file)
 
-    async def _renew(self, lines: Iterable[Line]) -> None:
+    async def _renew(self, fresh: int) -> None:
+        """Let `fresh` take the file's place when the disk has it.
+
+        The one thread for the disk does one thing after the other. So who was told that a line survives was told
+        before this, and the line was there when `fresh` was made, or by a `written` that had both files on the disk.
+        """
         try:
-            fresh = _fresh(self._path, lines)
-            try:
-                await self._on_disk(os.fdatasync, fresh)
-                while self._meanwhile:
-                    added, self._meanwhile = self._meanwhile, []
-                    _append(fresh, added)
-                    await self._on_disk(os.fdatasync, fresh)
-                _take_over(self._path)
-            except BaseException:
-                os.close(fresh)
-                raise
-            before, self._file = self._file, fresh
-            # In this order, and before the disk is told of anything that is appended from here on.
-            named = self._on_disk(_sync_directory, self._path.parent)
-            await self._on_disk(os.close, before)
-            await named
+            await self._on_disk(_sync, [fresh])
+            if self._next is None:
+                return  # given up meanwhile
+            _take_over(self._path)
+            before, self._file, self._next = self._file, fresh, None
+            self._close(before)
+            # Asked for before the disk is told of anything that is appended from here on.
+            await self._on_disk(_sync_directory, self._path.parent)
         except OSError as error:
-            log.error("%s: not written anew, so that it goes on growing: %s", self._path, error)
+            self._give_up(error)
         finally:
-            self._meanwhile, self._renewing = [], None
+            self._renewing = None
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on with the file as it is."""
+        log.error("%s: not written anew, so that it goes on growing: %s", self._path, error)
+        if self._next is not None:
+            self._close(self._next)
+            self._next = None
+
+    def _close(self, file: int) -> None:
+        """Close a file after all that the disk's thread has still to do with it."""
+        self._thread.submit(os.close, file)
 
     def _on_disk(self, work: Callable[[T], None], what: T) -> asyncio.Future[None]:
         """Have the one thread for it do something that waits for the disk."""
@@ -174,6 +197,11 @@ def _take_over(path: Path) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_suffix(".new")
+
+
+def _sync(files: Iterable[int]) -> None:
+    for file in files:
+        os.fdatasync(file)
 
 
 def _append(file: int, lines: Iterable[Line]) -> None:

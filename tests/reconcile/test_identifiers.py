@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
 import threading
+import time
 
 import pytest
 
@@ -329,8 +331,17 @@ def length(path):
     return len((path / "identifiers.jsonl").read_text().splitlines())
 
 
-def test_the_file_does_not_grow_for_ever(make, clock, tmp_path):
+@pytest.mark.parametrize("disk_s", [0.0, 0.005])
+def test_the_file_does_not_grow_for_ever(make, clock, tmp_path, monkeypatch, disk_s):
+    """Not even where the disk is slower than what comes, so that one written anew would never catch up with it."""
+    fdatasync = os.fdatasync
+
+    def slow(file):
+        time.sleep(disk_s)
+        fdatasync(file)
+
     async def main():
+        monkeypatch.setattr(os, "fdatasync", slow)
         ours = make()
         stays = ours.allocate(RECEIVE, endpoint(1_000_000))
         longest = 0
@@ -350,24 +361,38 @@ def test_the_file_does_not_grow_for_ever(make, clock, tmp_path):
     assert not (tmp_path / "identifiers.new").exists()
 
 
-def test_what_comes_while_it_is_written_anew_is_not_lost(make, clock, tmp_path, monkeypatch):
-    go_on = threading.Event()
-    fdatasync = os.fdatasync
+async def overgrown(ours, clock):
+    """Have most of the file count no more, and none that was handed out wait for the disk."""
+    come_and_go(ours, OVERGROWN * AHEAD)
+    await ours.kept()
+    await until(lambda: ours._filling is None)
+    clock.now += 2 * REST_S
 
+
+@contextlib.contextmanager
+def waiting_disk(monkeypatch):
+    """Hold up what the disk is asked for, to the end of the block."""
+    go_on, fdatasync = threading.Event(), os.fdatasync
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", lambda file: (go_on.wait(10), fdatasync(file)))
+        try:
+            yield
+        finally:
+            go_on.set()
+
+
+def test_what_comes_while_it_is_written_anew_is_not_lost(make, clock, tmp_path, monkeypatch):
     async def main():
         ours = make()
-        come_and_go(ours, OVERGROWN * AHEAD)
-        clock.now += 2 * REST_S
-        given = {0: ours.allocate(RECEIVE, endpoint(0))}  # what rested is free again
+        await overgrown(ours, clock)
         before = length(tmp_path)
-        monkeypatch.setattr(os, "fdatasync", lambda file: (go_on.wait(10), fdatasync(file)))
-        keeping = asyncio.create_task(ours.kept())
-        await asyncio.sleep(0.1)
-        given |= {number: ours.allocate(RECEIVE, endpoint(number)) for number in range(1, 4)}
-        ours.release([endpoint(0)])
-        go_on.set()
-        await keeping
-        await asyncio.sleep(0.2)
+        with waiting_disk(monkeypatch):
+            given = {0: ours.allocate(RECEIVE, endpoint(0))}
+            await ours.kept()
+            assert (tmp_path / "identifiers.new").exists()
+            given |= {number: ours.allocate(RECEIVE, endpoint(number)) for number in range(1, 4)}
+            ours.release([endpoint(0)])
+        await until(lambda: ours._journal._renewing is None)
         assert length(tmp_path) < before / 2
         given[4] = ours.allocate(RECEIVE, endpoint(4))
         await ours.kept()
@@ -377,6 +402,51 @@ def test_what_comes_while_it_is_written_anew_is_not_lost(make, clock, tmp_path, 
     given = asyncio.run(main())
     again = make()
     assert {number: again.allocate(RECEIVE, endpoint(number)) for number in given} == given
+
+
+def test_one_written_anew_that_takes_no_more_is_given_up(make, clock, tmp_path, monkeypatch, caplog):
+    write = os.write
+
+    async def main():
+        ours = make()
+        await overgrown(ours, clock)
+        with waiting_disk(monkeypatch), monkeypatch.context() as patched:
+            given = {0: ours.allocate(RECEIVE, endpoint(0))}
+            await ours.kept()
+            full = (tmp_path / "identifiers.new").stat().st_ino
+            patched.setattr(os, "write", lambda file, data: 0 if os.fstat(file).st_ino == full else write(file, data))
+            given[1] = ours.allocate(RECEIVE, endpoint(1))
+        await until(lambda: ours._journal._renewing is None)
+        given[2] = ours.allocate(RECEIVE, endpoint(2))
+        await ours.kept()
+        ours.close()
+        return given
+
+    given = asyncio.run(main())
+    assert "identifiers.jsonl: not written anew" in caplog.text
+    again = make()
+    assert {number: again.allocate(RECEIVE, endpoint(number)) for number in given} == given
+
+
+def test_what_is_kept_while_it_is_written_anew_is_on_the_disk_in_both(make, clock, monkeypatch):
+    synced, fdatasync = [], os.fdatasync
+
+    async def main():
+        ours = make()
+        await overgrown(ours, clock)
+        with waiting_disk(monkeypatch):
+            await ours.kept()
+        both = {ours._journal._file, ours._journal._next}
+        monkeypatch.setattr(os, "fdatasync", lambda file: (synced.append(file), fdatasync(file)))
+        for number in range(AHEAD + 1):  # the last one was not kept ahead
+            ours.allocate(RECEIVE, endpoint(number))
+        await ours.kept()
+        ours.close()
+        return both
+
+    both = asyncio.run(main())
+    assert len(both - {None}) == 2
+    assert both <= set(synced)
 
 
 def test_a_file_that_cannot_be_written_anew_goes_on(make, clock, tmp_path, monkeypatch, caplog):
