@@ -25,6 +25,7 @@ class PanelPort:
         nsid, pod_ifindex: where the pod's end is; the end is found by these, never by its name.
         pod_up: the pod's end is administratively up.
         up: the port is; the pod's end has carrier exactly then.
+        fading: it is not since a moment ago, and nobody has seen yet that the pod's kernel knows.
         redirect: the splice in front of the drop, or None.
         offload: the receiver may see frames as the sender's kernel left them.
         gso_ipv4_max_size: how long a frame of TCP over IPv4 may be for the kernel to cut at the port, bytes; at the
@@ -41,6 +42,7 @@ class PanelPort:
     pod_ifindex: int = 0
     pod_up: bool = False
     up: bool = False
+    fading: bool = False
     redirect: Redirect | None = None
     offload: bool = False
     gso_ipv4_max_size: int = GSO_LEGACY_MAX_SIZE

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from meshnet.driver.api import Device, Port
 from meshnet.errors import KernelError
 from meshnet.netlink import BatchError, Redirect, bpf, links, tc
+from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.make import alias_of, seal
 from meshnet.panel.read import read_link
 
@@ -69,13 +70,33 @@ class Splicer:
         self._netlink.run([links.set_link(port.ifindex, gso_ipv4_max_size=size)])
         port.gso_ipv4_max_size = size
 
-    def set_up(self, port: PanelPort, *, up: bool) -> None:
-        """Give the pod's end carrier, or take it away. Raises KernelError."""
-        self.set_all_up([(port, up)])
+    def set_up(self, port: PanelPort, *, up: bool) -> bool:
+        """Give the pod's end carrier, or take it away, as `set_all_up` does."""
+        return self.set_all_up([(port, up)])
 
-    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> None:
-        """Give or take the carrier of several in one go; one that is gone needs none. Raises KernelError."""
+    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> bool:
+        """Give or take the carrier of several in one go; one that is gone needs none. Raises KernelError.
+
+        A pod's kernel is told of a change, and acts on it, a while later: of a carrier that comes back at once it would
+        never know that it was lost, and its neighbours' addresses would stay those of another peer. So carrier that
+        was taken is given again when that was seen. Returns False when one has to wait for it; to be tried again.
+        """
         changes = [(port, up) for port, up in wanted if port.up != up]
+        self._look_at_fading([port for port, up in changes if up and port.fading])
+        ready = [(port, up) for port, up in changes if not (up and port.fading)]
+        self._set_all_up(ready)
+        return len(ready) == len(changes)
+
+    def _look_at_fading(self, ports: Sequence[PanelPort]) -> None:
+        """Find out whose loss of carrier the pod's kernel has seen. From Linux 6.8 on the question has it do so."""
+        if not ports:
+            return
+        answers = self._netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid) for port in ports])
+        for port, answer in zip(ports, answers, strict=True):
+            # An end that cannot be read is gone, or on its way to another namespace.
+            port.fading = not isinstance(answer, KernelError) and bool(links.parse_link(answer).flags & IFF_RUNNING)
+
+    def _set_all_up(self, changes: Sequence[tuple[PanelPort, bool]]) -> None:
         failures: dict[int, KernelError] = {}
         if changes:
             try:
@@ -84,7 +105,7 @@ class Splicer:
                 failures = dict(error.failures)
         for position, (port, up) in enumerate(changes):
             if position not in failures:
-                port.up = up
+                port.up, port.fading = up, not up
         for failure in failures.values():
             with unless_gone():
                 raise failure

@@ -93,15 +93,19 @@ class CarrierKeeper:
         self._splicer = splicer
         self._looked = looked
 
-    def update(self, end: End) -> None:
-        """Set the carrier of an end and of its peer on this node. Raises KernelError."""
+    def update(self, end: End) -> bool:
+        """Set the carrier of an end and of its peer on this node. Raises KernelError.
+
+        Returns False when one must have been seen to be without it first: to be called again.
+        """
         peer = self.peer(end)
         wanted = self._wanted(end, peer or self._remotes.far(end))
         if peer is not None:
             # Not always this end: anybody's Topology may name an interface that is linked elsewhere.
             wanted += self._wanted(peer, self.other(peer))
-        self._splicer.set_all_up(wanted)
+        done = self._splicer.set_all_up(wanted)
         self._looked(end)
+        return done
 
     def lapse(self) -> None:
         """Take the carrier of adopted ends that only a daemon can forward for, since this one is not told where to.

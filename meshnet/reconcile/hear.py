@@ -87,7 +87,11 @@ class Ear:
             self._pod_end_gone(end)
         elif end.pod_up != event.up:
             end.pod_up = event.up
-            self._carrier.update(end)
+            self._carry(end)
+
+    def _carry(self, end: End) -> None:
+        if not self._carrier.update(end):
+            self._kick(end.endpoint)
 
     def _pod_end_gone(self, end: End) -> None:
         """Find out whether the pod's end was moved; if it was deleted, its port goes, too, and tells."""
@@ -106,7 +110,7 @@ class Ear:
             end.pod_up = links.parse_link(moved).up
         except KernelError:
             return
-        self._carrier.update(end)
+        self._carry(end)
 
     def _direct_gone(self, end: End) -> None:
         self._table.detach(end)
@@ -119,7 +123,7 @@ class Ear:
             return
         self._table.detach(end)
         end.lose_port()
-        self._carrier.update(end)
+        self._carry(end)
         self._lost_interface(end)
 
     def _lost_interface(self, end: End) -> None:

@@ -188,9 +188,15 @@ class Patcher:
             await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
 
     def _part(self, end: End, joint: Joint | None) -> None:
-        """Before an end turns to another peer, the one it had stops sending to it: no frame comes by a wrong link."""
+        """Before an end turns to another peer, it loses its carrier, as with any cable that is pulled out.
+
+        And the one it had stops sending to it: no frame comes by a wrong link.
+        """
         if end.joint is None or (joint is not None and end.joint.peer == joint.peer):
             return
+        if end.port is not None:
+            with unless_gone():
+                self._splicer.set_up(end.port, up=False)
         left = self._table.end(end.joint.peer)
         if left is not None and left is not end and left.joint is not None and left.joint.peer == end.endpoint:
             self.unplug(left)

@@ -129,11 +129,10 @@ class Settler:
     def _carry(self, end: End) -> bool:
         """Give or take carrier as both ends are now; tell whether the kernel did it."""
         try:
-            self._carrier.update(end)
+            return self._carrier.update(end)
         except KernelError as error:
             log.warning("%s: carrier: %s", end.endpoint, error)
             return False
-        return True
 
     def _plan_of(self, end: End) -> Plan | None:
         """Return what an end should be; nothing, when another sandbox has taken its pod over since."""

@@ -74,8 +74,7 @@ class Cable:
         for end in self.ends:
             self.patch_end(end)
         for end in self.ends:
-            if end.port is not None:
-                end.bench.splicer.set_up(end.port, up=not self.down)
+            end.carry(up=not self.down)
         return [end.splice for end in self.ends if end.splice is not None]
 
     def patch_end(self, end: End) -> None:
@@ -105,8 +104,8 @@ class Cable:
     def unpatch_end(self, end: End) -> None:
         """Take one end's splice out and have the driver remove what it made for it."""
         link = end.link or self.link_end(end)
+        end.carry(up=False)
         if end.port is not None:
-            end.bench.splicer.set_up(end.port, up=False)
             end.bench.splicer.splice(end.port, None)
         if end.bench.patched.get(end.endpoint) == link:
             del end.bench.patched[end.endpoint]

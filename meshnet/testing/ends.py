@@ -11,6 +11,7 @@ from meshnet.driver import Attachment
 from meshnet.model.names import pod_mac
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links
+from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.port import PortWish
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SETTLE_S = 3.0
 """How long an interface may take to get carrier."""
-_IFF_RUNNING = 0x40
 
 
 @attrs.frozen
@@ -48,7 +48,7 @@ class Station:
     def settle(self) -> None:
         """Wait until frames can be sent and received here. Raises AssertionError when that does not come."""
         deadline = time.monotonic() + SETTLE_S
-        while not self._link().flags & _IFF_RUNNING:
+        while not self._link().flags & IFF_RUNNING:
             assert time.monotonic() < deadline, f"{self.namespace.name}:{self.interface} gets no carrier"
             time.sleep(0.005)
         time.sleep(0.01)  # its queue opens a moment after the flag
@@ -103,6 +103,13 @@ class End:
     def facts(self) -> Port | None:
         """What a driver may know of the port."""
         return None if self.port is None else self.port.facts()
+
+    def carry(self, *, up: bool) -> None:
+        """Give the interface carrier, or take it away, if it has a port: a direct driver's is its driver's affair."""
+        deadline = time.monotonic() + SETTLE_S
+        while self.port is not None and not self.bench.splicer.set_up(self.port, up=up):
+            assert time.monotonic() < deadline, f"the kernel of {self.pod.name} does not see that carrier was lost"
+            time.sleep(0.001)
 
     def lose_port(self) -> None:
         """Delete the port, as the end of the pod's namespace does, and unbeknown to the driver."""

@@ -15,12 +15,14 @@ from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Ethtool, Netlink, Redirect, Request, bpf, links, tc
+from meshnet.netlink.netns import entered
 from meshnet.panel.delete import Deleter, delete_together
 from meshnet.panel.indices import FIRST, Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import Made, PanelPort, PortWish
 from meshnet.panel.read import read_link, read_ports
 from meshnet.panel.splice import MIRRED, REDIRECT_PEER, Splicer
+from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -125,6 +127,33 @@ def test_carrier_of_several_one_of_which_is_gone(panel: Panel) -> None:
 
     assert (one.up, gone.up, other.up) == (True, False, True)
     assert {name: info.carrier for name, info in panel.in_pod().items()} == {"eth1": True, "eth3": True}
+
+
+def test_a_pod_sees_every_loss_of_carrier_however_short(panel: Panel) -> None:
+    port, splicer = panel.port(addresses=["10.0.0.1/24"]), panel.splicer()
+    splicer.set_up(port, up=True)
+    with entered(panel.pod):
+        for _ in range(20):
+            known = "10.0.0.2 dev eth1"
+            subprocess.run(f"ip neigh replace {known} lladdr 02:00:00:00:00:02 nud reachable".split(), check=True)
+            splicer.set_up(port, up=False)
+            assert eventually(lambda: splicer.set_up(port, up=True))
+            assert panel.in_pod()["eth1"].carrier
+            assert subprocess.run(["ip", "neigh", "show"], check=True, capture_output=True).stdout == b""
+
+
+def test_carrier_returns_when_its_loss_was_seen(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Linux before 6.8 does, a kernel that is asked before it has told the pod answers as if nothing was lost."""
+    port, splicer = panel.port(), panel.splicer()
+    splicer.set_up(port, up=True)
+    running = panel.netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid)])
+    splicer.set_up(port, up=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(panel.netlink, "ask_many", lambda _: running)
+        assert splicer.set_up(port, up=True) is False
+        assert not panel.in_pod()["eth1"].carrier
+    assert eventually(lambda: splicer.set_up(port, up=True))
+    assert panel.in_pod()["eth1"].carrier
 
 
 def test_only_marked_veths_are_ports(panel: Panel) -> None:

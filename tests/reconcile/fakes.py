@@ -44,14 +44,15 @@ class Moody(LinkDriver):
 
 
 class Splicer:
-    """Notes on the port itself what is done to it."""
+    """Notes on the port itself what is done to it. What is `fading` stays so."""
 
-    def set_up(self, port: PanelPort, *, up: bool) -> None:
-        port.up = up
+    def set_up(self, port: PanelPort, *, up: bool) -> bool:
+        return self.set_all_up([(port, up)])
 
-    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> None:
+    def set_all_up(self, wanted: Sequence[tuple[PanelPort, bool]]) -> bool:
         for port, up in wanted:
-            port.up = up
+            port.up = up and not port.fading
+        return all(port.up == up for port, up in wanted)
 
     def splice(self, port: PanelPort, splice: Splice | None, *, offload: bool) -> None:
         """There is nobody to see it."""

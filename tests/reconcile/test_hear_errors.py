@@ -11,6 +11,7 @@ import pytest
 from meshnet.errors import KernelError
 from meshnet.netlink import BatchError
 from meshnet.netlink.events import LinkEvent
+from meshnet.netlink.ifla import IFF_RUNNING, IFF_UP, IFINFO
 from meshnet.panel.splice import Splicer
 from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.table import Table
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 
 class Kernel:
-    """Refuses to touch the ports in `refused`, and does all else."""
+    """Refuses to touch the ports in `refused`, and does all else; pods see at once that carrier was lost."""
 
     def __init__(self, error: int) -> None:
         self.error = error
+        self.flags = IFF_UP
         self.refused: set[int] = set()
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
@@ -41,6 +43,9 @@ class Kernel:
         if failures:
             raise BatchError(failures)
         return []
+
+    def ask_many(self, requests: Sequence[Request]) -> list[bytes]:
+        return [IFINFO.pack(0, 0, 1, self.flags, 0) for _ in requests]
 
 
 class Monitor:
@@ -87,13 +92,32 @@ class Room:
 
     def down(self, *ends: End) -> None:
         """Let the kernel tell that pods' ends were set down."""
-        self.monitor.events = [LinkEvent(end.nsid, end.pod_ifindex, gone=False, up=False) for end in ends]
+        self._tell(ends, up=False)
+
+    def up(self, *ends: End) -> None:
+        """Let the kernel tell that pods' ends were set up."""
+        self._tell(ends, up=True)
+
+    def _tell(self, ends: Sequence[End], *, up: bool) -> None:
+        self.monitor.events = [LinkEvent(end.nsid, end.pod_ifindex, gone=False, up=up) for end in ends]
         self.ear.listen()
 
     def carrier(self, number: int) -> bool:
         port = self.ends[number - 1].port
         assert port is not None
         return port.up
+
+
+def test_an_end_that_has_to_wait_for_its_carrier_is_settled_again() -> None:
+    room = Room(errno.ENODEV)
+    one, other = room.ends[:2]
+    room.down(one)
+    assert other.port is not None
+    assert other.port.fading
+    room.kernel.flags |= IFF_RUNNING
+    room.up(one)
+    assert not room.carrier(2)
+    assert room.kicked == [one.endpoint]
 
 
 @pytest.mark.parametrize("error", [errno.ENODEV, errno.ENOMEM])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
@@ -16,6 +16,8 @@ from tests.reconcile.parts import Parts
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.state import End
@@ -28,7 +30,8 @@ class Room:
         self.changed: list[End] = []
         self.kicked: list[Endpoint] = []
         self.table = Table("n1")
-        self.cache = TopologyCache(MemoryStore(), lambda _: None)
+        self._store = MemoryStore()
+        self.cache = TopologyCache(self._store, lambda _: None)
         self.parts = Parts(self.table, self.cache, driver, changed=self.changed.append, kick=self.kicked.append)
         self.settler = self.parts.settler
         one, other = sandbox("r1"), sandbox("r2")
@@ -37,15 +40,14 @@ class Room:
         enter(self.table, one, other)
 
     async def open(self) -> None:
-        store = MemoryStore()
-        for document in (
-            topology("r1", link(1, "eth1", "r2:eth1")),
-            topology("r2", link(1, "eth1", "r1:eth1")),
-        ):
-            await store.apply(document)
-        for resource in (await store.list(Kind.TOPOLOGY)).items:
-            self.cache.take(resource)
+        await self.put(topology("r1", link(1, "eth1", "r2:eth1")))
+        await self.put(topology("r2", link(1, "eth1", "r1:eth1")))
         self.cache.synced.set()
+
+    async def put(self, document: Mapping[str, Any]) -> None:
+        await self._store.apply(document)
+        for resource in (await self._store.list(Kind.TOPOLOGY)).items:
+            self.cache.take(resource)
 
     async def settle(self) -> None:
         for here in (self.e1, self.e2):
@@ -79,6 +81,48 @@ def test_while_a_failing_end_is_tried_again_its_reason_stays() -> None:
         await asyncio.sleep(2.0)
         assert room.state(room.e1) == ("Failed", "NoLuck")
         await again
+
+    run(main())
+
+
+def test_an_end_whose_pod_has_not_seen_the_loss_of_carrier_is_settled_again() -> None:
+    async def main() -> None:
+        room = Room()
+        await room.open()
+        assert room.e1.port is not None
+        room.e1.port.fading = True
+        await room.settler.settle(room.e1.endpoint)
+        assert not await room.settler.settle(room.e2.endpoint)
+        assert room.carriers() == (False, True)
+        room.e1.port.fading = False
+        assert await room.settler.settle(room.e2.endpoint)
+        assert room.carriers() == (True, True)
+
+    run(main())
+
+
+def test_an_end_that_turns_to_another_peer_loses_carrier_first() -> None:
+    """Even when the new one is patched to it already."""
+
+    class Watching(Moody):
+        name = "watching"
+
+    async def main() -> None:
+        room = Room(Watching)
+        await room.open()
+        third = sandbox("r3")
+        e3 = end(third, "eth1", "r1:eth1", ifindex=3)
+        enter(room.table, third)
+        await room.settle()
+        assert room.carriers() == (True, True)
+        for document in (topology("r1", link(1, "eth1", "r3:eth1")), topology("r3", link(1, "eth1", "r1:eth1"))):
+            await room.put(document)
+        await room.settler.settle(e3.endpoint)
+        taken: list[bool] = []
+        room.parts.splicer.splice = lambda port, *_, **__: taken.append(port.up)
+        await room.settler.settle(room.e1.endpoint)
+        assert taken[-1:] == [False]
+        assert room.carriers() == (True, False)
 
     run(main())
 

@@ -99,6 +99,21 @@ def test_the_link_that_gets_another_mtu_loses_nothing_either(running: Lab, tmp_p
     assert flood.lost == 0
 
 
+def test_each_recabling_is_one_loss_of_carrier_and_the_new_peer_answers_at_once(running: Lab, tmp_path: Path) -> None:
+    """Though the new peer has the address of the one before, and what the pod knew is another's MAC."""
+    address = EDITED.addresses[1]
+    other = Cable(2, EDITED.a, TO_R3.b, b_only={"local_ip": f"{address}/24"})
+    turns = [(EDITED, other), (other, EDITED)] * 5
+    with events(running, "r1", tmp_path) as watch:
+        for before, now in turns:
+            assert running.pings("r1", address)
+            edit(running, tmp_path, [STAYS, now])
+            eventually(lambda before=before: interface(running, before.b) is None, f"{before.b} goes")
+            running.wait("up", now.b)
+            eventually(lambda: running.pings("r1", address, "-w", "1"), f"{now.b} answers", 2)
+    assert [change["carrier"] for change in watch.carriers("eth2")] == [False, True] * len(turns)
+
+
 def test_a_deleted_topology_only_unplugs(running: Lab, tmp_path: Path) -> None:
     """The interfaces stay until DEL; applied again, the links come back to the same interfaces."""
     before = running.interfaces("r2")
