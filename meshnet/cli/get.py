@@ -8,7 +8,7 @@ from meshnet.cli.output import emit
 from meshnet.cli.parser import add_namespace_option, add_output_option
 from meshnet.cli.table import with_namespace
 from meshnet.cli.target import find_target
-from meshnet.cli.views import VIEWS
+from meshnet.cli.views import KINDS, view_of
 from meshnet.cli.views.base import Query
 from meshnet.errors import NotFound, UsageError
 
@@ -36,7 +36,7 @@ def register(subparsers: Subparsers) -> None:
         "store, and carrier, MTU and counters are left out (`stale`).",
         example="meshnet get links\nmeshnet get links r1:eth1 -o json\nmeshnet get topologies -A",
     )
-    parser.add_argument("what", metavar="WHAT", type=_what, help=" | ".join(VIEWS))
+    parser.add_argument("what", metavar="WHAT", type=_what, help=" | ".join(KINDS))
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="only this one; a link by either end, POD:INTERFACE, or by its POD"
     )
@@ -47,13 +47,13 @@ def register(subparsers: Subparsers) -> None:
 
 def _what(text: str) -> str:
     what = ALIASES.get(text, text)
-    if what not in VIEWS:
-        raise UsageError(f"get {text}: there are {', '.join(VIEWS)}")
+    if what not in KINDS:
+        raise UsageError(f"get {text}: there are {', '.join(KINDS)}")
     return what
 
 
 def run(args: argparse.Namespace) -> int:
-    view = VIEWS[args.what]
+    view = view_of(args.what)
     target = find_target(args)
     namespace = None if args.all_namespaces else args.namespace or target.namespace
     query = Query(target, namespace, args.name, quiet=args.quiet)

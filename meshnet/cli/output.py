@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.table import Column, show
-from meshnet.model.documents import dump
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +24,8 @@ def emit(
     if args.output == "json":
         print(json.dumps(found, indent=2))
     elif args.output == "yaml":
+        from meshnet.model.documents import dump  # noqa: PLC0415 - the YAML library takes long to import
+
         print(dump(found), end="")
     else:
         show(columns, rows, wide=args.output == "wide", empty="" if args.quiet else empty)

@@ -14,16 +14,12 @@ import attrs
 from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab import syscalls, userns
 from meshnet.lab.channel import Channel, ChannelClosed, close_others, pair
+from meshnet.lab.places import NETNS, RUN, SUPERVISOR_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from meshnet.lab.record import LabRecord, LabRecords
-
-RUN = Path("/run/meshnet")
-"""Everything of a lab, on a tmpfs that only the box sees."""
-NETNS = Path("/run/netns")
-SUPERVISOR_LOG = RUN / "supervisor.log"
 
 _NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshnet.errors import DaemonUnreachable
-from meshnet.lab.node import STORE
+from meshnet.lab.places import STORE
 from meshnet.lab.pod import Phase
 from meshnet.lab.progress import Summary, expected_endpoints, summarize
 from meshnet.stores.open import open_store

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import RUN
+from meshnet.lab.places import RUN
 from meshnet.lab.podroot import write_volumes
 from meshnet.lab.spawner import PAUSE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab.channel import AT_WORK, Channel, ChannelClosed
-from meshnet.lab.server import SOCKET
+from meshnet.lab.places import CONTROL_SOCKET
 
 TIMEOUT_S = 120.0
 """Of silence. What is asked may take longer, as a stop that waits for a pod's grace period: a lab at work says so."""
@@ -21,9 +21,11 @@ def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(TIMEOUT_S)
         try:
-            sock.connect(str(SOCKET))
+            sock.connect(str(CONTROL_SOCKET))
         except OSError as error:
-            raise DaemonUnreachable(f"lab: its supervisor does not answer at {SOCKET}: {error.strerror}") from error
+            raise DaemonUnreachable(
+                f"lab: its supervisor does not answer at {CONTROL_SOCKET}: {error.strerror}"
+            ) from error
         channel = Channel(sock)
         try:
             channel.send({"verb": verb, **arguments})

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.node import STORE
+from meshnet.lab.places import STORE
 from meshnet.lab.reply import Reply
 from meshnet.lab.spawner import environment
 

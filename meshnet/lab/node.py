@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab import daemon_query, underlay
-from meshnet.lab.box import NETNS, RUN
+from meshnet.lab.places import NETNS, RUN, STORE
 from meshnet.lab.uplink import Cut
 from meshnet.netlink import netns
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from meshnet.lab.children import Children
     from meshnet.lab.uplink import Uplink
 
-STORE = f"sqlite:{RUN / 'store.db'}?synchronous=off"
 DAEMON_COMMAND = (sys.executable, "-m", "meshnet", "daemon")
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0

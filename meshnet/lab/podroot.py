@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshnet.lab import syscalls
-from meshnet.lab.box import RUN, mount_proc, mount_sysfs
+from meshnet.lab.box import mount_proc, mount_sysfs
+from meshnet.lab.places import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

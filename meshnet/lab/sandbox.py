@@ -9,8 +9,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
-from meshnet.lab.box import NETNS
 from meshnet.lab.cni_exec import Attachment
+from meshnet.lab.places import NETNS
 from meshnet.lab.underlay import up_loopback
 from meshnet.netlink import netns
 from meshnet.netlink.socket import Netlink

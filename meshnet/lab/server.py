@@ -11,8 +11,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import RUN
 from meshnet.lab.channel import AT_WORK, encode
+from meshnet.lab.places import CONTROL_SOCKET
 from meshnet.lab.reply import Reply
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from meshnet.lab.verbs import Verbs
 
-SOCKET = RUN / "lab.sock"
 LARGEST_REQUEST = 1 << 16
 REQUEST_TIMEOUT_S = 10.0
 SIGN_OF_LIFE_S = 10.0
@@ -40,8 +39,8 @@ class LabServer:
         """Answer for ever."""
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as listener:
-            listener.bind(str(SOCKET))
-            SOCKET.chmod(0o600)
+            listener.bind(str(CONTROL_SOCKET))
+            CONTROL_SOCKET.chmod(0o600)
             listener.listen(MOST_CONNECTIONS)
             while True:
                 try:

@@ -10,13 +10,13 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.box import RUN
 from meshnet.lab.bringup import BringUp
 from meshnet.lab.channel import STAY, ChannelClosed
 from meshnet.lab.cni_exec import CniRuntime
 from meshnet.lab.containers import LOGS, Containers
 from meshnet.lab.logtrim import trim_logs
 from meshnet.lab.network import lab_network
+from meshnet.lab.places import RUN
 from meshnet.lab.plugin_process import PluginProcess
 from meshnet.lab.pods import WORKERS, Pods
 from meshnet.lab.server import LabServer

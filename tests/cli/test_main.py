@@ -84,6 +84,20 @@ def test_help_loads_no_command() -> None:
     assert all(f"    {command} " in done.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("modules", "spared"),
+    [
+        (("meshnet.cli.lab", "meshnet.lab.control", "meshnet.lab.inside"), ("asyncio", "yaml", "cattrs")),
+        (("meshnet.cli.get", "meshnet.cli.views.links", "meshnet.cli.targets.lab"), ("yaml", "cattrs", "pluggy")),
+    ],
+    ids=["lab exec", "get links"],
+)
+def test_what_scripts_call_often_loads_no_more_than_it_needs(modules: tuple[str, ...], spared: tuple[str, ...]) -> None:
+    script = f"import sys, {', '.join(modules)}\nsys.exit(' '.join(set(sys.modules) & {set(spared)}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == "\n"
+
+
 def test_a_broken_pipe_is_no_noise() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -48,12 +48,12 @@ class Lab:
             cwd="/",
         )
 
-    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    def start(
+        self, *words: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         """Start a ``meshnet`` command without waiting for it."""
-        null = subprocess.DEVNULL
-        return subprocess.Popen(
-            [*self.command, *words], env=self.environment, stdin=stdin, stdout=null, stderr=null, cwd="/"
-        )
+        command, null = [*self.command, *words], subprocess.DEVNULL
+        return subprocess.Popen(command, env=self.environment, stdin=stdin, stdout=stdout, stderr=null, cwd="/")
 
     def ok(self, *words: str, stdin: str = "") -> str:
         """Run a command that must succeed, and return what it printed."""

@@ -39,8 +39,8 @@ class Verbs:
 @pytest.fixture
 def path(monkeypatch, tmp_path):
     path = tmp_path / "lab.sock"
-    monkeypatch.setattr(server, "SOCKET", path)
-    monkeypatch.setattr(control, "SOCKET", path)
+    monkeypatch.setattr(server, "CONTROL_SOCKET", path)
+    monkeypatch.setattr(control, "CONTROL_SOCKET", path)
     monkeypatch.setattr(control, "TIMEOUT_S", 1.0)
     return path
 
@@ -78,7 +78,7 @@ def test_failure_after_a_long_time_is_told(verbs):
 
 def test_what_was_asked_is_done_though_who_asked_has_gone(verbs):
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(control.SOCKET))
+        sock.connect(str(control.CONTROL_SOCKET))
         sock.sendall(b'{"verb": "stop", "takes": "0.2"}\n')
     assert ask_lab("status", takes="0.4") == ({"verb": "status"}, [])
     assert verbs.done == ["stop", "status"]

@@ -244,11 +244,12 @@ def test_name_that_runs_is_refused(lab):
 
 def test_logs_follow_until_the_lab_ends(lab):
     lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sh", "-c", "echo begin; exec sleep 1000"), pod("r2")))
-    follower = lab.start("lab", "logs", "-f", "r1")
-    with pytest.raises(TimeoutError):
-        _wait(follower, 0.7)
-    lab.ok("lab", "down", lab.name)
-    assert _wait(follower, 20) == 0
+    with lab.start("lab", "logs", "-f", "r1", stdout=subprocess.PIPE) as follower:
+        assert follower.stdout.readline() == b"begin\n"
+        with pytest.raises(TimeoutError):
+            _wait(follower, 0.7)
+        lab.ok("lab", "down", lab.name)
+        assert _wait(follower, 20) == 0
 
 
 def test_list_tells_the_lab(lab):

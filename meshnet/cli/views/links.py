@@ -85,7 +85,7 @@ def _pair(row: Row, of: Callable[[Mapping[str, Any]], str]) -> str:
     return words[0] if len(set(words)) == 1 else " / ".join(words)
 
 
-LINKS = View(
+VIEW = View(
     read,
     [
         Column("NAMESPACE", wide=True),

@@ -78,7 +78,7 @@ def cells(row: Row) -> Sequence[str]:
     )
 
 
-NODES = View(
+VIEW = View(
     read,
     [
         Column("NAME"),

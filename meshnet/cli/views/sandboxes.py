@@ -1,10 +1,9 @@
-"""``meshnet get sandboxes|drivers``: what the daemons say."""
+"""``meshnet get sandboxes``: which pods the daemons have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshnet.cli import drivers
 from meshnet.cli.table import Column
 from meshnet.cli.views.base import Query, Row, View
 
@@ -16,11 +15,11 @@ SHORT_ID = 13
 """Characters of a container ID in the table, as in crictl's and the daemon's log; JSON has all."""
 
 
-def read_sandboxes(query: Query) -> list[Row]:
+def read(query: Query) -> list[Row]:
     return [row for row in query.rows("sandboxes", "sandboxes") if query.wants(row["pod"], row["namespace"])]
 
 
-def sandbox_cells(row: Row) -> Sequence[str]:
+def cells(row: Row) -> Sequence[str]:
     ports = row.get("ports") or ()
     return (
         row["namespace"],
@@ -34,16 +33,8 @@ def sandbox_cells(row: Row) -> Sequence[str]:
     )
 
 
-def read_drivers(query: Query) -> list[Row]:
-    return [row for row in query.rows("drivers", "drivers") if query.wants(row["name"])]
-
-
-def driver_cells(row: Row) -> Sequence[str]:
-    return row["node"], *drivers.cells(row)
-
-
-SANDBOXES = View(
-    read_sandboxes,
+VIEW = View(
+    read,
     [
         Column("NAMESPACE"),
         Column("POD"),
@@ -54,6 +45,5 @@ SANDBOXES = View(
         Column("NETWORK", wide=True),
         Column("NETNS", wide=True),
     ],
-    sandbox_cells,
+    cells,
 )
-DRIVERS = View(read_drivers, [Column("NODE"), *drivers.COLUMNS], driver_cells, namespaced=False)

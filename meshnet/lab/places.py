@@ -1,0 +1,12 @@
+"""Where things of a lab are in its box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RUN = Path("/run/meshnet")
+"""Everything of a lab, on a tmpfs that only the box sees."""
+NETNS = Path("/run/netns")
+SUPERVISOR_LOG = RUN / "supervisor.log"
+CONTROL_SOCKET = RUN / "lab.sock"
+STORE = f"sqlite:{RUN / 'store.db'}?synchronous=off"
