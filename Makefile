@@ -63,8 +63,8 @@ test-oldest:
 # little of the kernel: the daemon's CNI answers, restarts, and troubles with its store, and the tests of the kit itself.
 GUEST_DAEMON := $(foreach about,direct inspect made_anew pods unseen,tests/kernel/test_daemon_$(about).py)
 GUEST_TESTS := plugins tests/kernel/test_netlink_*.py tests/kernel/test_panel_*.py $(GUEST_DAEMON) tests/cli/test_doctor.py
-# Nor those that wait for a load which such a machine cannot make in their time.
-GUEST_SLOW := -k "not honest_frames and not many_patches_leave_nothing and not many_new_ones_at_a_time"
+# Nor those of a load which such a machine cannot make in their time, and of what memory it leaves.
+GUEST_SLOW := -k "not honest_frames and not many_patches_leave_nothing and not many_new_ones_at_a_time and not many_cycles"
 GUEST := $(PYTEST) -m "kernel and not lab" --tb=short --timeout=300 -o cache_dir=/guest/tmp/cache $(GUEST_SLOW) $(GUEST_TESTS)
 GUEST_REPORT := --junitxml=/guest/share/out/guest.xml
 
