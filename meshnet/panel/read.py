@@ -11,6 +11,7 @@ from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links, tc
+from meshnet.netlink.ifla import IFF_UP
 from meshnet.panel.indices import FIRST
 from meshnet.panel.port import PanelPort
 
@@ -52,8 +53,15 @@ def read_ports(netlink: Netlink, ethtool: Ethtool) -> list[PanelPort]:
     """Return every port of ours in the node's namespace, named as its alias tells. Raises KernelError."""
     infos = map(links.parse_link, netlink.dump(links.dump_links(), steady=False))
     ports = [port for info in infos if (port := _port(info)) is not None and _complete(port, netlink, ethtool)]
-    _read_pod_ends(netlink, ports)
+    for port, flags in zip(ports, pod_end_flags(netlink, ports), strict=True):
+        port.pod_up = bool(flags & IFF_UP)
     return ports
+
+
+def pod_end_flags(netlink: Netlink, ports: Sequence[PanelPort]) -> list[int]:
+    """Return the flags (IFF_*) of the pods' ends of ports; none of one that is gone, or on its way out."""
+    answers = netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid) for port in ports])
+    return [0 if isinstance(answer, KernelError) else links.parse_link(answer).flags for answer in answers]
 
 
 def _complete(port: PanelPort, netlink: Netlink, ethtool: Ethtool) -> bool:
@@ -117,10 +125,3 @@ def _port(info: LinkInfo) -> PanelPort | None:
     )
     take_over(port, info)
     return port
-
-
-def _read_pod_ends(netlink: Netlink, ports: Sequence[PanelPort]) -> None:
-    answers = netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid) for port in ports])
-    for port, answer in zip(ports, answers, strict=True):
-        # An end that cannot be read is gone or on its way out: its events tell.
-        port.pod_up = not isinstance(answer, KernelError) and links.parse_link(answer).up

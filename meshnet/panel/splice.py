@@ -12,7 +12,7 @@ from meshnet.errors import KernelError
 from meshnet.netlink import BatchError, Redirect, bpf, links, tc
 from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.make import alias_of, seal
-from meshnet.panel.read import read_link
+from meshnet.panel.read import pod_end_flags, read_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,10 +91,8 @@ class Splicer:
         """Find out whose loss of carrier the pod's kernel has seen. From Linux 6.8 on the question has it do so."""
         if not ports:
             return
-        answers = self._netlink.ask_many([links.get_link(port.pod_ifindex, nsid=port.nsid) for port in ports])
-        for port, answer in zip(ports, answers, strict=True):
-            # An end that cannot be read is gone, or on its way to another namespace.
-            port.fading = not isinstance(answer, KernelError) and bool(links.parse_link(answer).flags & IFF_RUNNING)
+        for port, flags in zip(ports, pod_end_flags(self._netlink, ports), strict=True):
+            port.fading = bool(flags & IFF_RUNNING)
 
     def _set_all_up(self, changes: Sequence[tuple[PanelPort, bool]]) -> None:
         failures: dict[int, KernelError] = {}

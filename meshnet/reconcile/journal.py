@@ -147,8 +147,8 @@ class Journal:
     async def _renew(self, fresh: int) -> None:
         """Let `fresh` take the file's place when the disk has it.
 
-        The one thread for the disk does one thing after the other. So who was told that a line survives was told
-        before this, and the line was there when `fresh` was made, or by a `written` that had both files on the disk.
+        The one thread for the disk does one thing after the other. So a line of which anybody was told by now that it
+        survives was there when `fresh` was made, or its `written` had both files on the disk.
         """
         try:
             await self._on_disk(_sync, [fresh])

@@ -195,8 +195,7 @@ class Patcher:
         if end.joint is None or (joint is not None and end.joint.peer == joint.peer):
             return
         if end.port is not None:
-            with unless_gone():
-                self._splicer.set_up(end.port, up=False)
+            self._splicer.set_up(end.port, up=False)
         left = self._table.end(end.joint.peer)
         if left is not None and left is not end and left.joint is not None and left.joint.peer == end.endpoint:
             self.unplug(left)

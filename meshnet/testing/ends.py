@@ -15,6 +15,8 @@ from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.port import PortWish
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshnet.driver import LinkEnd, Port, Splice
     from meshnet.netlink import LinkInfo
     from meshnet.panel.port import PanelPort
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 
 SETTLE_S = 3.0
 """How long an interface may take to get carrier."""
+
+
+def _await(holds: Callable[[], bool], told: str) -> None:
+    """Wait until something holds. Raises AssertionError, with what is told then, when that does not come."""
+    deadline = time.monotonic() + SETTLE_S
+    while not holds():
+        assert time.monotonic() < deadline, told
+        time.sleep(0.001)
 
 
 @attrs.frozen
@@ -47,10 +57,9 @@ class Station:
 
     def settle(self) -> None:
         """Wait until frames can be sent and received here. Raises AssertionError when that does not come."""
-        deadline = time.monotonic() + SETTLE_S
-        while not self._link().flags & IFF_RUNNING:
-            assert time.monotonic() < deadline, f"{self.namespace.name}:{self.interface} gets no carrier"
-            time.sleep(0.005)
+        _await(
+            lambda: bool(self._link().flags & IFF_RUNNING), f"{self.namespace.name}:{self.interface} gets no carrier"
+        )
         time.sleep(0.01)  # its queue opens a moment after the flag
 
     def _link(self) -> LinkInfo:
@@ -106,10 +115,10 @@ class End:
 
     def carry(self, *, up: bool) -> None:
         """Give the interface carrier, or take it away, if it has a port: a direct driver's is its driver's affair."""
-        deadline = time.monotonic() + SETTLE_S
-        while self.port is not None and not self.bench.splicer.set_up(self.port, up=up):
-            assert time.monotonic() < deadline, f"the kernel of {self.pod.name} does not see that carrier was lost"
-            time.sleep(0.001)
+        port = self.port
+        if port is not None:
+            told = f"the kernel of {self.pod.name} does not see that carrier was lost"
+            _await(lambda: self.bench.splicer.set_up(port, up=up), told)
 
     def lose_port(self) -> None:
         """Delete the port, as the end of the pod's namespace does, and unbeknown to the driver."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from meshnet.netlink import LinkInfo, LinkStats, Netlink, VethSpec, addresses, links, tc
+from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.netlink.netns import entered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_PORT = 1 << 20
-IFF_RUNNING = 0x40
 GROUP = 0x4D4E
 LINUX = tuple(int(number) for number in os.uname().release.split(".")[:2])
 

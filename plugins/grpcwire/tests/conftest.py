@@ -18,6 +18,7 @@ from meshnet.driver.calls import call
 from meshnet.model.names import pod_mac
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Ethtool, Netlink
+from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
@@ -25,7 +26,6 @@ from meshnet.panel.splice import Splicer
 from meshnet.testing.cable import fit_frames
 from meshnet.testing.loop import LoopThread
 
-IFF_RUNNING = 0x40
 IN_FLIGHT = 4
 """Messages that a stream takes before it makes its writer wait."""
 
@@ -153,7 +153,7 @@ class End:
         self.nodes.call("unpatch", self.link())
 
     def set_up(self, up):
-        self.nodes.splicer.set_up(self.port, up=up)
+        self.nodes.within(lambda: self.nodes.splicer.set_up(self.port, up=up))
 
     @property
     def counters(self):
