@@ -67,3 +67,16 @@ def silent(space: Space, pod: str, asked: list[str]) -> list[str]:
     """Return which addresses do not answer a pod."""
     script = "for a in $0 $@; do ping -c1 -W5 $a >/dev/null || echo $a; done"
     return space.inside(pod, "sh", "-c", script, *asked).split()
+
+
+def assert_drivers(space: Space, shape: str, between: str) -> None:
+    """Assert that each link is of the driver for where its pods are; those that the scheduler places are anywhere."""
+    statuses = [each["status"] for each in space.get("topologies")["items"]]
+    links = [
+        (link["driver"], link.get("peer_node") == status["node"]) for status in statuses for link in status["links"]
+    ]
+    apart = "macvlan" if shape == "macvlan" else between
+    assert set(links) <= {(apart, False), ("veth", True)}
+    assert (apart, False) in links
+    # of five pods on three nodes, some are neighbours
+    assert shape != "5node" or ("veth", True) in links
