@@ -8,6 +8,7 @@ from meshnet.cli.files import FILE_HELP, read_topologies
 from meshnet.cli.parser import add_namespace_option
 from meshnet.cli.target import find_target
 from meshnet.errors import NotFound, UsageError
+from meshnet.model import rules
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
@@ -68,4 +69,12 @@ def _keys(args: argparse.Namespace, namespace: str) -> Sequence[tuple[str, str]]
     if args.files:
         topologies = read_topologies(args.files, namespace, quiet=args.quiet)
         return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in topologies]
-    return [(namespace, name) for name in args.named[1:]]
+    return [(namespace, _name(name)) for name in args.named[1:]]
+
+
+def _name(text: str) -> str:
+    """Return a name as typed. Raises UsageError when no pod can have it: most often a variable that is not set."""
+    try:
+        return rules.pod_name(text)
+    except rules.RuleError as error:
+        raise UsageError(f"delete topology {text!r}: {error}") from error

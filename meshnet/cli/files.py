@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FILE_HELP = "a file, a directory of .yml, .yaml and .json files, an http(s) URL, or - for stdin"
 SUFFIXES = (".yml", ".yaml", ".json")
-URL_TIMEOUT_S = 20.0
 
 
 class WrongFiles(MeshnetError):  # noqa: N818 - what is wrong
@@ -45,13 +44,13 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     printing everything that is wrong with its line, and UsageError when there is none at all.
     """
     from meshnet.model.check import placed  # noqa: PLC0415 - as above
-    from meshnet.model.resource import Kind  # noqa: PLC0415
+    from meshnet.model.resource import is_topology  # noqa: PLC0415
 
     found = []
     skipped = []
     wrong: list[Finding] = []
     for document in read_files(names):
-        if document.kind == Kind.TOPOLOGY.value:
+        if is_topology(document.document):
             topology = placed(document, namespace)
             wrong += _findings(topology)
             found.append(topology.document)
@@ -82,7 +81,7 @@ def _findings(document: Document) -> list[Finding]:
 def _texts(name: str) -> Iterator[tuple[str, str]]:
     """Yield (text, source) of everything that one name stands for."""
     if name == "-":
-        yield _decode(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
+        yield _stdin(), "<stdin>"
     elif name.startswith(("http://", "https://")):
         yield _fetch(name), name
     elif (entries := _entries(Path(name))) is not None:
@@ -109,18 +108,16 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
+def _stdin() -> str:
+    if sys.stdin is None:
+        raise UsageError("-: standard input is closed")
+    return _decode(sys.stdin.buffer.read(), "<stdin>")
+
+
 def _fetch(url: str) -> str:
-    import urllib.request  # noqa: PLC0415 - HTTP is for a few
+    from meshnet.cli.download import download  # noqa: PLC0415 - HTTP is for a few
 
-    from meshnet.model.documents import MAX_BYTES  # noqa: PLC0415
-
-    try:
-        with urllib.request.urlopen(url, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310 - http and https only
-            data: bytes = answer.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = getattr(error, "reason", None)  # of a URLError the OSError behind it; of an HTTPError a word alone
-        raise MeshnetError(f"{url}: {getattr(reason, 'strerror', None) or error}") from error
-    return _decode(data, url)
+    return _decode(download(url), url)
 
 
 def _decode(data: bytes, source: str) -> str:

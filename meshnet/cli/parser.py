@@ -88,11 +88,20 @@ def add_namespace_option(parser: argparse.ArgumentParser, *, every: bool = False
     Without ``-n`` and a `default` it is None: where the command acts says which namespace is meant.
     """
     told = default or "that of the kubeconfig's context, else default"
-    parser.add_argument(
-        "-n", "--namespace", metavar="NAME", default=default or None, help=f"namespace (default: {told})"
-    )
+    text = f"namespace (default: {told})"
+    parser.add_argument("-n", "--namespace", metavar="NAME", type=_namespace, default=default or None, help=text)
     if every:
         parser.add_argument("-A", "--all-namespaces", action="store_true", help="every namespace")
+
+
+def _namespace(text: str) -> str:
+    """The type of ``-n``; ``""`` is none, as kubectl has it."""
+    from meshnet.model import rules  # noqa: PLC0415 - help needs none
+
+    try:
+        return rules.namespace_name(text) if text else ""
+    except rules.RuleError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
 
 
 def add_output_option(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 class Stdout:
     """A stream as it is, but `write` and `flush` raise MeshnetError where the device takes no more.
 
-    A pipe that nobody reads stays a BrokenPipeError.
+    A pipe that nobody reads stays a BrokenPipeError. What cannot be written in the stream's encoding, as a file's name
+    that is no text, is escaped.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

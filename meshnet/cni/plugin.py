@@ -51,7 +51,12 @@ def front_script(python: str = sys.executable) -> str:
 
 def _cache_dir() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "meshnet"
+    if base.startswith("/"):
+        return Path(base) / "meshnet"
+    try:
+        return Path.home() / ".cache" / "meshnet"
+    except RuntimeError as error:
+        raise MeshnetError("no home directory is known: set HOME or XDG_CACHE_HOME") from error
 
 
 def _write_if_other(path: Path, content: bytes) -> None:

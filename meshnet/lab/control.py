@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.errors import DaemonUnreachable
 from meshnet.lab.channel import AT_WORK, Channel, ChannelClosed
 from meshnet.lab.places import CONTROL_SOCKET
+from meshnet.lab.reply import raise_refusal
 
 TIMEOUT_S = 120.0
 """Of silence. What is asked may take longer, as a stop that waits for a pod's grace period: a lab at work says so."""
@@ -34,6 +35,5 @@ def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
                 answer = channel.receive()
         except ChannelClosed as error:
             raise DaemonUnreachable(f"lab: {error}") from error
-        if "error" in answer:
-            raise MeshnetError(str(answer["error"]))
+        raise_refusal(answer)
         return answer, channel.take_descriptors()

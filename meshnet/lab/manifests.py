@@ -9,7 +9,7 @@ import attrs
 from meshnet.lab.fields import Fields, refuse
 from meshnet.lab.podtemplate import PodReader, config_map_data
 from meshnet.model.codec import title
-from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.resource import is_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,13 +64,6 @@ def _kind(document: Document) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _is_topology(document: Document) -> bool:
-    """Whether it is one of ours; another group may have a kind of that name."""
-    version = document.get("apiVersion")
-    group = version.partition("/")[0] if isinstance(version, str) else ""
-    return _kind(document) == Kind.TOPOLOGY.value and group in {"", API_VERSION.partition("/")[0]}
-
-
 class _Reading:
     def __init__(self, documents: Sequence[Document], namespace: str) -> None:
         self._documents = documents
@@ -98,7 +91,7 @@ class _Reading:
         kind = _kind(document)
         if kind == "ConfigMap":
             return
-        if _is_topology(document):
+        if is_topology(document):
             self._topology(document)
         elif kind == "Pod":
             key, fields = self._identity(document)

@@ -49,6 +49,10 @@ def place(pods: Sequence[PodSpec], count: int | None = None, wishes: Mapping[str
         raise UsageError(f"--nodes {count}: must be from 1 to {MOST_NODES}")
     named = [node for node in dict.fromkeys(pod.node for pod in pods) if node is not None and _usable(node)]
     total = count if count is not None else max(1, len(named))
+    if total > MOST_NODES:
+        raise UsageError(
+            f"the manifests name {total} nodes (nodeName): a lab has at most {MOST_NODES}; --nodes N: fewer"
+        )
     nodes = _names(named, total)
     wanted = _wanted(pods, wishes or {}, nodes)
     of: dict[tuple[str, str], str] = {}

@@ -9,17 +9,18 @@ import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import attrs
 
-from meshnet.errors import UsageError
+from meshnet.errors import MeshnetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_NAME = "lab"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+MAKE_TRIES = 8
 _ROOT_DIRECTORY = Path("/run/meshnet")
 
 
@@ -83,18 +84,18 @@ class LabRecords:
 
     def create(self, name: str, pid: int) -> LabRecord:
         """Write the record of a new lab, in one step. Raises UsageError when that lab runs already."""
-        self._make_directory()
         path = self.directory / f"{check_name(name)}.json"
         record = LabRecord(name, pid, start_time(pid) or 0, os.geteuid(), path)
-        facts = {"name": name, "pid": pid, "started": record.started, "user": record.user}
-        with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".", delete=True) as file:
-            json.dump(facts, file)
-            file.flush()
-            self._refuse_running(name)
-            try:
+        try:
+            with self._temporary_file() as file:
+                json.dump({"name": name, "pid": pid, "started": record.started, "user": record.user}, file)
+                file.flush()
+                self._refuse_running(name)
                 os.link(file.name, path)
-            except FileExistsError:
-                raise UsageError(f"lab {name!r}: somebody is starting it at this moment") from None
+        except FileExistsError:
+            raise UsageError(f"lab {name!r}: somebody is starting it at this moment") from None
+        except OSError as error:
+            raise MeshnetError(f"lab {name!r}: no record of it in {self.directory}: {error.strerror}") from error
         return record
 
     def refuse_running(self, name: str) -> None:
@@ -103,6 +104,7 @@ class LabRecords:
 
     def running(self) -> list[LabRecord]:
         """Return the labs that run, by name; records of those that do not are removed."""
+        self._refuse_foreign()
         records = []
         for path in sorted(self.directory.glob("*.json")):
             record = self._read(path)
@@ -137,14 +139,31 @@ class LabRecords:
             if record.name == name:
                 raise UsageError(f"lab {name!r}: it runs already (pid {record.pid}; meshnet lab down {name} ends it)")
 
+    def _temporary_file(self) -> IO[str]:
+        for _ in range(MAKE_TRIES):
+            self._make_directory()
+            with contextlib.suppress(FileNotFoundError):  # the last lab that ended took the directory with it
+                return tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".", delete=True)
+        raise MeshnetError(f"{self.directory}: is taken away as often as it is made")
+
     def _make_directory(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        parent = self.directory.parent.lstat()
-        if not stat.S_ISDIR(parent.st_mode) or parent.st_uid != os.geteuid():
-            # somebody else may have made the name in a shared temporary directory
-            raise UsageError(f"{self.directory.parent}: it must be a directory of uid {os.geteuid()}")
+        self._refuse_foreign()
         if self.directory.parent != _ROOT_DIRECTORY:
             self.directory.parent.chmod(0o700)
+
+    def _refuse_foreign(self) -> None:
+        """Raise UsageError when the directory is another user's: what it tells would be theirs to choose.
+
+        Anybody may have made the name in a shared temporary directory.
+        """
+        for directory in (self.directory.parent, self.directory):
+            try:
+                found = directory.lstat()
+            except FileNotFoundError:
+                return
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise UsageError(f"{directory}: it must be a directory of uid {os.geteuid()}")
 
     def _read(self, path: Path) -> LabRecord | None:
         try:

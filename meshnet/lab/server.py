@@ -60,7 +60,7 @@ class LabServer:
             try:
                 reply = await self._reply(connection)
             except MeshnetError as error:
-                reply = Reply({"error": str(error)})
+                reply = Reply.refusal(error)
             except Exception as error:  # noqa: BLE001 - a bug in one request must not end the lab
                 reply = Reply({"error": f"bug in the lab: {error!r}"})
             try:

@@ -13,7 +13,7 @@ from meshnet.model.crosscheck import Declared, cross_findings
 from meshnet.model.documents import BadText, read_documents
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.model.finding import Finding, Severity
-from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
+from meshnet.model.resource import DEFAULT_NAMESPACE, GROUP, Kind, is_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from meshnet.errors import Problem
     from meshnet.model.documents import Document
 
-_GROUP = API_VERSION.partition("/")[0]
 _KINDS = (*(kind.value for kind in Kind), "GWireKObj")
 """Kinds of our group; the last is upstream's own record, which may be among exported objects."""
 
@@ -59,7 +58,7 @@ def check(
     broken: set[tuple[str, str]] = set()
     for document in documents:
         findings += _head_findings(document)
-        if not _is_topology(document):
+        if not is_topology(document.document):
             continue
         findings += _unknown_fields(document)
         try:
@@ -82,17 +81,12 @@ def placed(document: Document, namespace: str) -> Document:
     return attrs.evolve(document, document={**document.document, "metadata": {**metadata, "namespace": namespace}})
 
 
-def _is_topology(document: Document) -> bool:
-    """Whether it is or means to be one of ours; another group may have a kind of that name."""
-    return document.kind == Kind.TOPOLOGY.value and document.api_version.partition("/")[0] in {"", _GROUP}
-
-
 def _head_findings(document: Document) -> Iterator[Finding]:
     for name in ("apiVersion", "kind"):
         value = document.document.get(name)
         if not isinstance(value, str) or not value:
             yield _error(document, name, "is required: a string that says what this is")
-    if document.kind not in {"", *_KINDS} and document.api_version.partition("/")[0] == _GROUP:
+    if document.kind not in {"", *_KINDS} and document.api_version.partition("/")[0] == GROUP:
         yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
 
 

@@ -158,12 +158,15 @@ def _differences(here: _End, there: _End, per_end: frozenset[str], canonical: Ca
             yield f"options.{name} is {link.options[name]!r} at {here} and {back.options[name]!r} at {there}"
 
 
-def _lost_addresses(giving: _End, having: _End) -> Iterator[str]:
-    """An MTU that one end gives, and that takes the other's IPv6 addresses off."""
-    mtu, addresses_there = giving.entry.mtu, having.entry.addresses
-    if mtu and not rules.mtu_fits(mtu, addresses_there):
-        lost = ", ".join(filter(rules.is_ipv6, addresses_there))
-        yield f"mtu is {mtu} at {giving}, less than the {rules.MIN_IPV6_MTU} that {lost} at {having} needs"
+def _lost_addresses(end: _End, other: _End) -> Iterator[str]:
+    """An MTU that either gives, and that takes the IPv6 addresses of one off: its own, or the other's for it."""
+    giving = other if other.entry.mtu else end
+    given = (other.entry.peer_ip,) if other.entry.peer_ip is not None else ()
+    having = end.entry.addresses or given
+    mtu = giving.entry.mtu
+    if mtu and not rules.mtu_fits(mtu, having):
+        lost = ", ".join(filter(rules.is_ipv6, having))
+        yield f"mtu is {mtu} at {giving}, less than the {rules.MIN_IPV6_MTU} that {lost} at {end} needs"
 
 
 def _same(here: object, there: object) -> bool:

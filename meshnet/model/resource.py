@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_VERSION = "networkop.co.uk/v1beta1"
+GROUP = API_VERSION.partition("/")[0]
 
 DEFAULT_NAMESPACE = "default"
 """Where an object is that names no namespace."""
@@ -25,6 +26,13 @@ class Kind(enum.Enum):
     @property
     def namespaced(self) -> bool:
         return self is Kind.TOPOLOGY
+
+
+def is_topology(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document is or means to be a Topology of ours; another group may have a kind of that name."""
+    version = document.get("apiVersion")
+    group = version.partition("/")[0] if isinstance(version, str) else ""
+    return document.get("kind") == Kind.TOPOLOGY.value and group in {"", GROUP}
 
 
 @attrs.frozen

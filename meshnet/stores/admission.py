@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import InvalidObject, Problem
+from meshnet.errors import InvalidObject, NotFound, Problem
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.stores.text import plain
 
@@ -43,6 +43,17 @@ class Draft:
 def object_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
     """The (namespace, name) that an object is kept under."""
     return (namespace or DEFAULT_NAMESPACE) if kind.namespaced else "", name
+
+
+def one_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
+    """The same for an object that is asked for. Raises NotFound for a name that no object can have.
+
+    In a URL ``""`` would be every object, and ``..`` another path.
+    """
+    key = object_key(kind, namespace, name)
+    if not _matches(_DNS_SUBDOMAIN, name, 253) or not (_matches(_DNS_LABEL, key[0], 63) or not kind.namespaced):
+        raise NotFound(f"{label(kind, *key)}: there can be none of this name")
+    return key
 
 
 def label(kind: Kind, namespace: str, name: str) -> str:

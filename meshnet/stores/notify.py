@@ -94,7 +94,9 @@ class Meeting:
                 self.unlink(name)
 
     def _drop(self, name: str) -> None:
-        self._lines.pop(name).close()
+        line = self._lines.pop(name, None)  # none where it could not be opened
+        if line is not None:
+            line.close()
 
     def _address(self, name: str) -> str:
         path = str(self._directory / name)

@@ -110,6 +110,22 @@ def test_files_without_a_topology_are_an_error(tmp_path: Path) -> None:
         read_topologies([str(tmp_path)], "default", quiet=True)
 
 
+def test_a_topology_of_another_group_is_another_kind(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with file.open("a") as yaml:
+        yaml.write("\n---\nkind: Topology\napiVersion: kueue.x-k8s.io/v1beta1\nmetadata: {name: racks}\n")
+
+    (one,) = read_topologies([str(file)], "lab", quiet=False)
+
+    assert one["metadata"]["name"] == "r1"
+    assert capsys.readouterr().err == "skipped, since no Topology: Topology racks\n"
+
+
+def test_stdin_that_is_closed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        read_files(["-"])
+
+
 def test_a_name_that_cannot_be_looked_at_says_so() -> None:
     with pytest.raises(UsageError, match=r"^x{300}: File name too long$"):
         read_files(["x" * 300])

@@ -84,6 +84,23 @@ def test_delete_wants_one_way_to_say_what(machine: Machine, arguments: list[str]
     assert machine.run("delete", *arguments).code == exitcodes.WRONG_USE
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "r1/status", "R1"])
+def test_delete_by_a_name_that_none_can_have(applied: Machine, name: str) -> None:
+    """To a cluster some of these would be every Topology of the namespace."""
+    ran = applied.run("delete", "topology", "r1", name)
+
+    assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
+    assert f"delete topology {name!r}: must be a pod name" in ran.err
+    assert len(json.loads(applied.run("get", "topologies", "-o", "json").out)) == 2
+
+
+def test_a_namespace_is_a_name(applied: Machine) -> None:
+    ran = applied.run("get", "topologies", "-n", "..")
+    assert ran.code == exitcodes.WRONG_USE
+    assert "'..': must be a namespace" in ran.err
+    assert applied.run("get", "topologies", "-n", "").out == applied.run("get", "topologies").out
+
+
 def test_check_names_file_and_line_and_fails_on_errors(machine: Machine, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yml"
     lines = ["apiVersion: networkop.co.uk/v1beta1", "kind: Topology", "metadata: {name: r1}", "spec:", "  links:"]

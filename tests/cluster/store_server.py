@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from meshnet.model.resource import Kind
+from meshnet.model.resource import GROUP, Kind
 from meshnet.stores.kubernetes.access import Access
 from meshnet.stores.kubernetes.rate import RateLimit
-from meshnet.stores.kubernetes.request import GROUP, PLURALS, Place, Request, path_of
+from meshnet.stores.kubernetes.request import PLURALS, Place, Request, path_of
 from meshnet.stores.kubernetes.store import KubernetesStore
 
 if TYPE_CHECKING:

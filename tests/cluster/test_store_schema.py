@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshnet.errors import InvalidObject
-from meshnet.model.resource import Kind
-from meshnet.stores.kubernetes.request import GROUP, PLURALS
+from meshnet.model.resource import GROUP, Kind
+from meshnet.stores.kubernetes.request import PLURALS
 from meshnet.testing.stores.handles import topology
 from tests.cluster.machine.api_server import lone_api_server
 from tests.cluster.store_server import unhurried

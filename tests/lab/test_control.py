@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.errors import DaemonUnreachable, MeshnetError, StoreUnavailable, UsageError
 from meshnet.lab import control, server
 from meshnet.lab.control import ask_lab
 from meshnet.lab.daemon_query import listens
@@ -20,6 +20,9 @@ from meshnet.lab.server import LabServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+ERRORS = {"reach nobody": DaemonUnreachable, "ask": StoreUnavailable, "misuse": UsageError}
 
 
 class Verbs:
@@ -32,6 +35,8 @@ class Verbs:
         await asyncio.sleep(float(request.get("takes") or 0))
         if request["verb"] == "fail":
             raise MeshnetError("it did not become true")
+        if request["verb"] in ERRORS:
+            raise ERRORS[request["verb"]]("it did not become true")
         self.done.append(request["verb"])
         return Reply({"verb": request["verb"]})
 
@@ -74,6 +79,12 @@ def test_lab_that_works_is_waited_for(verbs):
 def test_failure_after_a_long_time_is_told(verbs):
     with pytest.raises(MeshnetError, match="did not become true"):
         ask_lab("fail", takes="0.2")
+
+
+@pytest.mark.parametrize(("verb", "error"), ERRORS.items())
+def test_what_kind_of_failure_it_was_is_told(verbs, verb, error):
+    with pytest.raises(error, match="it did not become true"):
+        ask_lab(verb)
 
 
 def test_what_was_asked_is_done_though_who_asked_has_gone(verbs):

@@ -82,11 +82,11 @@ def test_pod_stays_when_a_daemon_that_it_needs_is_away(lab, silent):
     before = lab.sh("r1", FACTS)
     lab.ok("lab", "node", silent, "kill")
     refused = lab.run("lab", "restart", "r1", "--node", "n2")
-    assert (refused.returncode, f"meshnet lab node {silent} start" in refused.stderr) == (1, True), refused.stderr
+    assert (refused.returncode, f"meshnet lab node {silent} start" in refused.stderr) == (3, True), refused.stderr
     assert place_of(lab, "r1") == ("n1", "Running")
     assert lab.sh("r1", FACTS) == before
     if silent == "n1":
-        assert lab.run("lab", "stop", "r1").returncode == 1
+        assert lab.run("lab", "stop", "r1").returncode == 3
         assert lab.sh("r1", FACTS) == before
     lab.ok("lab", "node", silent, "start")
     lab.ok("lab", "restart", "r1", "--node", "n2")
@@ -98,7 +98,7 @@ def test_pod_taken_from_a_lost_node_is_deleted_there_when_the_node_is_back(lab):
     before = sandboxes(lab)
     lab.ok("lab", "node", "n1", "isolate")
     lab.ok("lab", "node", "n1", "kill")
-    assert lab.run("lab", "restart", "r1", "--node", "n2").returncode == 1
+    assert lab.run("lab", "restart", "r1", "--node", "n2").returncode == 3
     lab.ok("lab", "restart", "r1", "--node", "n2", "--force")
     lab.ok("wait", "--for", "up", "r1:eth1")
     assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")

@@ -59,6 +59,12 @@ def test_impossible_wishes(count, wishes, told):
         place(pods("a"), count, wishes)
 
 
+def test_manifests_that_name_too_many_nodes():
+    names = [f"p{number}" for number in range(251)]
+    with pytest.raises(UsageError, match=r"251 nodes.*at most 250"):
+        place(pods(*names, **{name: f"node-{name}" for name in names}))
+
+
 def test_name_in_two_namespaces_needs_its_namespace():
     both = [PodSpec("x", "a", "a"), PodSpec("y", "a", "a")]
     with pytest.raises(UsageError, match="several namespaces"):

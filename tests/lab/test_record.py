@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from meshnet.errors import UsageError
+from meshnet.errors import MeshnetError, UsageError
 from meshnet.lab.record import LabRecords, check_name, start_time
 
 
@@ -88,6 +88,35 @@ def test_directory_of_somebody_else_is_refused(records, process, tmp_path):
     (tmp_path / "meshnet").symlink_to(target)
     with pytest.raises(UsageError, match="must be a directory"):
         records.create("one", process.pid)
+
+
+def test_records_that_somebody_else_wrote_are_not_believed(records, process, tmp_path, monkeypatch):
+    """They could name any process of this user's, for `lab down` to end."""
+    records.create("one", process.pid)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+
+    for look in (records.running, lambda: records.find("one"), lambda: records.create("two", process.pid)):
+        with pytest.raises(UsageError, match="must be a directory of uid"):
+            look()
+
+
+def test_directory_that_cannot_be_written_is_named(tmp_path, process):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MeshnetError, match=r"'one': no record of it in .*file/labs: Not a directory"):
+        LabRecords(tmp_path / "file" / "labs").create("one", process.pid)
+
+
+def test_directory_that_the_last_lab_took_away_is_made_again(records, process, tmp_path, monkeypatch):
+    make = records._make_directory
+    times = iter(range(9))
+
+    def make_and_lose():
+        make()
+        if next(times) < 3:
+            records.directory.rmdir()
+
+    monkeypatch.setattr(LabRecords, "_make_directory", lambda _: make_and_lose())
+    assert records.create("one", process.pid).alive
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "x" * 64, "a b", "a\n"])

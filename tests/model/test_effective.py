@@ -88,6 +88,16 @@ def test_what_one_end_gives_binds_both(mine, theirs, merged):
             "mtu is 1000 at lab/r2:eth2, less than the 1280 that 2001:db8::1/64 at lab/r1:eth1 needs",
         ),
         (
+            {"mtu": 1000},
+            {"addresses": ("10.0.0.2/24",), "peer_ip": "2001:db8::1/64"},
+            "mtu is 1000 at lab/r1:eth1, less than the 1280 that 2001:db8::1/64 at lab/r1:eth1 needs",
+        ),
+        (
+            {"peer_ip": "2001:db8::2/64"},
+            {"mtu": 1000},
+            "mtu is 1000 at lab/r2:eth2, less than the 1280 that 2001:db8::2/64 at lab/r2:eth2 needs",
+        ),
+        (
             {"driver": "a", "mtu": 1400},
             {"uid": 8, "driver": "b", "mtu": 1500},
             (
@@ -101,6 +111,12 @@ def test_what_the_ends_say_differently_is_a_mismatch(mine, theirs, message):
     error = refused(*pair(mine, theirs))
 
     assert (error.reason, str(error), error.retry) == ("PeerMismatch", message, False)
+
+
+def test_an_address_that_the_peer_has_for_an_end_with_its_own_is_none():
+    topology, link, other = pair({"mtu": 1000, "addresses": ("10.0.0.1/24",)}, {"peer_ip": "2001:db8::1/64"})
+
+    assert effective(topology, link, other).mtu == 1000
 
 
 def test_two_names_of_one_driver_agree():

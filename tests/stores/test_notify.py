@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -103,3 +104,16 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
             assert drain(sock) == 1
         meeting.unlink(name)
         assert os.listdir(directory) == []
+
+
+def test_descriptors_that_run_out_are_no_error_of_the_write(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    (one, _), (two, _) = meeting.bind(), meeting.bind()
+    with one, two:
+        with monkeypatch.context() as patched:
+            patched.setattr("meshnet.stores.notify._datagram_socket", none_left)
+            meeting.tell(but=None)
+        meeting.tell(but=None)
+        assert [drain(sock) for sock in (one, two)] == [1, 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,6 +10,7 @@ import attrs
 from meshnet.errors import UsageError
 from meshnet.model.documents import read_documents
 from meshnet.model.resource import DEFAULT_NAMESPACE
+from meshnet.stores.kubernetes.access import at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def choose(kubeconfig: str | None, context: str | None, environ: Mapping[str, st
     BadText when a file is no kubeconfig.
     """
     files = [kubeconfig] if kubeconfig is not None else _usual(environ)
-    present = [file for file in files if file and Path(file).expanduser().is_file()]
+    present = [file for file in files if file and at_home(file).is_file()]
     if kubeconfig is not None and not present:
         raise UsageError(f"--kubeconfig {kubeconfig}: there is no such file")
     if not present:
@@ -77,7 +77,7 @@ def _in_files(files: Sequence[str], context: str | None) -> Chosen:
 
 def _read(file: str) -> Iterator[Mapping[str, Any]]:
     try:
-        text = Path(file).expanduser().read_text()
+        text = at_home(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
         raise UsageError(f"kubeconfig {file}: {why}") from error

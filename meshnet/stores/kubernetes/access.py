@@ -23,6 +23,11 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 OPTIONS = ("context", "kubeconfig")
 
 
+def at_home(file: str) -> Path:
+    """A path as a user writes it, with ``~`` for the home directory; where none is known, ``~`` stays."""
+    return Path(os.path.expanduser(file))
+
+
 @attrs.frozen
 class Access:
     """What was said of the API server.
@@ -85,7 +90,7 @@ class Access:
     def _by_kubeconfig(self) -> tuple[Any, Any]:
         files = self.kubeconfig or self.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         what = f"kubeconfig {files}" + (f", context {self.context!r}" if self.context else "")
-        present = [file for file in files.split(os.pathsep) if Path(file).expanduser().is_file()]
+        present = [file for file in files.split(os.pathsep) if at_home(file).is_file()]
         if not present:
             raise StoreUnavailable(
                 f"{what}: no such file: set KUBECONFIG, or name one: kubernetes:?kubeconfig=PATH; "

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import NotFound
+from meshnet.model.resource import GROUP
 from meshnet.model.schema import schema_complaint
-from meshnet.stores.kubernetes.request import GROUP, MANAGER, PLURALS, Request, path_of
+from meshnet.stores.kubernetes.request import MANAGER, PLURALS, Request, path_of
 from meshnet.stores.text import dump
 
 if TYPE_CHECKING:

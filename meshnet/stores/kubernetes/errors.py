@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
-from meshnet.stores.kubernetes.request import GROUP
+from meshnet.model.resource import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

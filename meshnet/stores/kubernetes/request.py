@@ -14,7 +14,6 @@ from meshnet.stores.text import dump
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GROUP = API_VERSION.partition("/")[0]
 PLURALS = {Kind.TOPOLOGY: "topologies", Kind.NODE: "meshnodes"}
 MERGE_PATCH = "application/merge-patch+json"
 MANAGER = "meshnet"

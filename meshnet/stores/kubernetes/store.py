@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound
 from meshnet.model.resource import API_VERSION, Kind, Resource
-from meshnet.stores.admission import admit, object_key
+from meshnet.stores.admission import admit, object_key, one_key
 from meshnet.stores.base import Listing, Store
 from meshnet.stores.edits import applying, patching, patching_status
 from meshnet.stores.kubernetes.beside import pod_condition_request, schema_complaint_of
@@ -64,7 +64,7 @@ class KubernetesStore(Store):
         self._watches: set[Watch] = set()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Resource:
-        return await self._object(kind, Place(kind, *object_key(kind, namespace, name)).get())
+        return await self._object(kind, Place(kind, *one_key(kind, namespace, name)).get())
 
     async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
         where = "" if namespace is None else object_key(kind, namespace, "")[0]
@@ -106,20 +106,20 @@ class KubernetesStore(Store):
     async def patch(
         self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         await self._admit_edit(kind, key, patching(kind, key, patch, resource_version), resource_version)
         return await self._object(kind, Place(kind, *key).patch(_versioned(users(patch), resource_version)))
 
     async def patch_status(
         self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         await self._admit_edit(kind, key, patching_status(kind, key, status, resource_version), resource_version)
         patch = _versioned({"status": status}, resource_version)
         return await self._object(kind, Place(kind, *key).patch_status(patch))
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        await self._calls.send(Place(kind, *object_key(kind, namespace, name)).delete())
+        await self._calls.send(Place(kind, *one_key(kind, namespace, name)).delete())
 
     async def record(self, event: Event) -> None:
         await self._recorder.record(event)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from meshnet.stores.base import Store
 
 
+NO_NAMES = ("", ".", "..", "r2/status", "r2?", "R2", "r" * 254)
+"""What no object and no namespace is called; in a URL some of them mean something else."""
+
+
 class WriteTests(Suite):
     """apply, patch, patch_status, delete."""
 
@@ -169,9 +173,14 @@ class WriteTests(Suite):
             one.delete(*where),
             one.get(Kind.TOPOLOGY, "elsewhere", "r2"),
             one.get(Kind.NODE, "", "r2"),
+            *(ask(Kind.TOPOLOGY, "default", name) for ask in (one.get, one.delete) for name in NO_NAMES),
+            *(ask(Kind.TOPOLOGY, name, "r2") for ask in (one.get, one.delete) for name in NO_NAMES if name),
+            *(one.patch(Kind.TOPOLOGY, "default", name, {}) for name in NO_NAMES),
+            *(one.patch_status(Kind.TOPOLOGY, "default", name, {}) for name in NO_NAMES),
         ):
             with pytest.raises(NotFound):
                 await ask
+        assert [each.name for each in (await one.list(Kind.TOPOLOGY)).items] == ["r2"]
 
     @two_handles
     async def test_a_deleted_object_comes_back_as_another(self, one: Store, other: Store) -> None:

@@ -1,0 +1,51 @@
+"""What stands behind a URL: all of it, or an error."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+
+from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.documents import MAX_BYTES
+
+SILENCE_S = 20.0
+"""How long a server may say nothing."""
+LIMIT_S = 120.0
+"""How long it may take to say everything."""
+
+
+def download(url: str) -> bytes:
+    """Return what an http(s) URL gives, but no more than what a text may have and a byte.
+
+    Raises UsageError when it is no URL, and MeshnetError when it does not give all that it promised.
+    """
+    deadline = time.monotonic() + LIMIT_S
+    try:
+        with urllib.request.urlopen(url, timeout=SILENCE_S) as answer:  # noqa: S310 - http and https only
+            return _read(answer, url, deadline)
+    except OSError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer, too
+        reason = getattr(error, "reason", None)  # of a URLError the OSError behind it; of an HTTPError a word alone
+        raise MeshnetError(f"{url}: {getattr(reason, 'strerror', None) or error}") from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise UsageError(f"{url}: no URL: {error}") from error
+    except http.client.HTTPException as error:
+        raise MeshnetError(f"{url}: no answer in HTTP: {error!r}") from error
+
+
+def _read(answer: http.client.HTTPResponse, url: str, deadline: float) -> bytes:
+    data = bytearray()
+    while len(data) <= MAX_BYTES:
+        part = answer.read1(MAX_BYTES + 1 - len(data))
+        data += part
+        if not part:
+            # a connection that ends early is an end like any other to `read1`
+            if answer.length:
+                raise MeshnetError(f"{url}: cut off after {len(data)} bytes: {answer.length} are missing")
+            break
+        if time.monotonic() > deadline:
+            raise MeshnetError(f"{url}: not all of it came within {LIMIT_S:g} s")
+    return bytes(data)
