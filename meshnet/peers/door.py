@@ -100,6 +100,22 @@ class Door:
         raise AssertionError("an aborted call does not go on")
 
 
+async def begun(sending: Awaitable[None]) -> None:
+    """Wait for what begins the answer to a call: its initial metadata, or its first message, which brings them along.
+
+    Also while this task is being cancelled: gRPC notes only afterwards that they are sent, and would send them again
+    with the status that ends the call, which then has none and never ends.
+    """
+    task = asyncio.ensure_future(sending)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # the call is ended anyway
+        raise
+
+
 async def _run(work: Callable[[Caller], Awaitable[None]], caller: Caller) -> None:
     await work(caller)
 

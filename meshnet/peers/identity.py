@@ -91,6 +91,7 @@ class Identity:
         self._next = self._load("next")
         self._previous = self._load("previous")
         self._published_since: float | None = None
+        self._invalid_since: float | None = None
         if self._next == self._current:  # a crash came between the steps of taking it into use
             self._drop_next()
 
@@ -124,7 +125,11 @@ class Identity:
     def advance(self) -> None:
         """Take the step of a renewal that is due, if one is; to be called now and then. Raises OSError."""
         now = self._now()
-        if self._previous is not None and now - self._previous.made >= self._published_s:
+        if not _is_valid(self._current, now):
+            self._replace_invalid(now)
+            return
+        self._invalid_since = None
+        if self._previous is not None and abs(now - self._previous.made) >= self._published_s:  # or the clock was set
             self._path("previous").unlink(missing_ok=True)
             self._previous = None
             self._tell()
@@ -134,8 +139,33 @@ class Identity:
         elif self._rotate_s and now - self._current.made >= self._rotate_s:
             self.rotate()
 
+    def _replace_invalid(self, now: float) -> None:
+        """Renew a certificate that its peers refuse as this node's clock is now, and use the new one once it is known.
+
+        It was made when the clock was wrong, or nobody renewed it in time. But a clock that is wrong just now, as one
+        that was not set yet since the boot is, must not cost a good certificate.
+        """
+        if self._invalid_since is None or self._invalid_since > now:
+            self._invalid_since = now
+            log.error(
+                "this node's certificate is of %s, and by this node's clock it is not valid: peers refuse it; "
+                "it is replaced in %g s, unless the clock is set right until then",
+                datetime.datetime.fromtimestamp(self._current.made, datetime.UTC).isoformat(),
+                self._published_s,
+            )
+        elif now - self._invalid_since < self._published_s:
+            return
+        elif self._next is None or not _is_valid(self._next, now):
+            self._next, self._published_since = self._make("next"), None
+            self._tell()
+        elif self._published_since is not None:
+            self._use(self._next)
+            self._tell()
+
     def _is_known(self, now: float) -> bool:
         """Tell whether the next certificate is published for long enough."""
+        if self._published_since is not None and self._published_since > now:
+            self._published_since = now  # the clock was set back
         return self._published_since is not None and now - self._published_since >= self._published_s
 
     def _use(self, pair: KeyPair) -> None:
@@ -208,6 +238,11 @@ class Identity:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _is_valid(pair: KeyPair, now: float) -> bool:
+    """Tell whether peers whose clocks are as this node's take a certificate."""
+    return pair.made - _SKEW.total_seconds() <= now < pair.made - _SKEW.total_seconds() + _VALID.total_seconds()
 
 
 def make_certificate(node: str, made: float) -> tuple[str, str]:

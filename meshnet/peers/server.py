@@ -12,6 +12,7 @@ import grpc
 
 from meshnet.errors import MeshnetError
 from meshnet.peers import wiring
+from meshnet.peers.door import begun
 from meshnet.peers.messages import agree, decode_hello, encode_hello
 from meshnet.peers.subscribers import Subscriber
 
@@ -47,7 +48,7 @@ class SessionCalls:
 
     async def _serve(self, caller: Caller, context: Context) -> None:
         theirs = await self._greet(caller, context)
-        await context.write(encode_hello(self._hello))
+        await begun(context.write(encode_hello(self._hello)))
         if agree(self._hello.protocol, theirs.protocol) is None:
             detail = f"it speaks protocol {theirs.protocol}, this node {self._hello.protocol}"
             await self._door.refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "PeerVersion", detail)

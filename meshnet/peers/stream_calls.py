@@ -14,6 +14,7 @@ import grpc
 
 from meshnet.errors import StreamEnded
 from meshnet.peers.book import NOT_YET
+from meshnet.peers.door import begun
 from meshnet.peers.malloc import keep_message_memory
 from meshnet.peers.pool import STREAM_ID
 from meshnet.peers.streams import About, CarriedStream, Leg
@@ -104,7 +105,7 @@ class StreamCalls:
         """Return the stream that a call carries on, or a new one; the peer is told its name."""
         if not about.carries_on:
             name = secrets.token_hex(16)
-            await context.send_initial_metadata(((STREAM_ID, name),))
+            await begun(context.send_initial_metadata(((STREAM_ID, name),)))
             return self._begin(name, caller, about, leg)
         served = self._served.get(about.carries_on)
         if served is None or not served.fits(caller, about):
@@ -112,7 +113,7 @@ class StreamCalls:
             await self._door.refuse(context, grpc.StatusCode.PERMISSION_DENIED, "StreamUnknown", detail)
             raise StreamEnded(detail)
         served.stream.follow(leg)
-        await context.send_initial_metadata(((STREAM_ID, about.carries_on),))
+        await begun(context.send_initial_metadata(((STREAM_ID, about.carries_on),)))
         going = asyncio.get_running_loop().create_task(_go_over(served.stream, leg))
         self._going.add(going)
         going.add_done_callback(self._going.discard)

@@ -242,3 +242,79 @@ def test_pins_know_certificates_however_they_are_laid_out(make, tmp_path):
     pins.set("node-1", ())
     assert pins.of("node-1") == {}
     assert pins.all() == []
+
+
+def test_one_that_was_made_while_the_clock_was_ahead_is_replaced(make, clock, caplog):
+    clock.now += 3 * DAY
+    first = make().current
+    clock.now -= 3 * DAY
+    identity = make(published_s=600)
+
+    identity.advance()
+    assert "by this node's clock it is not valid" in caplog.text
+    clock.now += 599
+    identity.advance()
+    assert identity.certificates() == (first.certificate,)
+    clock.now += 2
+    identity.advance()
+    _, following = identity.certificates()
+    identity.advance()
+    assert identity.current == first  # no peer knows the next one yet
+    identity.published(identity.certificates())
+    identity.advance()
+
+    assert identity.current.certificate == following
+    assert read(following).not_valid_before_utc.timestamp() < clock.now
+    clock.now += 601
+    identity.advance()
+    assert identity.certificates() == (following,)
+
+
+def test_one_that_was_renewed_while_the_clock_was_ahead_is_replaced(make, clock):
+    identity = make(published_s=600)
+    clock.now += 100 * DAY
+    identity.advance()
+    identity.published(identity.certificates())
+    clock.now += 601
+    identity.advance()
+    used = identity.current
+    clock.now -= 100 * DAY
+
+    for _ in range(3):
+        identity.advance()
+        identity.published(identity.certificates())
+        clock.now += 601
+
+    assert identity.current != used
+    assert abs(identity.current.made - clock.now) < 3600
+
+
+def test_a_clock_that_is_wrong_for_a_moment_costs_no_certificate(make, clock):
+    identity = make(published_s=600)
+    before = identity.certificates()
+    clock.now -= 1000 * DAY
+    identity.advance()
+    clock.now += 100
+    identity.advance()
+    clock.now += 1000 * DAY
+    identity.advance()
+    clock.now -= 1000 * DAY
+    identity.advance()
+    clock.now += 500
+    identity.advance()
+
+    assert identity.certificates() == before
+
+
+def test_a_clock_that_is_set_back_within_a_renewal_delays_it_no_longer_than_that(make, clock):
+    identity = make(published_s=600)
+    identity.rotate()
+    identity.published(identity.certificates())
+    old, following = identity.certificates()
+    clock.now -= DAY / 2
+    for _ in range(3):
+        identity.advance()
+        clock.now += 601
+
+    assert identity.certificates() == (following,)
+    assert old != following
