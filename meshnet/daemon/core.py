@@ -21,6 +21,7 @@ from meshnet.reconcile.hear import Ear
 from meshnet.reconcile.identifiers import Identifiers
 from meshnet.reconcile.inspect import Inspector
 from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.lastvalid import LastValid
 from meshnet.reconcile.leftovers import Leftovers
 from meshnet.reconcile.nodes import NodeCache
 from meshnet.reconcile.passes import Passes
@@ -75,7 +76,8 @@ class Core:
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink)
         self.nodes = NodeCache(store, self._record_changed)
-        self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed)
+        last = LastValid(settings.run_dir / "last-valid")
+        self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed, last)
         self.remotes = Remotes(self.table, self._far_changed)
         self.carrier = CarrierKeeper(self.table, self.remotes, kernel.splicer, self.announcer.look)
         self.publisher = Publisher(
@@ -180,10 +182,13 @@ class Core:
         """Settle an end soon."""
         self.workers.kick(endpoint)
 
-    def path_changed(self, endpoint: Endpoint, reason: str) -> None:
-        """Take note of what a driver says of an end's path."""
+    def path_changed(self, driver: str, endpoint: Endpoint, reason: str) -> None:
+        """Take note of what a driver says of an end's path, if the end is its affair.
+
+        An older sandbox of the pod may have been patched by another one, which forgets it only at the sandbox's DEL.
+        """
         end = self.table.end(endpoint)
-        if end is not None:
+        if end is not None and end.concerns(driver):
             self.settler.path_changed(end, reason)
 
     async def follow_store(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import OwnRecord
 from meshnet.daemon.schema import tell_of_old_schemas
 from meshnet.daemon.server import LocalServer
+from meshnet.daemon.underlay_watch import UnderlayWatch
 from meshnet.driver.api import DriverContext
 from meshnet.errors import KernelError
 from meshnet.reconcile.adopt import adopt, rejoin
@@ -42,7 +44,7 @@ SORT_S = 2.0
 """How long callers wait for what drivers have left; sorting it out goes on beside them."""
 SETTLE_LIMIT_S = 5.0
 """How long peers wait to hear of a daemon that has started, for the sake of ends that are not settled yet."""
-ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes")
+ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes", "underlay")
 """Tasks whose end is the daemon's."""
 
 
@@ -110,6 +112,8 @@ class Node:
         self._begin("heartbeat", core.passes.beat())
         self._begin("passes", core.passes.run())
         self._begin("record", self._record.run())
+        watch = UnderlayWatch(kernel.netlink, kernel.underlay, follow_mtu=not self._settings.underlay_mtu)
+        self._begin("underlay", watch.run(self._settings.pass_s))
         self._begin("adoption", self._settle_adopted(adopted))
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
         if self._installed:
@@ -238,7 +242,7 @@ class Node:
             netlink=self._kernel.netlink,
             log=logging.getLogger(f"meshnet.driver.{name}"),
             allocate=self._core.identifiers.allocate,
-            changed=self._core.path_changed,
+            changed=functools.partial(self._core.path_changed, name),
             pod=self._pod,
             underlay=self._kernel.underlay,
             settings=self._settings.of_driver(name),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from meshnet.model.resource import Resource
     from meshnet.model.topology import Claim, Topology
+    from meshnet.reconcile.lastvalid import LastValid
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class TopologyCache:
         changed: called with the key of each that may mean something new.
         known: tells whether a claim is what this daemon itself says, or is about to say, of a pod: by its node, its
             sandbox and its epoch.
+        last: keeps what is invalid now as it last was valid.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class TopologyCache:
         store: Store,
         changed: Callable[[PodKey], None],
         known: Callable[[PodKey, Claim], bool] = lambda _, __: False,
+        last: LastValid | None = None,
     ) -> None:
         self._store = store
         self._changed = changed
         self._known = known
+        self._last = last
         self._entries: dict[PodKey, Entry] = {}
         self._questions: set[_Question] = set()
         self.synced = asyncio.Event()
@@ -149,11 +153,15 @@ class TopologyCache:
         return set(self._entries)
 
     def listed(self) -> None:
+        if self._last is not None:
+            self._last.keep_only(self._entries)
         self.synced.set()
 
     def drop(self, key: PodKey) -> None:
         self._note(key)
         if self._entries.pop(key, None) is not None:
+            if self._last is not None:
+                self._last.drop(key)
             self._changed(key)
 
     def _put(self, resource: Resource, *, ours: bool = False) -> Entry:
@@ -167,7 +175,8 @@ class TopologyCache:
             told = not ours and before.topology is not None and before.topology.claim != claim
             told = told and not self._known(resource.key, claim)
         else:
-            entry = Entry.of(resource, before.topology if before else None)
+            entry = Entry.of(resource, self._last_valid(resource, before))
+            self._keep_last_valid(entry, before)
             told = True
             if entry.invalid is not None:
                 log.warning("%s", entry.invalid)
@@ -176,6 +185,20 @@ class TopologyCache:
         if told:
             self._changed(resource.key)
         return entry
+
+    def _last_valid(self, resource: Resource, before: Entry | None) -> Topology | None:
+        """Return what an object last declared, should it be invalid now."""
+        if before is not None:
+            return before.topology
+        return self._last.topology(resource) if self._last is not None else None
+
+    def _keep_last_valid(self, entry: Entry, before: Entry | None) -> None:
+        if self._last is None:
+            return
+        if entry.invalid is None:
+            self._last.drop(entry.resource.key)
+        elif before is not None and before.invalid is None:
+            self._last.keep(before.resource)
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[_Question]:

@@ -166,6 +166,7 @@ class Identifiers:
                 known.used[line.key] = line.identifier
         for known in self._pools.values():
             self._settle_ahead(known)
+            self._wake(known)
             known.taken = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
 
     def _settle_ahead(self, known: _Pool) -> None:
@@ -177,6 +178,11 @@ class Identifiers:
         for key in rested:
             del known.resting[key]
         known.resting |= {key: (each, now + REST_S) for key, each in ahead.items() if each not in had}
+
+    def _wake(self, known: _Pool) -> None:
+        """Forget the rests that are over: since then another may have got what rested."""
+        now = self._now()
+        known.resting = {key: rest for key, rest in known.resting.items() if rest[1] > now}
 
     def _shorten(self) -> None:
         """Have the file written anew when little of it counts still."""

@@ -71,8 +71,8 @@ class Patcher:
         plan = end.plan
         if not _stays(end, plan) and not _replaced(end, plan):
             await self.unpatch(end)
-        if plan is None:
-            return
+        if plan is None or self._table.end(end.endpoint) is not end:
+            return  # it is to be nothing, or went meanwhile: a port that it gets now would be nobody's
         await self._furnisher.apply(end, plan)
         if not plan.reason or plan.direct:
             await self._patch(end, plan)

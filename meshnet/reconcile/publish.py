@@ -22,7 +22,7 @@ from meshnet.reconcile.status import DOWN, UP, cleared, compose, covers, failure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.model.topology import Endpoint
     from meshnet.reconcile.cache import Entry, TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.gate import ReadinessGate
@@ -219,14 +219,14 @@ class Publisher:
     async def _write(self, sandbox: Sandbox, *, claiming: bool) -> bool:
         entry = await self._cache.read(sandbox.pod_key)
         for _ in range(TRIES):
-            if entry is None or entry.topology is None or not self._table.is_current(sandbox):
+            if entry is None or not self._table.is_current(sandbox):
                 return False
             status = entry.resource.status
             if claiming:
                 sandbox.epoch = max(sandbox.epoch, _epoch(status) + (0 if self._owned(entry, sandbox) else 1))
             elif not self._owned(entry, sandbox):
                 return False
-            wanted = self._compose(sandbox, entry, entry.topology)
+            wanted = self._compose(sandbox, entry)
             if covers(status, wanted):
                 self._stands(sandbox, wanted)
                 return True
@@ -247,11 +247,10 @@ class Publisher:
         if self._gate is not None:
             self._gate.tell(sandbox, status)
 
-    def _compose(self, sandbox: Sandbox, entry: Entry, topology: Topology) -> dict[str, Any]:
+    def _compose(self, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
         return compose(
             sandbox,
             entry,
-            topology,
             other=self._carrier.other,
             receive_id=self._receive_id,
             node=self._node,

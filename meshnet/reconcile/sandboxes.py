@@ -114,7 +114,10 @@ class Sandboxes:
         )
 
     async def add_again(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
-        """Answer an ADD that was answered before: what is there stays, what is missing is made. Raises as `add`."""
+        """Answer an ADD that was answered before: what is there stays, what is missing is made.
+
+        Raises as `add`, and MeshnetError when the sandbox was removed before its turn came.
+        """
         if sandbox.pod and not self._table.is_current(sandbox):
             if self._table.current(sandbox.pod_key) is not None:
                 return  # a newer sandbox has the pod; this one's DEL will come
@@ -124,6 +127,8 @@ class Sandboxes:
         sandbox.handed = inside
         try:
             async with self._turn(sandbox):
+                if not self._is_known(sandbox):
+                    raise MeshnetError(f"sandbox {_short(sandbox)}: its DEL came meanwhile")
                 self._aligner.make_missing(sandbox, topology, inside)
             if topology is not None:
                 await self._aligner.claim(sandbox)
@@ -141,7 +146,8 @@ class Sandboxes:
         was_current = self._table.is_current(sandbox)
         self._table.remove(sandbox)
         for end in ends:
-            self._workers.forget(end.endpoint)
+            if self._table.end(end.endpoint) is None:
+                self._workers.forget(end.endpoint)
         self._aligner.kick_toward(sandbox)
         deletion = self._delete_ports(ends)
         await self._unpatch_all(ends)
@@ -151,6 +157,8 @@ class Sandboxes:
             except KernelError:
                 self._table.sandboxes.setdefault(sandbox.key, sandbox)  # the next DEL, or GC, tries again
                 raise
+        # What was in the way of a newer sandbox's ends is gone.
+        self._workers.kick_all([end.endpoint for end in ends if self._table.end(end.endpoint) is not None])
         self._identifiers.release(end.endpoint for end in ends if self._table.end(end.endpoint) is None)
         self._publisher.forget(sandbox)
         if sandbox.key not in self._table.sandboxes:  # its ID may be another's by now
@@ -169,6 +177,7 @@ class Sandboxes:
             self._aligner.recall(sandbox)
             self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
             self._aligner.look_at(sandbox)
+            self._publisher.changed(sandbox)  # at least its generation, also where nothing of its links changes
         self._workers.kick_all(self._table.toward(pod))
 
     async def settle_all(self) -> None:
@@ -197,7 +206,12 @@ class Sandboxes:
                 settling.cancel()
                 raise
         await settling
-        self._checkpoints.save(sandbox)
+        if self._is_known(sandbox):
+            self._checkpoints.save(sandbox)
+
+    def _is_known(self, sandbox: Sandbox) -> bool:
+        """Whether it has not been removed."""
+        return self._table.sandboxes.get(sandbox.key) is sandbox
 
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
         """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.
@@ -246,7 +260,8 @@ class Sandboxes:
 
     def _taken_over(self, end: End) -> bool:
         """A newer sandbox's end uses what the driver made for the endpoint, unless it is the pod's own interface."""
-        return not end.interface and self._table.end(end.endpoint) is not None
+        now = self._table.end(end.endpoint)
+        return not end.interface and now is not None and now.patched_by == end.patched_by
 
     async def _undo(self, sandbox: Sandbox, before: Sandbox | None) -> None:
         """Remove a sandbox whose ADD failed; the pod is again that one's which had it before, if it is still there."""

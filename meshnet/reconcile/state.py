@@ -203,6 +203,11 @@ class End:
         else:
             self.interface_up = up
 
+    def concerns(self, driver: str) -> bool:
+        """Whether a driver has patched the end, or is to."""
+        wanted = self.plan.driver.name if self.plan is not None and self.plan.driver is not None else ""
+        return driver in (self.patched_by, wanted)
+
     def lose_port(self) -> None:
         """Take note that the port is gone, and with it what it was spliced to."""
         self.port, self.joint, self.splice = None, None, None

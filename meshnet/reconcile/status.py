@@ -11,7 +11,7 @@ from meshnet.reconcile.carrier import complete
 from meshnet.reconcile.remote import FarEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from meshnet.model.topology import Endpoint, Link, Topology
     from meshnet.reconcile.cache import Entry
@@ -124,7 +124,6 @@ def _is_ready(link: Mapping[str, Any]) -> bool:
 def compose(
     sandbox: Sandbox,
     entry: Entry,
-    topology: Topology,
     *,
     other: Callable[[End], End | FarEnd | None],
     receive_id: Callable[[Endpoint], int],
@@ -136,7 +135,6 @@ def compose(
     Args:
         sandbox: of the pod.
         entry: the Topology as stored.
-        topology: the same as it last was valid.
         other: gives the other end of a link.
         receive_id: gives an endpoint's receive identifier.
         node: this one.
@@ -145,17 +143,7 @@ def compose(
     Raises LookupError, OSError when there is no identifier.
     """
     before = entry.resource.status
-    entries = []
-    for link in topology.links:
-        end = sandbox.ends.get(link.local_intf)
-        if end is None:
-            entries.append(
-                undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
-            )
-        else:
-            entries.append(link_status(end, other(end)))
-            if not link.external:
-                entries[-1]["receive_id"] = receive_id(end.endpoint)
+    entries = list(_entries(sandbox, entry.topology, other, receive_id))
     return {
         "src_ip": node_ip,
         "net_ns": sandbox.netns,
@@ -171,6 +159,27 @@ def compose(
             *foreign_conditions(before),
         ],
     }
+
+
+def _entries(
+    sandbox: Sandbox,
+    topology: Topology | None,
+    other: Callable[[End], End | FarEnd | None],
+    receive_id: Callable[[Endpoint], int],
+) -> Iterator[dict[str, Any]]:
+    """Yield the entries of `status.links`; of a Topology that was never seen valid, those of what the pod has."""
+    if topology is None:
+        yield from (link_status(end, other(end)) for end in sandbox.ends.values())
+        return
+    for link in topology.links:
+        end = sandbox.ends.get(link.local_intf)
+        if end is None:
+            yield undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
+            continue
+        status = link_status(end, other(end))
+        if not link.external:
+            status["receive_id"] = receive_id(end.endpoint)
+        yield status
 
 
 def covers(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

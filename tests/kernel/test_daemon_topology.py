@@ -292,6 +292,24 @@ def test_an_invalid_edit_keeps_what_is_wired_and_says_so(node: DaemonNode) -> No
     assert node.events("r1").count("InvalidTopology") == 1
 
 
+def test_what_an_invalid_edit_keeps_wired_stays_so_over_a_restart(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    node.apply(topology("r1", link(1, "this-name-is-too-long", "r2:eth1")))
+    assert eventually(lambda: condition(node, "r1").get("reason") == "InvalidTopology", within=15)
+
+    node.kill()
+    node.start()
+
+    for _ in range(20):
+        assert [pod.carrier() for pod in (r1, r2)] == [True, True]
+        time.sleep(0.1)
+    assert pings(r1, "10.0.0.2")
+    assert [row["state"] for row in node.ask("links")["links"]] == ["Up", "Up"]
+    assert condition(node, "r1")["reason"] == "InvalidTopology"
+
+
 def test_a_survivor_does_not_change_while_its_peer_comes_and_goes(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")

@@ -211,6 +211,21 @@ def test_one_that_an_endpoint_had_long_ago_is_free_after_a_restart(make, clock, 
     assert make().allocate(POOL, endpoint(3)) == 1
 
 
+def test_one_that_has_another_since_its_rest_ended_is_not_had_twice(make, clock, monkeypatch):
+    draw = iter((4, 4))
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(draw, 0))
+    ours = make()
+    assert ours.allocate(POOL, endpoint(1)) == 5
+    ours.release([endpoint(1)])
+    clock.now += REST_S + 1
+    assert ours.allocate(POOL, endpoint(2)) == 5
+
+    after = make()
+    assert after.allocate(POOL, endpoint(1)) != 5
+    assert after.allocate(POOL, endpoint(3)) != 5
+    assert after.allocate(POOL, endpoint(2)) == 5
+
+
 def lines(tmp_path):
     return (tmp_path / "identifiers.jsonl").read_text().splitlines()
 

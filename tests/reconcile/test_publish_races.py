@@ -123,3 +123,30 @@ def test_an_invalid_topology_is_not_written_again_and_again(monkeypatch: pytest.
         assert len(desk.store.writes) == 2
 
     run(main())
+
+
+def test_a_topology_that_was_invalid_at_the_start_is_said_to_be_so() -> None:
+    """Whatever its status said when the daemon before saw it valid."""
+
+    async def main() -> None:
+        desk = Desk()
+        await desk.open()
+        box = sandbox("r1", epoch=0)
+        desk.table.add(box)
+        await desk.publisher.claim(box)
+        await desk.store.patch(Kind.TOPOLOGY, *R1, {"spec": {"links": [{"uid": "x"}]}})
+        desk.cache.drop(R1)  # as in a daemon that starts
+        end(box, "eth1", "r2:eth1").plan = None
+        await desk.cache.reread(R1)
+
+        desk.publisher.changed(box)
+        await asyncio.sleep(PAUSE_S * 3)
+
+        status = await desk.status()
+        assert status["conditions"][0]["reason"] == "InvalidTopology"
+        assert [(row["local_intf"], row["state"], row["reason"]) for row in status["links"]] == [
+            ("eth1", "Failed", "TopologyMissing")
+        ]
+        assert status["links_ready"] == "0/1"
+
+    run(main())

@@ -36,7 +36,6 @@ class Room:
         return compose(
             self.r1,
             entry,
-            entry.topology,
             other=keeper(self.table).other,
             receive_id=lambda endpoint: int(endpoint.interface.removeprefix("eth")),
             node="n1",

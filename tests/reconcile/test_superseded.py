@@ -1,0 +1,200 @@
+"""A newer sandbox has a pod while the older one's DEL is still to come, and pods go while their links are changed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from meshnet.driver import LinkError, Scope
+from meshnet.model.resource import Kind
+from tests.reconcile.fakes import Moody
+from tests.reconcile.made import link, topology
+from tests.reconcile.room import R1, room, sandbox
+from tests.virtual_time import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshnet.driver import LinkEnd, Peer, Port
+    from tests.reconcile.room import Room
+
+
+class Other(Moody):
+    """Another driver; notes which ends it was asked to unpatch."""
+
+    name = "other"
+    claims = Scope(0)
+    unpatched: ClassVar[list[Any]] = []
+
+    async def unpatch(self, link: LinkEnd) -> None:
+        self.unpatched.append(link.alias)
+
+
+def loop(**fields: Any) -> dict[str, Any]:
+    """r1's Topology: a cable from eth1 to eth2."""
+    return topology("r1", link(1, "eth1", "r1:eth2", **fields), link(1, "eth2", "r1:eth1", **fields))
+
+
+async def declare(here: Room, **fields: Any) -> None:
+    await here.store.apply(loop(**fields))
+    await asyncio.sleep(0.1)
+
+
+def test_an_older_sandboxs_patch_by_another_driver_goes_with_its_del(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path, Moody, Other) as here:
+            Other.unpatched.clear()
+            await declare(here, driver="other")
+            old, new = sandbox("r1"), sandbox("r1", "newer")
+            await here.add(old)
+            await here.store.apply(loop(driver="moody"))
+            await here.add(new)
+            await asyncio.sleep(0.1)
+            assert {end.patched_by for end in new.ends.values()} == {"moody"}
+            Other.unpatched.clear()
+
+            await here.sandboxes.remove(old, why="DEL")
+
+            assert len(Other.unpatched) == 2
+            assert [end.joint is not None for end in new.ends.values()] == [True, True]
+
+    run(main())
+
+
+def test_what_a_newer_sandbox_is_patched_by_stays_at_an_older_ones_del(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path, Moody, Other) as here:
+            await declare(here, driver="other")
+            old, new = sandbox("r1"), sandbox("r1", "newer")
+            await here.add(old)
+            await here.add(new)
+            Other.unpatched.clear()
+
+            await here.sandboxes.remove(old, why="DEL")
+
+            assert Other.unpatched == []
+
+    run(main())
+
+
+def test_a_driver_says_nothing_of_what_another_has_patched(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path, Moody, Other) as here:
+            await declare(here)
+            box = sandbox("r1")
+            await here.add(box)
+            end = box.ends["eth1"]
+
+            assert end.patched_by == "moody"
+            assert (end.concerns("moody"), end.concerns("other")) == (True, False)
+            end.patched_by = ""  # while it is being patched for the first time
+            assert (end.concerns("moody"), end.concerns("other")) == (True, False)
+
+    run(main())
+
+
+def test_a_newer_sandboxs_end_is_tried_again_when_the_older_is_gone(tmp_path: Path) -> None:
+    class Busy(Moody):
+        """Serves one sandbox at a time, as a parent that macvlan has whole."""
+
+        name = "busy"
+        scopes = claims = Scope.EXTERNAL
+        holder: ClassVar[Any] = None
+
+        async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
+            if Busy.holder not in (None, link.pod):
+                raise LinkError("ParentBusy", "another sandbox has it")
+            Busy.holder = link.pod
+            return cast("Port", link.port)
+
+        async def unpatch(self, link: LinkEnd) -> None:
+            Busy.holder = None
+
+    async def main() -> None:
+        async with room(tmp_path, Busy) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "localhost:up0")))
+            await asyncio.sleep(0.1)
+            old, new = sandbox("r1"), sandbox("r1", "newer")
+            await here.add(old)
+            await here.add(new)
+            await asyncio.sleep(5.0)
+            end = new.ends["eth1"]
+            assert end.why_not[0] == "ParentBusy"
+
+            await here.sandboxes.remove(old, why="DEL")
+            await asyncio.sleep(0.1)
+
+            assert end.why_not[0] == ""
+
+    run(main())
+
+
+def test_an_end_that_goes_while_its_patch_is_taken_out_gets_no_new_port(tmp_path: Path) -> None:
+    class Slow(Moody):
+        name = "slow"
+        unpatch_takes_s = 2.0
+
+    async def main() -> None:
+        async with room(tmp_path, Slow, Other) as here:
+            await declare(here, driver="slow")
+            box = sandbox("r1")
+            await here.add(box)
+            applied: list[Any] = []
+
+            async def apply(end: Any, _plan: object) -> None:
+                applied.append(end)
+
+            cast("Any", here.sandboxes)._furnisher.apply = apply
+            for end in box.ends.values():
+                end.port = None  # as with a driver's own interface: another takes its place only when it is gone
+            await here.store.apply(loop(driver="other"))
+            await asyncio.sleep(1.0)
+            await here.sandboxes.remove(box, why="DEL")
+            await asyncio.sleep(10.0)
+
+            assert applied == []
+            assert here.table.ends() == []
+
+    run(main())
+
+
+def test_an_add_that_comes_again_after_the_del_makes_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            box = sandbox("r1")
+            await here.add(box)
+            async with here.sandboxes._making:
+                again = asyncio.create_task(
+                    here.sandboxes.add_again(box, here.cache.topology(R1), cast("Any", object()))
+                )
+                await asyncio.sleep(0.1)
+                await here.sandboxes.remove(box, why="DEL")
+            await asyncio.wait({again})
+
+            assert "its DEL came meanwhile" in str(again.exception())
+            assert here.table.ends() == []
+            assert here.saved() == []
+
+    run(main())
+
+
+def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            box = sandbox("r1")
+            await here.add(box)
+            await asyncio.sleep(30.0)
+
+            await declare(here, mtu=box.ends["eth1"].applied.mtu)  # the default, said
+            await asyncio.sleep(5.0)
+
+            resource = await here.store.get(Kind.TOPOLOGY, *R1)
+            assert resource.status["observedGeneration"] == resource.generation == 2
+            assert [end.why_not[0] for end in box.ends.values()] == ["", ""]
+            written = len(here.store.writes)
+            await asyncio.sleep(60.0)
+            assert len(here.store.writes) == written
+
+    run(main())
