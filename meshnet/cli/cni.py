@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import Column
+from meshnet.cli.target import refuse_elsewhere
 from meshnet.cni.client import ask
 from meshnet.cni.install.inspect import BAD, FAILED, INSTALLED, Part, inspect
 from meshnet.cni.install.names import BIN_DIR, CONF_DIR, Places
@@ -64,6 +65,7 @@ def _add_places(parser: CommandParser) -> None:
 
 
 def run_install(args: argparse.Namespace) -> int:
+    refuse_elsewhere(args, "cni")
     done = install(Places(args.bin_dir, args.conf_dir))
     _say(args, *done.changed, *done.plan.remarks, nothing="all of it is in place already")
     if done.plan.problem:
@@ -72,6 +74,7 @@ def run_install(args: argparse.Namespace) -> int:
 
 
 def run_uninstall(args: argparse.Namespace) -> int:
+    refuse_elsewhere(args, "cni")
     places = Places(args.bin_dir, args.conf_dir)
     done = uninstall(places)
     _say(args, *done.changed, nothing="" if done.kept else "nothing of it was there")
@@ -88,6 +91,7 @@ def run_uninstall(args: argparse.Namespace) -> int:
 
 
 def run_status(args: argparse.Namespace) -> int:
+    refuse_elsewhere(args, "cni")
     places = Places(args.bin_dir, args.conf_dir)
     parts = [*inspect(places), *_daemon(places)]
     emit(args, [asdict(part) for part in parts], COLUMNS, [(*asdict(part).values(),) for part in parts])

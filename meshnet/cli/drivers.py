@@ -17,7 +17,7 @@ from meshnet.daemon.underlay import find_underlay
 from meshnet.driver import DriverContext
 from meshnet.driver.listing import driver_rows
 from meshnet.driver.registry import START_LIMIT_S, Registry
-from meshnet.netlink import Netlink
+from meshnet.netlink import Netlink, links
 
 if TYPE_CHECKING:
     import argparse
@@ -30,13 +30,14 @@ COLUMNS = (
     Column("VERSION"),
     Column("DISTRIBUTION"),
     Column("SCOPE"),
-    Column("DEFAULT FOR"),
+    Column("CLAIMS"),
     Column("STATE"),
     Column("CARRIES", wide=True),
     Column("HONEST", wide=True),
     Column("MADE AS", wide=True),
     Column("REASON"),
 )
+LOOPBACK = 1
 STOP_LIMIT_S = 1.0
 """How long all of them may take to stop: what they leave is gone with the namespace."""
 NONE_INSTALLED = "no link driver is installed; install all of them: pip install 'meshnet-cni[all]'"
@@ -102,6 +103,8 @@ def _started(limit_s: float) -> list[dict[str, Any]]:
 
 async def _start_and_stop(registry: Registry, limit_s: float) -> None:
     with Netlink.open() as netlink:
+        netlink.run([links.set_link(LOOPBACK, up=True)])  # with its address, as an underlay
+        underlay = find_underlay(netlink, address="127.0.0.1", interface="lo", mtu=1500)
         await registry.start_all(
             lambda name: DriverContext(
                 node="try",
@@ -110,7 +113,7 @@ async def _start_and_stop(registry: Registry, limit_s: float) -> None:
                 allocate=lambda _pool, _endpoint: 1,
                 changed=lambda _endpoint, _reason: None,
                 pod=lambda _endpoint: None,
-                underlay=find_underlay(netlink, address="", interface="", mtu=0),
+                underlay=underlay,
             ),
             limit_s=limit_s,
         )

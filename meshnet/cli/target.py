@@ -40,6 +40,19 @@ def names_cluster(args: argparse.Namespace) -> bool:
     return args.context is not None or args.kubeconfig is not None
 
 
+def refuse_elsewhere(args: argparse.Namespace, command: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Raise UsageError when a lab or a cluster is named, for commands that act on this machine's own files alone."""
+    named = [
+        f"--{option} {value}" for option in ("context", "kubeconfig") if (value := getattr(args, option)) is not None
+    ]
+    if args.lab and args.lab != environ.get("MESHNET_LAB"):
+        named.append(f"--lab {args.lab}")
+    if args.kubectl:
+        named.append("kubectl meshnet")
+    if named:
+        raise UsageError(f"{', '.join(named)}: meshnet {command} acts on this machine; in a daemon's pod: kubectl exec")
+
+
 def refuse_cluster(args: argparse.Namespace) -> None:
     """Raise UsageError when an option names a cluster, for commands that act on labs alone."""
     for option in ("context", "kubeconfig"):

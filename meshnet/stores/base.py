@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.model.resource import DEFAULT_NAMESPACE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
@@ -77,6 +79,11 @@ class Event:
     source: str
     count: int = 1
     time: float = 0.0
+
+    def concerns(self, about: str | None, namespace: str | None) -> bool:
+        """Tell whether it is about that object, and in that namespace; None: any."""
+        where = self.about.rpartition(" ")[2].rpartition("/")[0] or DEFAULT_NAMESPACE
+        return about in (None, self.about) and namespace in (None, where)
 
 
 class Store(abc.ABC):
@@ -154,8 +161,11 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def events(self, about: str | None = None) -> Sequence[Event]:
-        """Return recorded events, the least recently recorded first, of one object or all."""
+    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
+        """Return recorded events, the least recently recorded first, of one object, of a namespace's, or all.
+
+        What has no namespace counts as being in `default`, where a cluster has its events.
+        """
 
     async def close(self) -> None:  # noqa: B027  (a store that holds nothing needs none)
         """Give back what the store holds; idempotent. Watches that still run raise StoreUnavailable."""

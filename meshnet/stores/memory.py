@@ -102,9 +102,9 @@ class MemoryStore(Store):
         if len(self._events) > KEPT_EVENTS:
             del self._events[next(iter(self._events))]
 
-    async def events(self, about: str | None = None) -> Sequence[Event]:
+    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
         self._check_open()
-        return [event for event in self._events.values() if about in {None, event.about}]
+        return [event for event in self._events.values() if event.concerns(about, namespace)]
 
     async def close(self) -> None:
         self._closed = True

@@ -110,3 +110,24 @@ def test_the_daemons_word(
         told["cni"] = {"bin_dir": str(places.bin_dir), "conf_dir": str(places.conf_dir), **told["cni"]}
     with Daemon(tmp_path / "meshnetd.sock", answer(json.dumps(told).encode())):
         assert states(machine, places) == (code, {"plugin": "installed", "list": "installed", "daemon": state})
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall", "status"])
+@pytest.mark.parametrize("named", [("--context", "prod"), ("--kubeconfig", "/nowhere"), ("--lab", "one")])
+def test_another_place_is_refused(machine: Machine, places: Places, verb: str, named: tuple[str, str]) -> None:
+    """Else `meshnet cni uninstall --context prod` takes meshnet off the operator's own machine."""
+    places.conf_dir.mkdir(parents=True, exist_ok=True)
+    before = sorted(places.conf_dir.iterdir())
+
+    ran = machine.run("cni", verb, *named, "--bin-dir", str(places.bin_dir), "--conf-dir", str(places.conf_dir))
+
+    assert ran.code == exitcodes.WRONG_USE
+    assert f"{' '.join(named)}: meshnet cni acts on this machine" in ran.err
+    assert sorted(places.conf_dir.iterdir()) == before
+
+
+def test_it_is_no_plugin_of_kubectls(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["kubectl-meshnet"])
+    for words in (("cni", "status"), ("daemon",)):
+        ran = machine.run(*words)
+        assert (ran.code, "kubectl meshnet: meshnet" in ran.err) == (exitcodes.WRONG_USE, True)

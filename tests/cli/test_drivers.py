@@ -75,3 +75,10 @@ def test_one_that_does_not_start_in_time_is_unusable(
 
 def test_one_that_does_not_stop_is_usable_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert listed(monkeypatch, Staying, Fine) == {"staying": ("usable", ""), "fine": ("usable", "")}
+
+
+def test_those_that_need_an_underlay_have_one_to_try() -> None:
+    """Whether vxlan works on this kernel cannot be seen otherwise."""
+    states = {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers()}
+
+    assert states["vxlan"] == ("usable", "")

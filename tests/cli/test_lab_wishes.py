@@ -25,6 +25,10 @@ def test_settings_of_all_nodes_and_of_one() -> None:
     }
 
 
+def test_upstreams_name_for_the_interface_is_one() -> None:
+    assert wishes.settings(["n1:HOST_INTF=eth0"], ["n1"]) == {"n1": {"HOST_INTF": "eth0"}}
+
+
 def test_a_value_may_contain_what_separates() -> None:
     (found,) = wishes.settings(["n1:MESHNET_WIRE_PATH=a:b=c"], ["n1"]).values()
     assert found == {"MESHNET_WIRE_PATH": "a:b=c"}

@@ -148,10 +148,10 @@ def test_upstreams_daemon_is_replaced_in_place(server: ApiServer) -> None:
         ],
         "volumes": [{"name": "var-run-netns", "hostPath": {"path": "/var/run/netns"}}],
     }
-    labels = {"name": "meshnet"}
+    labels = {"app": "meshnet", "name": "meshnet"}  # its kustomization adds the first everywhere, to selectors, too
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"selector": {"matchLabels": labels}, "template": template}
-    metadata = {"name": "meshnet", "namespace": "meshnet", "labels": {"app": "meshnet", "name": "meshnet"}}
+    metadata = {"name": "meshnet", "namespace": "meshnet", "labels": labels}
     server.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec})
 
     server.apply_directory(MANIFESTS / "base")

@@ -51,7 +51,7 @@ def test_names_and_labels_that_users_of_upstream_rely_on():
     labels = {"app": "meshnet", "name": "meshnet"}
 
     assert DAEMON_SET["metadata"] == {"name": "meshnet", "namespace": "meshnet", "labels": labels}
-    assert DAEMON_SET["spec"]["selector"] == {"matchLabels": {"name": "meshnet"}}
+    assert DAEMON_SET["spec"]["selector"] == {"matchLabels": labels}  # as `kubectl apply -k` made it there
     assert DAEMON_SET["spec"]["template"]["metadata"]["labels"] == labels
     assert only("Namespace", "base/namespace.yaml")["metadata"]["name"] == "meshnet"
 

@@ -35,8 +35,9 @@ def check_drivers() -> list[Finding]:
         if row["state"] == "usable":
             found.append(Finding("drivers", about, Outcome.OK, f"{', '.join(row['scopes'])}: usable"))
         else:
-            cure = f"upgrade or uninstall {row['distribution']}"
-            outcome = Outcome.FAIL if row["state"] == "broken" else Outcome.WARN
+            broken = row["state"] == "broken"
+            cure = f"upgrade or uninstall {row['distribution']}" if broken else "links that need it say DriverUnusable"
+            outcome = Outcome.FAIL if broken else Outcome.WARN
             found.append(Finding("drivers", about, outcome, f"{row['state']}: {row['reason']}", cure))
     return found or [Finding("drivers", "all", Outcome.FAIL, "none", NONE_INSTALLED)]
 

@@ -68,7 +68,7 @@ def installations(outcomes: Mapping[str, Ran], silent: Mapping[str, str]) -> lis
             continue
         found.append(_installation(node, parts))
     for node, why in sorted(silent.items()):
-        cure = "on that node: meshnet cni status"
+        cure = "in the daemon's pod of that node: kubectl exec -n meshnet POD -- meshnet cni status"
         found.append(Finding("plugin", f"node {node}", Outcome.WARN, f"not known: {why}", cure))
     return found
 

@@ -11,7 +11,7 @@ from meshnet.model.rules import RuleError, interface_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_VARIABLE = re.compile(r"MESHNET_[A-Z0-9_]+|INTER_NODE_LINK_TYPE|HOST_IP")
+_VARIABLE = re.compile(r"MESHNET_[A-Z0-9_]+|INTER_NODE_LINK_TYPE|HOST_IP|HOST_INTF")
 THE_LABS_OWN = frozenset({"MESHNET_RUN_DIR", "MESHNET_STATE_DIR", "MESHNET_SOCKET", "MESHNET_STORE", "MESHNET_LAB"})
 """Settings of a daemon that the lab gives it."""
 TAKEN = frozenset({"cni0", "all", "default"})
@@ -66,7 +66,7 @@ def settings(
         if not equals or (colon and not node):
             raise UsageError(f"--set {word}: must be NAME=VALUE or NODE:NAME=VALUE")
         if not _VARIABLE.fullmatch(name):
-            right = "must be a setting of the daemon: MESHNET_..., INTER_NODE_LINK_TYPE or HOST_IP"
+            right = "must be a setting of the daemon: MESHNET_..., INTER_NODE_LINK_TYPE, HOST_IP or HOST_INTF"
             raise UsageError(f"--set {word}: {name!r}: {right}")
         if name in THE_LABS_OWN:
             raise UsageError(f"--set {word}: {name} is the lab's own affair: must be another setting")

@@ -61,10 +61,12 @@ class Recorder:
         except InvalidObject as error:  # its namespace is being deleted, for one
             raise StoreUnavailable(f"event about {event.about}: {error}") from error
 
-    async def recorded(self, about: str | None) -> Sequence[Event]:
-        """Return events, the least recently recorded first, of one object or all. Raises StoreUnavailable."""
+    async def recorded(self, about: str | None, namespace: str = "") -> Sequence[Event]:
+        """Return events, the least recently recorded first, of one object, of a namespace, or all.
+
+        Raises StoreUnavailable.
+        """
         query = {"labelSelector": ",".join(f"{name}={value}" for name, value in OURS.items())}
-        namespace = ""
         if about:
             which = About.read(about)
             namespace = which.event_namespace

@@ -34,6 +34,12 @@ class ReadTests(Suite):
         assert later.time > 1.0
         assert (again.about, again.count, again.time) == ("Topology default/r1", 2, 1.0)
         assert await other.events("Topology default/r1") == [again]
+        await one.record(Event("Topology x/r1", "Normal", "Up", "all links are up", "meshnetd n1"))
+        await one.record(Event("MeshNode n1", "Normal", "Up", "it is there", "meshnetd n1"))
+        told = {event.about for event in await other.events(namespace="default")}
+        assert told == {"Topology default/r1", "Topology default/r2", "MeshNode n1"}
+        assert [event.about for event in await other.events(namespace="x")] == ["Topology x/r1"]
+        assert await other.events(namespace="y") == []
 
     @two_handles
     async def test_a_closed_store_cannot_be_asked(self, one: Store, other: Store) -> None:
