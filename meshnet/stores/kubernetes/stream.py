@@ -93,7 +93,15 @@ class Stream:
             opened.stop()
         self._handover.put(Begun())
         for line in lines(opened.chunks()):
-            if not self._handover.put(self._event(json.loads(line))):
+            try:
+                event = self._event(json.loads(line))
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                if self._stopped:  # a connection by TLS that is shut down goes on with what nobody deciphers any more
+                    return
+                raise StoreUnavailable(
+                    f"watch of every {self._kind.value}: no event came, but {line[:80]!r}"
+                ) from error
+            if not self._handover.put(event):
                 return
 
     def _event(self, told: dict[str, Any]) -> WatchEvent:
