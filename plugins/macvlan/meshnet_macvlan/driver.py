@@ -107,9 +107,20 @@ class MacvlanDriver(LinkDriver):
         found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
         if found is None:
             raise LinkError("InterfaceMissing", f"{link.local}: its macvlan is not in the pod any more")
-        if found.protodown == up:
+        if self._has_to_say(found, up=up):
             with link.pod.enter() as inside:
                 inside.netlink.run([links.set_link(found.info.ifindex, protodown=not up)])
+
+    def _has_to_say(self, found: Macvlan, *, up: bool) -> bool:
+        """Tell whether the kernel must be told of a macvlan's carrier.
+
+        Where its parent loses carrier and gets it back, so does a macvlan, whatever was said. And what is said gives
+        carrier also where the parent has none.
+        """
+        if not up:
+            return not found.protodown or found.info.carrier
+        parent = links.parse_link(self._ctx.netlink.ask(links.get_link(found.info.link)))
+        return found.protodown and parent.carrier
 
     def _endpoint(self, mark: Mark) -> Endpoint | None:
         """Return whose a macvlan is; None while that cannot be told.

@@ -1,5 +1,7 @@
 """Driver macvlan on the real kernel: what is its own beyond conformance."""
 
+import time
+
 import attrs
 import pytest
 from meshnet_macvlan import MacvlanDriver
@@ -11,7 +13,7 @@ from meshnet.netlink import links
 from meshnet.netlink.ifla import IFLA_MASTER
 from meshnet.netlink.wire import u32
 from meshnet.testing.bench import Bench
-from meshnet.testing.node import NIC, NIC_MTU
+from meshnet.testing.node import NIC, NIC_MTU, OUTSIDE
 
 pytestmark = pytest.mark.kernel
 
@@ -290,3 +292,44 @@ def test_whose_an_interface_is_that_has_a_cut_mark_is_never_guessed(bench):
 
     cable.patch()
     assert [owned.endpoint for owned in bench.inspect()] == [cable.ends[0].endpoint]
+
+
+def cut(bench, *, off):
+    """Take the NIC's cable, or give it back."""
+    sink = bench.node.sink
+    sink.netlink.run([links.set_link(sink.link(OUTSIDE).ifindex, up=not off)])
+    deadline = time.monotonic() + 5
+    while bench.node.link(NIC).carrier == off:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_is_unplugged_stays_so_when_the_nics_cable_comes_back(bench):
+    """The kernel gives a macvlan carrier then, whatever it was told."""
+    cable = bench.cable()
+    cable.patch()
+    link = cable.link_end(cable.ends[0])
+    bench.call("set_carrier", link, False)
+    cut(bench, off=True)
+    cut(bench, off=False)
+
+    bench.call("set_carrier", link, False)
+
+    assert macvlan(cable).protodown
+    assert not cable.near.carrier
+
+
+def test_what_is_plugged_in_has_no_carrier_before_the_nic_has(bench):
+    cable = bench.cable()
+    cable.patch()
+    link = cable.link_end(cable.ends[0])
+    bench.call("set_carrier", link, False)
+    cut(bench, off=True)
+
+    bench.call("set_carrier", link, True)
+    assert not cable.near.carrier
+
+    cut(bench, off=False)
+    bench.call("set_carrier", link, True)
+    assert not macvlan(cable).protodown
+    assert cable.near.carrier

@@ -28,7 +28,8 @@ TABLE = f"inet {_NAME}"
 AGAIN_S = 60.0
 """How long a table that was refused is not tried again: it is made for all links at once, and asked for by each."""
 
-# The VNI stands 12 bytes into UDP; "input" is behind the reassembly of fragments.
+# The VNI stands 12 bytes into UDP. "input" is behind the reassembly of fragments, but not of those of IPv6: a first one
+# that ends within the header would pass, and we send none.
 _VNI = "@th,96,24"
 _REMOVE = f"add table {TABLE}\ndelete table {TABLE}\n"
 
@@ -162,6 +163,7 @@ def _table(port: int, admitted: Mapping[int, Admission]) -> str:
   set v6 {{ typeof ip6 saddr . {_VNI}; {_elements(sets["v6"])} }}
   chain input {{
     type filter hook input priority -10; policy accept;
+    exthdr frag exists udp dport {port} drop
     udp dport {port} {_VNI} @vnis ip saddr . {_VNI} != @v4 drop
     udp dport {port} {_VNI} @vnis ip6 saddr . {_VNI} != @v6 drop
   }}

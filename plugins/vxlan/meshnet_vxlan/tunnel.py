@@ -79,7 +79,8 @@ def adjust(netlink: Netlink, device: Vxlan, tunnel: Tunnel, *, fresh: bool) -> N
         # Last: it is silent by now, and goes where it shall.
         changes.append(links.set_link(device.info.ifindex, up=True))
     if changes:
-        netlink.run_tolerating(changes, errno.EEXIST)  # of the qdisc
+        # of the qdisc; and of being quiet, on a node without IPv6
+        netlink.run_tolerating(changes, errno.EEXIST, errno.EAFNOSUPPORT)
 
 
 def _marking(device: Vxlan, tunnel: Tunnel) -> list[Request]:
@@ -89,7 +90,8 @@ def _marking(device: Vxlan, tunnel: Tunnel) -> list[Request]:
         changes.append(links.set_link(info.ifindex, mtu=DEVICE_MTU))
     if changes or info.alias != tunnel.alias or not info.up:
         # Quiet, also where it was once: below 1280 bytes the kernel takes IPv6 off a device, and what it had set.
-        changes.append(links.set_link(info.ifindex, alias=tunnel.alias, quiet=True))
+        changes.append(links.set_link(info.ifindex, alias=tunnel.alias))
+        changes.append(links.set_link(info.ifindex, quiet=True))
     return changes
 
 

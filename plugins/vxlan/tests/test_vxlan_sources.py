@@ -13,7 +13,7 @@ from meshnet_vxlan.nftables import Nft, NftError
 
 from meshnet.netlink import links
 from meshnet.testing.frames import CORPUS, FrameSocket
-from meshnet.testing.traffic import ping
+from meshnet.testing.traffic import internet_checksum, ping
 
 pytestmark = pytest.mark.kernel
 
@@ -70,6 +70,53 @@ def test_a_strangers_frame_stays_out_and_the_peers_comes_in(make_net, family, ad
     with nft_of(net.nodes[0]) as nft:
         nft.run(f"delete table {sources.TABLE}")
     assert comes_in(one, net.nodes[2], address)  # else the test would show nothing
+
+
+def in_fragments(packet, first):
+    """Return an IPv6 packet of UDP in two fragments, the first with so many bytes of what is behind the header."""
+    head, rest = packet[:40], packet[40:]
+    cuts = ((0, rest[:first], 1), (first, rest[first:], 0))
+    return [
+        head[:4]
+        + struct.pack("!HBB", 8 + len(part), 44, head[7])
+        + head[8:]
+        + struct.pack("!BBHI", 17, 0, offset | more, 4711)
+        + part
+        for offset, part, more in cuts
+    ]
+
+
+def udp6(source, destination, payload, *, port=51111):
+    """Return an IPv6 packet of UDP."""
+    ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, destination)
+    datagram = struct.pack("!HHHH", 40000, port, 8 + len(payload), 0) + payload
+    checksum = internet_checksum(ends + struct.pack("!IHBB", len(datagram), 0, 0, 17) + datagram)
+    datagram = datagram[:6] + struct.pack("!H", checksum or 0xFFFF) + datagram[8:]
+    return struct.pack("!IHBB", 6 << 28, len(datagram), 17, 64) + ends + datagram
+
+
+@pytest.mark.parametrize("first", [8, 32])
+def test_a_strangers_frame_in_fragments_stays_out(make_net, first):
+    """IPv6 joins fragments behind the filter: a first one may end within the header that it reads."""
+    net = make_net(nodes=3, family=6)
+    one, other = net.cable()
+    payload = struct.pack("!II", 0x08000000, one.link.receive_id << 8) + FRAME
+
+    def arrives():
+        with FrameSocket("eth1", one.pod.fd) as pod, net.nodes[2].entered():
+            with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+                for packet in in_fragments(udp6("2001:db8:ff::3", "2001:db8:ff::1", payload), first):
+                    raw.sendto(packet, ("2001:db8:ff::1", 0))
+            while (frame := pod.receive(0.3)) is not None:
+                if frame == FRAME:
+                    return True
+        return False
+
+    assert not arrives()
+    assert ping(one.pod, other.station.addresses[0])
+    with nft_of(net.nodes[0]) as nft:
+        nft.run(f"delete table {sources.TABLE}")
+    assert arrives()  # else the test would show nothing
 
 
 def test_when_the_peer_moves_its_new_node_is_let_in_and_the_old_one_is_not(make_net):
