@@ -123,7 +123,19 @@ def _cannot(place: Place, link: Link, error: LinkError) -> dict[str, Any]:
     suits = error.reason != "DriverUnsuitable"
     driver = place.catalog.find(link.driver) if link.driver and suits else None
     waiting = error.reason in WAITING_FOR
-    return {"driver": driver, "reason": error.reason, "message": str(error), "waiting": waiting}
+    options = _own_options(driver, link) if driver is not None else None
+    return {"driver": driver, "options": options, "reason": error.reason, "message": str(error), "waiting": waiting}
+
+
+def _own_options(driver: LinkDriver, link: Link) -> Any:
+    """Return the options that this end's entry gives, by which a driver's own interface is made while its peer is not.
+
+    None when they are wrong, which is told once the peer is there.
+    """
+    try:
+        return decode_options(driver, link.options, "options")[1]
+    except InvalidObject:
+        return None
 
 
 def _scope(place: Place, link: Link, peer: Topology | None, *, peer_here: bool) -> Scope:

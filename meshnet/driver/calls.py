@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.driver.api import Attachment, Device, Interface, Owned, Port, Rebuild, Socket
 from meshnet.driver.link import GSO_LEGACY_MAX_SIZE, GSO_MAX_SIZE
 from meshnet.errors import LinkError, MeshnetError
+from meshnet.model.topology import Endpoint
 
 if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Underlay
@@ -65,8 +66,17 @@ async def _abandon(task: asyncio.Future[Any]) -> bool:
 async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> Any:
     try:
         result = await getattr(driver, method)(*args)
-    except (LinkError, Rebuild):
+    except LinkError:
         raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # by core
+        raise _failed(driver, error) from error  # it waited for a task of its own that it had cancelled
+    except Rebuild as error:
+        if method == "patch":
+            raise
+        raise _failed(driver, error) from error
     except Exception as error:
         raise _failed(driver, error) from error
     check = _CHECKS.get(method)
@@ -76,7 +86,7 @@ async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> An
     return result
 
 
-def _failed(driver: LinkDriver, error: Exception) -> LinkError:
+def _failed(driver: LinkDriver, error: BaseException) -> LinkError:
     # Our own errors already say what they are; of a stranger's the class is half of what it says.
     told = str(error) if isinstance(error, MeshnetError) else f"{type(error).__name__}: {error}"
     return LinkError("DriverFailed", f"driver {driver.name}: {told}")
@@ -122,8 +132,16 @@ def _offer(_: LinkDriver, result: object) -> str | None:
 
 
 def _owned(_: LinkDriver, result: object) -> str | None:
-    fine = isinstance(result, Sequence) and all(isinstance(item, Owned) for item in result)
-    return None if fine else "a sequence of Owned"
+    fine = isinstance(result, Sequence) and all(isinstance(item, Owned) and _is_whole(item) for item in result)
+    return None if fine else "a sequence of Owned, each of an Endpoint or None, with a splice"
+
+
+def _is_whole(owned: Owned) -> bool:
+    """Whether it is made of what it says, which its class does not see to."""
+    splice = owned.splice
+    return isinstance(owned.endpoint, Endpoint | None) and (
+        isinstance(splice, Port | Socket) or (isinstance(splice, Device | Interface) and type(splice.ifindex) is int)
+    )
 
 
 def _counters(_: LinkDriver, result: object) -> str | None:

@@ -55,13 +55,21 @@ class Ethtool:
         return bool(self._command(name, ETHTOOL_GTXCSUM, 0, f"read tx checksum offload of {name}"))
 
     def _command(self, name: str, command: int, value: int, what: str) -> int:
-        buffer = ctypes.create_string_buffer(_VALUE.pack(command, value), _VALUE.size)
-        request = _IFREQ.pack(name.encode(), ctypes.addressof(buffer))
-        try:
-            fcntl.ioctl(self._socket.fileno(), SIOCETHTOOL, request)
-        except OSError as error:
-            raise KernelError(error.errno or errno.EIO, what) from error
-        return int(_VALUE.unpack(buffer.raw)[1])
+        answer = ethtool_ioctl(self._socket.fileno(), name, _VALUE.pack(command, value), what)
+        return int(_VALUE.unpack(answer)[1])
+
+
+def ethtool_ioctl(socket_fd: int, name: str, request: bytes, what: str) -> bytes:
+    """Ask for something of the link `name` in a socket's namespace; return the request with its answer.
+
+    Raises KernelError.
+    """
+    buffer = ctypes.create_string_buffer(request, len(request))
+    try:
+        fcntl.ioctl(socket_fd, SIOCETHTOOL, _IFREQ.pack(name.encode(), ctypes.addressof(buffer)))
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, what) from error
+    return buffer.raw
 
 
 def _any_socket() -> socket.socket:

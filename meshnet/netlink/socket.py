@@ -134,8 +134,8 @@ class Netlink:
             raise BatchError(failures, echoes)
         return echoes
 
-    def run_tolerating(self, requests: Sequence[Request], harmless: int) -> None:
-        """Carry out all requests, each of which may meet one errno that means it is so already.
+    def run_tolerating(self, requests: Sequence[Request], *harmless: int) -> None:
+        """Carry out all requests, each of which may meet an errno that means it is so already.
 
         Raises KernelError, the first of any other.
         """
@@ -143,7 +143,7 @@ class Netlink:
             self.run(requests)
         except BatchError as error:
             for _, failure in error.failures:
-                if failure.errno != harmless:
+                if failure.errno not in harmless:
                     raise failure from None
 
     def ask(self, request: Request) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.netlink import BatchError, VethSpec, addresses, links, tc
+from meshnet.panel.plain import PlainEnds
 from meshnet.panel.port import Made, PanelPort
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class PortMaker:
         self._netlink = netlink
         self._ethtool = ethtool
         self._indices = indices
+        self._plain = PlainEnds(os.uname().release)
 
     def make(self, wishes: Sequence[PortWish], inside: Inside) -> list[Made]:
         """Make a port for each wish, admin down, its pod end addressed and up.
@@ -132,6 +135,8 @@ class PortMaker:
         self, wishes: Sequence[PortWish], ports: Sequence[PanelPort | None], inside: Netlink
     ) -> dict[int, KernelError]:
         """Give the pod's ends their addresses and set them up; return what the pod refused."""
+        made = [wish.endpoint for wish, port in zip(wishes, ports, strict=True) if port is not None]
+        self._plain.make(made, inside)
         requests: list[Request] = []
         owner: list[int] = []
         for position, (wish, port) in enumerate(zip(wishes, ports, strict=True)):

@@ -74,7 +74,8 @@ class Patcher:
         if plan is None or self._table.end(end.endpoint) is not end:
             return  # it is to be nothing, or went meanwhile: a port that it gets now would be nobody's
         await self._furnisher.apply(end, plan)
-        if not plan.reason or plan.direct:
+        # A driver's own interface is there while its peer is not. Options that are wrong reach no driver.
+        if not plan.reason or (plan.direct and plan.options is not None):
             await self._patch(end, plan)
 
     async def _patch(self, end: End, plan: Plan) -> None:

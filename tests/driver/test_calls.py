@@ -49,6 +49,9 @@ def test_a_direct_driver_returns_its_interface():
         ("node_offer", {"load": float("nan")}, Attachment.PORT, "a mapping of JSON types"),
         ("inspect", None, Attachment.PORT, "a sequence of Owned"),
         ("inspect", [Device(3)], Attachment.PORT, "a sequence of Owned"),
+        ("inspect", [Owned("default/r1:eth1", Device(3), "m1")], Attachment.PORT, "each of an Endpoint or None"),
+        ("inspect", [Owned(END, "m1", "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
+        ("inspect", [Owned(END, Device("m1"), "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
         ("counters", {"frames": "3"}, Attachment.PORT, "names to whole numbers"),
     ],
 )
@@ -110,6 +113,28 @@ def test_a_stray_exception_becomes_a_reason_with_its_cause(error, said):
 
     assert (raised.value.reason, str(raised.value)) == ("DriverFailed", said)
     assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("method", ["start", "inspect", "unpatch"])
+def test_rebuild_means_something_of_a_patch_alone(method):
+    with pytest.raises(LinkError, match="driver wire: Rebuild") as raised:
+        answer(method, Rebuild())
+
+    assert raised.value.reason == "DriverFailed"
+
+
+@pytest.mark.parametrize("method", ["start", "inspect", "patch", "node_offer"])
+def test_a_cancelled_task_of_the_drivers_own_cancels_nothing_of_cores(method):
+    async def waits_for_its_own(self, *_):
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    wire = driver("wire", **{method: waits_for_its_own})()
+    with pytest.raises(LinkError, match="driver wire: CancelledError") as raised:
+        asyncio.run(call(wire, method, None, None, limit_s=5))
+
+    assert raised.value.reason == "DriverFailed"
 
 
 def hanging(*, stubborn):
