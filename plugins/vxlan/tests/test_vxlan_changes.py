@@ -127,9 +127,9 @@ class Recorder:
         self.dump = netlink.dump
         self.asked = []
 
-    def run_tolerating(self, requests, harmless):
+    def run_tolerating(self, requests, *harmless):
         self.asked += requests
-        self._netlink.run_tolerating(requests, harmless)
+        self._netlink.run_tolerating(requests, *harmless)
 
 
 def test_a_new_sandbox_takes_the_device_over_without_losing_a_frame(net):
