@@ -40,13 +40,11 @@ def names_cluster(args: argparse.Namespace) -> bool:
     return args.context is not None or args.kubeconfig is not None
 
 
-def refuse_elsewhere(args: argparse.Namespace, command: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise UsageError when a lab or a cluster is named, for commands that act on this machine's own files alone."""
+def refuse_elsewhere(args: argparse.Namespace, command: str) -> None:
+    """Raise UsageError when a cluster is named, for commands that act on this machine's own files alone."""
     named = [
         f"--{option} {value}" for option in ("context", "kubeconfig") if (value := getattr(args, option)) is not None
     ]
-    if args.lab and args.lab != environ.get("MESHNET_LAB"):
-        named.append(f"--lab {args.lab}")
     if args.kubectl:
         named.append("kubectl meshnet")
     if named:

@@ -76,8 +76,8 @@ class Core:
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink)
         self.nodes = NodeCache(store, self._record_changed)
-        last = LastValid(settings.run_dir / "last-valid")
-        self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed, last)
+        self.last_valid = LastValid(settings.run_dir / "last-valid")
+        self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed, self.last_valid)
         self.remotes = Remotes(self.table, self._far_changed)
         self.carrier = CarrierKeeper(self.table, self.remotes, kernel.splicer, self.announcer.look)
         self.publisher = Publisher(
@@ -183,13 +183,10 @@ class Core:
         self.workers.kick(endpoint)
 
     def path_changed(self, driver: str, endpoint: Endpoint, reason: str) -> None:
-        """Take note of what a driver says of an end's path, if the end is its affair.
-
-        An older sandbox of the pod may have been patched by another one, which forgets it only at the sandbox's DEL.
-        """
+        """Take note of what a driver says of an end's path."""
         end = self.table.end(endpoint)
-        if end is not None and end.concerns(driver):
-            self.settler.path_changed(end, reason)
+        if end is not None:
+            self.settler.path_changed(end, reason, by=driver)
 
     async def follow_store(self) -> None:
         """Follow the Topologies, once the nodes are known: a link to one that is not is no link."""

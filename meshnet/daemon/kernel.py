@@ -18,6 +18,7 @@ from meshnet.panel.splice import Splicer
 
 if TYPE_CHECKING:
     from meshnet.daemon.settings import Settings
+    from meshnet.driver.link import Underlay
     from meshnet.panel.port import PanelPort
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,8 @@ class Kernel:
         self.monitor = LinkMonitor()
         self.netlink = Netlink.open()
         number_own(self.netlink)
-        self.underlay = find_underlay(
-            self.netlink,
-            address=settings.node_ip,
-            interface=settings.underlay_interface,
-            mtu=settings.underlay_mtu,
-        )
+        self._settings = settings
+        self.underlay = self.find_underlay()
         self.ethtool = Ethtool()
         self._indices = Indices(settings.run_dir / "ifindex")
         why_no_bpf = bpf.why_unusable()
@@ -55,6 +52,16 @@ class Kernel:
         self.splicer = Splicer(self.netlink, self.ethtool, redirect_peer=why_no_bpf is None)
         self.deleter = Deleter()
         self.maker = PortMaker(self.netlink, self.ethtool, self._indices)
+
+    def find_underlay(self) -> Underlay:
+        """Return by what peers reach this node now. Raises InvalidObject, KernelError."""
+        settings = self._settings
+        return find_underlay(
+            self.netlink,
+            address=settings.node_ip,
+            interface=settings.underlay_interface,
+            mtu=settings.underlay_mtu,
+        )
 
     def read_ports(self) -> tuple[list[PanelPort], list[int]]:
         """Return every port there is, and the indexes of those that were never finished. Their indexes count as taken.

@@ -112,7 +112,7 @@ class Node:
         self._begin("heartbeat", core.passes.beat())
         self._begin("passes", core.passes.run())
         self._begin("record", self._record.run())
-        watch = UnderlayWatch(kernel.netlink, kernel.underlay, follow_mtu=not self._settings.underlay_mtu)
+        watch = UnderlayWatch(kernel.find_underlay, kernel.underlay)
         self._begin("underlay", watch.run(self._settings.pass_s))
         self._begin("adoption", self._settle_adopted(adopted))
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
@@ -227,6 +227,7 @@ class Node:
     def _put_back(self) -> None:
         self._server.renew()
         self._core.checkpoints.catch_up(list(self._core.table.sandboxes.values()))
+        self._core.last_valid.catch_up()
 
     async def _answer(self, call: Call) -> bytes:
         env = call.frame.env

@@ -3,86 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.errors import KernelError, MeshnetError
-from meshnet.netlink import addresses, links
+from meshnet.errors import InvalidObject, KernelError, MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from meshnet.driver.link import Underlay
-    from meshnet.netlink import Netlink
-
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 log = logging.getLogger(__name__)
 
 LOOKS = 2
-"""So often in a row the address must be missing: a link that flaps, or a lease's renewal, may take it for a moment."""
+"""So often in a row it must be another: a link that flaps, or a lease's renewal, may change it for a moment."""
 
 
 class UnderlayWatch:
     """Looks from time to time whether peers reach this node as they were told.
 
     Args:
-        netlink: in the node's namespace.
+        find: returns the underlay as a daemon that starts now would find it. Raises InvalidObject, KernelError.
         used: as it was found at the start.
-        follow_mtu: the MTU is that of the interface, and was not given.
     """
 
-    def __init__(self, netlink: Netlink, used: Underlay, *, follow_mtu: bool) -> None:
-        self._netlink = netlink
+    def __init__(self, find: Callable[[], Underlay], used: Underlay) -> None:
+        self._find = find
         self._used = used
-        self._follow_mtu = follow_mtu
-        self._missing = 0
+        self._others = 0
+        self._told = ""
 
     async def run(self, every_s: float) -> None:
         """Look for ever. Raises MeshnetError when the daemon must start anew; links go on as they are meanwhile."""
         while True:
             await asyncio.sleep(every_s)
-            if not self._used.address:
-                continue
-            try:
+            if self._used.address:
                 self.look()
-            except KernelError as error:
-                log.warning("underlay: %s", error)
 
     def look(self) -> None:
-        """Compare what is with what was. Raises MeshnetError, KernelError."""
-        used = self._used
-        having = [
-            addresses.parse_address(payload) for payload in self._netlink.dump(addresses.dump_addresses(), steady=False)
-        ]
-        there = [(device, ipaddress.ip_interface(cidr).ip) for device, cidr in having]
-        if (used.device, ipaddress.ip_address(used.address)) in there:
-            self._missing = 0
-            self._compare_mtu()
+        """Compare what is with what was. Raises MeshnetError when it is another, as was seen before."""
+        try:
+            now = self._find()
+        except (InvalidObject, KernelError) as error:
+            self._tell(f"its peers may not reach this node: {error}; mend it, or start the daemon anew")
             return
-        self._missing += 1
-        if self._missing == 1:
-            log.error("this node has not got its address %s any more: its peers cannot reach it", used.address)
-        others = _others(there, used)
-        if self._missing >= LOOKS and others:
-            raise MeshnetError(
-                f"the underlay's address was {used.address} and is {others[0]}: the daemon must start anew"
-            )
-
-    def _compare_mtu(self) -> None:
         used = self._used
-        mtu = links.parse_link(self._netlink.ask(links.get_link(used.device))).mtu
-        if self._follow_mtu and mtu != used.mtu:
-            raise MeshnetError(f"the underlay's MTU was {used.mtu} and is {mtu}: the daemon must start anew")
+        # A larger MTU harms nobody, and would be an edit of every link that gives none.
+        other = (now.address, now.device) != (used.address, used.device) or now.mtu < used.mtu
+        self._others = self._others + 1 if other else 0
+        self._tell("")
+        if self._others >= LOOKS:
+            raise MeshnetError(f"the underlay was {_shown(used)} and is {_shown(now)}: the daemon must start anew")
+
+    def _tell(self, told: str) -> None:
+        """Log what is wrong, once while it is."""
+        if told and told != self._told:
+            log.error("underlay: %s", told)
+        self._told = told
 
 
-def _others(there: Sequence[tuple[int, Address]], used: Underlay) -> list[str]:
-    """Return the addresses by which peers may reach this node now: of the same interface, or the same on another."""
-    same = ipaddress.ip_address(used.address)
-    return [
-        f"{found} (interface {device})"
-        for device, found in there
-        if found == same
-        or (device == used.device and found.version == used.family and not (found.is_link_local or found.is_loopback))
-    ]
+def _shown(underlay: Underlay) -> str:
+    return f"{underlay.address} (interface {underlay.device}, MTU {underlay.mtu})"

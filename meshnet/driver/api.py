@@ -157,7 +157,8 @@ class LinkDriver:
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Splice:
         """Make what lies beyond `link.local`, or change it in place, and return what to splice it to.
 
-        `peer` is None for an external link. Raises LinkError (a reason for the status) or Rebuild.
+        `peer` is None for an external link, and for an interface of the driver's own while the peer is not there.
+        Raises LinkError (a reason for the status) or Rebuild.
         """
         raise NotImplementedError
 

@@ -48,7 +48,7 @@ def mtu_limit(driver: LinkDriver, underlay: Underlay) -> int | None:
     """Return the driver's MTU limit over `underlay` in bytes, None for none. Raises LinkError ``DriverFailed``."""
     try:
         limit = driver.mtu_limit(underlay)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(driver, error) from error
     if limit is not None and (type(limit) is not int or limit <= 0):
         raise _wrong(driver, "mtu_limit", limit, "a positive number of bytes, or None")
@@ -77,7 +77,7 @@ async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> An
         if method == "patch":
             raise
         raise _failed(driver, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(driver, error) from error
     check = _CHECKS.get(method)
     right = None if check is None else check(driver, result)

@@ -129,6 +129,9 @@ class Identity:
             self._replace_invalid(now)
             return
         self._invalid_since = None
+        if self._next is not None and not _is_valid(self._next, now):  # the clock was ahead when it was made
+            self._drop_next()
+            self._tell()
         if self._previous is not None and abs(now - self._previous.made) >= self._published_s:  # or the clock was set
             self._path("previous").unlink(missing_ok=True)
             self._previous = None

@@ -165,8 +165,8 @@ class Identifiers:
             else:
                 known.used[line.key] = line.identifier
         for known in self._pools.values():
-            self._settle_ahead(known)
             self._wake(known)
+            self._settle_ahead(known)
             known.taken = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
 
     def _settle_ahead(self, known: _Pool) -> None:
@@ -174,9 +174,6 @@ class Identifiers:
         now = self._now()
         ahead = {key: known.used.pop(key) for key in list(known.used) if key.startswith(_AHEAD_KEY)}
         had = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
-        rested = [key for key, (_, until) in known.resting.items() if key.startswith(_AHEAD_KEY) and until <= now]
-        for key in rested:
-            del known.resting[key]
         known.resting |= {key: (each, now + REST_S) for key, each in ahead.items() if each not in had}
 
     def _wake(self, known: _Pool) -> None:

@@ -44,6 +44,15 @@ class LastValid:
     def keep(self, resource: Resource) -> None:
         """Keep a Topology that was valid and is not any more."""
         self._known[resource.key] = resource
+        self._write(resource)
+
+    def catch_up(self) -> None:
+        """Write again what somebody removed."""
+        for key, resource in self._known.items():
+            if not self._path(key).exists():
+                self._write(resource)
+
+    def _write(self, resource: Resource) -> None:
         path = self._path(resource.key)
         fresh = path.with_suffix(".new")
         try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meshnet.dispatch.catalog import Catalog
     from meshnet.dispatch.resolve import Plan
-    from meshnet.driver.api import LinkEnd, Splice
+    from meshnet.driver.api import LinkEnd, Peer, Splice
     from meshnet.model.topology import Endpoint
     from meshnet.panel.splice import Splicer
     from meshnet.reconcile.carrier import CarrierKeeper
@@ -111,8 +111,16 @@ class Patcher:
             splice: Splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
         except Rebuild:
             await self.unpatch(end)
-            splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
+            splice = await self._patch_anew(driver, wanted, peer)
         end.patched, end.patched_by = wanted, driver.name
+        return splice
+
+    async def _patch_anew(self, driver: LinkDriver, wanted: LinkEnd, peer: Peer | None) -> Splice:
+        try:
+            splice: Splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
+        except Rebuild:
+            told = f"driver {driver.name}: it asks to patch {wanted.local} anew, which was just done"
+            raise LinkError("DriverFailed", told) from None
         return splice
 
     def knows(self, end: End) -> bool:

@@ -17,7 +17,7 @@ from meshnet.errors import Conflict, InvalidObject, NotFound, StoreError, StoreU
 from meshnet.model.resource import Kind
 from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
-from meshnet.reconcile.status import DOWN, UP, cleared, compose, covers, failures, link_state
+from meshnet.reconcile.status import all_up, cleared, compose, covers, failures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,7 +286,7 @@ class Publisher:
         return status.get("node") == self._node and status.get("container_id") == sandbox.key.container_id
 
     def _all_up(self, sandbox: Sandbox) -> bool:
-        return all(link_state(end, self._carrier.other(end))[0] in (UP, DOWN) for end in sandbox.ends.values())
+        return all_up(sandbox, self._cache.entry(sandbox.pod_key), self._carrier.other)
 
 
 def _epoch(status: Mapping[str, Any]) -> int:

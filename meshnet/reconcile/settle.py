@@ -93,9 +93,12 @@ class Settler:
                 self._tell(end, before[0])
         return content
 
-    def path_changed(self, end: End, reason: str) -> None:
-        """Note what a driver says of an end's path: a CamelCase reason why it fails, or ``""``."""
-        if end.path_reason == reason:
+    def path_changed(self, end: End, reason: str, *, by: str) -> None:
+        """Note what a driver says of an end's path, a CamelCase reason why it fails or ``""``, if it is its affair.
+
+        An older sandbox of the pod may have been patched by another one, which forgets it only at the sandbox's DEL.
+        """
+        if end.path_reason == reason or not end.concerns(by):
             return
         end.path_reason = reason
         if not self._carry(end):

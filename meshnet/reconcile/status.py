@@ -121,6 +121,16 @@ def _is_ready(link: Mapping[str, Any]) -> bool:
     return link["state"] in (UP, DOWN)
 
 
+def all_up(sandbox: Sandbox, entry: Entry | None, other: Callable[[End], End | FarEnd | None]) -> bool:
+    """Tell whether every link is up as its Topology has it by now: an edit may not have been acted on yet."""
+    generation = entry.resource.generation if entry is not None else None
+    declared = entry.topology.links if entry is not None and entry.topology is not None else ()
+    return all(link.local_intf in sandbox.ends for link in declared) and all(
+        link_state(end, other(end))[0] in (UP, DOWN) and generation in (None, end.generation)
+        for end in sandbox.ends.values()
+    )
+
+
 def compose(
     sandbox: Sandbox,
     entry: Entry,

@@ -1,82 +1,67 @@
-"""A node that is not reached as its peers were told says so; where it is reached in another way, the daemon ends."""
+"""A node that is not reached as its peers were told says so; where a new start helps, the daemon ends."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
-
+import attrs
 import pytest
 
-from meshnet.daemon import underlay_watch
 from meshnet.daemon.underlay_watch import UnderlayWatch
 from meshnet.driver.link import Underlay
-from meshnet.errors import MeshnetError
+from meshnet.errors import InvalidObject, MeshnetError, Problem
+
+USED = Underlay(1500, 4, "10.0.0.1", 2)
 
 
-class Kernel:
-    """Addresses by interface, and the MTU of each."""
+class Node:
+    """What a daemon that starts now finds."""
 
     def __init__(self) -> None:
-        self.having = [(2, "10.0.0.1/24"), (2, "fe80::1/64"), (3, "10.1.0.1/24")]
-        self.mtu = 1500
+        self.now: Underlay | InvalidObject = USED
 
-    def dump(self, *_: object, **__: object) -> Any:
-        return self.having
-
-    def ask(self, _: object) -> Any:
-        return SimpleNamespace(mtu=self.mtu)
+    def find(self) -> Underlay:
+        if isinstance(self.now, InvalidObject):
+            raise self.now
+        return self.now
 
 
 @pytest.fixture
-def kernel(monkeypatch):
-    monkeypatch.setattr(underlay_watch, "links", SimpleNamespace(get_link=lambda it: it, parse_link=lambda it: it))
-    monkeypatch.setattr(
-        underlay_watch, "addresses", SimpleNamespace(dump_addresses=lambda: "", parse_address=lambda it: it)
-    )
-    return Kernel()
+def node():
+    return Node()
 
 
-def watch(kernel, *, mtu=1500, follow_mtu=True):
-    return UnderlayWatch(cast("Any", kernel), Underlay(mtu, 4, "10.0.0.1", 2), follow_mtu=follow_mtu)
+@pytest.fixture
+def watch(node):
+    return UnderlayWatch(node.find, USED)
 
 
-def test_what_is_as_it_was_ends_nothing(kernel, caplog):
-    watching = watch(kernel)
-    kernel.having.append((2, "10.0.0.9/24"))
+@pytest.mark.parametrize("changes", [{}, {"mtu": 9000}], ids=["as it was", "a larger MTU"])
+def test_what_harms_nobody_ends_nothing(node, watch, caplog, changes):
+    node.now = attrs.evolve(USED, **changes)
     for _ in range(5):
-        watching.look()
+        watch.look()
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("now", [(2, "10.0.0.2/24"), (4, "10.0.0.1/24")], ids=["another address", "another interface"])
-def test_a_node_that_moved_starts_anew(kernel, caplog, now):
-    watching = watch(kernel)
-    kernel.having[0] = now
-    watching.look()
-    assert "has not got its address 10.0.0.1 any more" in caplog.text
-    with pytest.raises(MeshnetError, match=r"was 10\.0\.0\.1 and is 10\.0\.0\.[12] \(interface [24]\)"):
-        watching.look()
+@pytest.mark.parametrize("changes", [{"address": "10.0.0.2"}, {"device": 4}, {"mtu": 1400}])
+def test_a_node_that_moved_starts_anew_once_that_lasts(node, watch, changes):
+    for _ in range(3):
+        node.now = attrs.evolve(USED, **changes)
+        watch.look()
+        node.now = USED
+        watch.look()
+    node.now = attrs.evolve(USED, **changes)
+    watch.look()
+    with pytest.raises(MeshnetError, match=r"was 10\.0\.0\.1 \(interface 2, MTU 1500\) and is 10\.0\.0\..*start anew"):
+        watch.look()
 
 
-def test_an_address_that_is_away_for_a_moment_ends_nothing(kernel):
-    watching = watch(kernel)
+def test_where_a_new_start_would_fail_it_is_said_once(node, watch, caplog):
+    node.now = InvalidObject("settings", [Problem("HOST_IP", "10.0.0.1", "an address of this node")])
     for _ in range(5):
-        gone = kernel.having.pop(0)
-        watching.look()
-        kernel.having.insert(0, gone)
-        watching.look()
-
-
-def test_without_any_other_address_it_is_waited_for(kernel, caplog):
-    watching = watch(kernel)
-    del kernel.having[0]
-    for _ in range(5):
-        watching.look()
-    assert caplog.text.count("has not got its address") == 1
-
-
-def test_another_mtu_of_the_interface_is_a_new_start(kernel):
-    kernel.mtu = 1400
-    with pytest.raises(MeshnetError, match="MTU was 1500 and is 1400"):
-        watch(kernel).look()
-    watch(kernel, follow_mtu=False).look()
+        watch.look()
+    assert caplog.text.count("its peers may not reach this node: settings: HOST_IP") == 1
+    node.now = USED
+    watch.look()
+    node.now = InvalidObject("settings", [Problem("HOST_IP", "10.0.0.1", "an address of this node")])
+    watch.look()
+    assert caplog.text.count("its peers may not reach this node") == 2

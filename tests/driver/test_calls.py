@@ -104,6 +104,7 @@ def test_what_a_driver_may_raise_comes_through_as_it_is(error):
     [
         (TypeError("not like this"), "driver wire: TypeError: not like this"),
         (TimeoutError("its own"), "driver wire: TimeoutError: its own"),
+        (SystemExit(3), "driver wire: SystemExit: 3"),
         (KernelError(16, "make device m1"), "driver wire: make device m1: Device or resource busy (EBUSY)"),
     ],
 )

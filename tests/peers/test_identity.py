@@ -318,3 +318,23 @@ def test_a_clock_that_is_set_back_within_a_renewal_delays_it_no_longer_than_that
 
     assert identity.certificates() == (following,)
     assert old != following
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_renewal_that_a_clock_that_was_ahead_began_is_given_up(make, clock, restarted):
+    identity = make(published_s=600)
+    before = identity.current
+    clock.now += 100 * DAY
+    identity.advance()
+    identity.published(identity.certificates())
+    clock.now += 60
+    clock.now -= 100 * DAY
+    if restarted:
+        identity = make(published_s=600)
+    for _ in range(5):
+        identity.advance()
+        identity.published(identity.certificates())
+        clock.now += 300
+
+    assert identity.current == before
+    assert identity.certificates() == (before.certificate,)

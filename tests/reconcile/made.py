@@ -49,6 +49,7 @@ def end(box: Sandbox, interface: str, peer: str, *, ifindex: int = 0, **plan: An
         Applied(1, "02:00:00:00:00:01", 1500, ()),
         plan=Plan(local=endpoint, peer=other, parent=None, uid=1, mtu=1500, addresses=(), mac=None, **plan),
     )
+    made.generation = 1  # settled by a Topology that was never edited
     if ifindex:
         made.port = PanelPort(
             endpoint, 1, box.key.container_id, f"port{ifindex}", ifindex, nsid=box.nsid, pod_ifindex=2, pod_up=True

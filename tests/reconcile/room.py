@@ -76,6 +76,7 @@ class Room:
             node_ip="",
         )
         self.identifiers = made.identifiers
+        self.settler = made.settler
         self.workers = KeyedWorkers(made.settler.settle)
         parts: dict[str, Any] = {
             "table": self.table,

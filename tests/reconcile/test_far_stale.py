@@ -21,7 +21,7 @@ def test_what_the_driver_said_of_the_path_to_a_peer_does_not_hold_for_the_next(m
     async def main(room):
         room.parts.records["n3"] = attrs.evolve(room.parts.records["n2"], name="n3")
         room.hear()
-        room.parts.settler.path_changed(room.end, "StreamLost")
+        room.parts.settler.path_changed(room.end, "StreamLost", by=room.end.patched_by)
         assert room.state == ("Failed", "StreamLost")
         await room.claim(**moved)
         await room.settle()
@@ -36,7 +36,7 @@ def test_what_the_driver_said_of_the_path_to_a_peer_does_not_hold_for_the_next(m
 def test_what_the_driver_said_of_the_path_holds_while_the_patch_is_the_same():
     async def main(room):
         room.hear()
-        room.parts.settler.path_changed(room.end, "StreamLost")
+        room.parts.settler.path_changed(room.end, "StreamLost", by=room.end.patched_by)
         await room.settle()
         assert room.state == ("Failed", "StreamLost")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import attrs
 import pytest
 
@@ -117,6 +119,20 @@ def test_it_is_kept_through_more_invalid_edits(directory):
             daemon = await Daemon.start(store, directory)
             await daemon.look()
             assert daemon.links == ["eth1"]
+
+    run(main())
+
+
+def test_what_somebody_removed_is_written_again(directory):
+    async def main():
+        await edited(directory)
+        last = LastValid(directory)
+        shutil.rmtree(directory)
+        last.catch_up()
+        (file,) = directory.iterdir()
+        written = file.stat().st_mtime_ns
+        last.catch_up()
+        assert file.stat().st_mtime_ns == written
 
     run(main())
 

@@ -157,10 +157,10 @@ def test_a_path_that_fails_at_one_end_takes_carrier_at_both() -> None:
         room = Room(Plain)
         await room.open()
         await room.settle()
-        room.settler.path_changed(room.e1, "PathDown")
+        room.settler.path_changed(room.e1, "PathDown", by=room.e1.patched_by)
         assert room.carriers() == (False, False)
         assert room.changed[-2:] == [room.e1, room.e2]
-        room.settler.path_changed(room.e1, "")
+        room.settler.path_changed(room.e1, "", by=room.e1.patched_by)
         assert room.carriers() == (True, True)
 
     run(main())
@@ -174,7 +174,7 @@ def test_what_one_driver_said_of_its_path_does_not_outlive_its_patch() -> None:
         room = Room(Plain)
         await room.open()
         await room.settle()
-        room.settler.path_changed(room.e1, "PathDown")
+        room.settler.path_changed(room.e1, "PathDown", by=room.e1.patched_by)
         await room.parts.patcher.unpatch(room.e1)
         await room.settle()
         assert room.state(room.e1) == ("Up", "")

@@ -86,7 +86,10 @@ def test_a_driver_says_nothing_of_what_another_has_patched(tmp_path: Path) -> No
             end = box.ends["eth1"]
 
             assert end.patched_by == "moody"
-            assert (end.concerns("moody"), end.concerns("other")) == (True, False)
+            here.settler.path_changed(end, "StreamLost", by="other")
+            assert end.why_not[0] == ""
+            here.settler.path_changed(end, "PathDown", by="moody")
+            assert end.why_not[0] == "PathDown"
             end.patched_by = ""  # while it is being patched for the first time
             assert (end.concerns("moody"), end.concerns("other")) == (True, False)
 
@@ -188,7 +191,7 @@ def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> N
             await asyncio.sleep(30.0)
 
             await declare(here, mtu=box.ends["eth1"].applied.mtu)  # the default, said
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(6.0)
 
             resource = await here.store.get(Kind.TOPOLOGY, *R1)
             assert resource.status["observedGeneration"] == resource.generation == 2
@@ -196,5 +199,33 @@ def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> N
             written = len(here.store.writes)
             await asyncio.sleep(60.0)
             assert len(here.store.writes) == written
+
+    run(main())
+
+
+def test_an_edit_is_not_said_to_be_ready_before_it_was_acted_on(tmp_path: Path) -> None:
+    class Slow(Moody):
+        """Takes long for the edit, and fails at it."""
+
+        name = "slow"
+
+        async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
+            if link.mtu == 1400:
+                await asyncio.sleep(2.0)
+                raise LinkError("NoLuck", "not today")
+            return await super().patch(link, peer)
+
+    async def main() -> None:
+        async with room(tmp_path, Slow) as here:
+            await declare(here)
+            await here.add(sandbox("r1"))
+            await asyncio.sleep(30.0)
+            here.store.writes.clear()
+
+            await declare(here, mtu=1400)
+            await asyncio.sleep(30.0)
+
+            conditions = [write.status["conditions"][0] for write in here.store.writes]
+            assert [(each["observedGeneration"], each["status"]) for each in conditions] == [(2, "False")]
 
     run(main())

@@ -119,8 +119,9 @@ class MacvlanDriver(LinkDriver):
         """
         if not up:
             return not found.protodown or found.info.carrier
-        parent = links.parse_link(self._ctx.netlink.ask(links.get_link(found.info.link)))
-        return found.protodown and parent.carrier
+        if not found.protodown:
+            return False
+        return links.parse_link(self._ctx.netlink.ask(links.get_link(found.info.link))).carrier
 
     def _endpoint(self, mark: Mark) -> Endpoint | None:
         """Return whose a macvlan is; None while that cannot be told.
