@@ -72,6 +72,8 @@ def _link(link: Any) -> str:
 
 
 def _settings(data: Any) -> str:
+    if isinstance(data, str):
+        return data  # bytes, of a kind that pyroute2 does not know
     return repr(sorted((name, repr(value)) for name, value in data["attrs"])) if data else ""
 
 

@@ -215,22 +215,17 @@ def test_the_node_itself_takes_nothing(nodes):
     assert not ping(cable.near.namespace, "192.0.2.1", patience_s=0.3)
 
 
-@pytest.mark.parametrize("kind", ["vxlan", "gre", "ipip"])
 @pytest.mark.parametrize("offload", [False, True])
-def test_tcp_in_tunnels_of_the_pods_arrives(nodes, kind, offload):
-    """What AF_PACKET tells of a large frame is not that it is inside of a tunnel."""
+def test_tcp_in_a_tunnel_of_the_pods_arrives(nodes, offload):
+    """What AF_PACKET tells of a large frame is not that it is inside of a tunnel.
+
+    Not by GRE or IPIP, whose modules leave devices in every namespace that is made from then on.
+    """
     cable = nodes.cable(offload=offload)
     for station, other, address in ((cable.near, cable.far, "10.9.0.1"), (cable.far, cable.near, "10.9.0.2")):
-        how = {
-            "vxlan": ["vxlan", "id", "7", "local", station.address, "remote", other.address, "dstport", "4789"],
-            "gre": ["gre", "local", station.address, "remote", other.address],
-            "ipip": ["ipip", "local", station.address, "remote", other.address],
-        }[kind]
+        tunnel = ["vxlan", "id", "7", "local", station.address, "remote", other.address, "dstport", "4789"]
         with station.namespace.entered():
-            add = ["ip", "link", "add", "inner", "type", *how]
-            made = subprocess.run(add, capture_output=True, text=True, check=False)
-            if made.returncode:
-                pytest.skip(f"this kernel makes no {kind}: {made.stderr.strip()}")
+            subprocess.run(["ip", "link", "add", "inner", "type", *tunnel], check=True)
             subprocess.run(["ip", "addr", "add", f"{address}/24", "dev", "inner"], check=True)
             subprocess.run(["ip", "link", "set", "inner", "up"], check=True)
 
