@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from typing import TYPE_CHECKING
 
 from meshnet.driver.link import Underlay
-from meshnet.errors import InvalidObject, Problem
+from meshnet.errors import InvalidObject, KernelError, Problem
 from meshnet.netlink import addresses, links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from meshnet.netlink import LinkInfo, Netlink
 
@@ -34,8 +35,8 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
     """
     if not address and not interface:
         return Underlay(mtu or MTU, 4)
-    known = {info.ifindex: info for info in map(links.parse_link, netlink.dump(links.dump_links(), steady=False))}
     having = [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses(), steady=False)]
+    known = _devices(netlink, {device for device, _ in having})
     there = [(known[device], ipaddress.ip_interface(cidr).ip) for device, cidr in having if device in known]
     chosen = _choose(there, address, interface)
     if chosen is None:
@@ -44,6 +45,16 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
     if mtu > device.mtu:
         raise InvalidObject("settings", [_too_large(mtu, device)])
     return Underlay(mtu or device.mtu, found.version, str(found), device.ifindex)
+
+
+def _devices(netlink: Netlink, indexes: Collection[int]) -> dict[int, LinkInfo]:
+    """Return those links that are still there, by index; of all links of a node most are ports, without an address."""
+    answers = netlink.ask_many([links.get_link(ifindex) for ifindex in indexes])
+    for answer in answers:
+        if isinstance(answer, KernelError) and answer.errno != errno.ENODEV:
+            raise answer
+    found = [links.parse_link(answer) for answer in answers if not isinstance(answer, KernelError)]
+    return {info.ifindex: info for info in found}
 
 
 def _choose(there: Sequence[tuple[LinkInfo, Address]], address: str, interface: str) -> tuple[LinkInfo, Address] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,21 +11,25 @@ import pytest
 from meshnet.daemon import underlay
 from meshnet.daemon.underlay import find_underlay
 from meshnet.driver.link import Underlay
-from meshnet.errors import InvalidObject
+from meshnet.errors import InvalidObject, KernelError
 
 
 @pytest.fixture
 def netlink(monkeypatch):
     """A node whose eth0 takes packets of 1500 bytes, and eth1 of 9000; eth2 is just gone."""
     eth0 = SimpleNamespace(ifindex=3, name="eth0", mtu=1500)
-    monkeypatch.setattr(underlay, "links", SimpleNamespace(dump_links=lambda: "links", parse_link=lambda it: it))
+    monkeypatch.setattr(underlay, "links", SimpleNamespace(get_link=lambda index: index, parse_link=lambda it: it))
     monkeypatch.setattr(
         underlay, "addresses", SimpleNamespace(dump_addresses=lambda: "addresses", parse_address=lambda it: it)
     )
     eth1 = SimpleNamespace(ifindex=4, name="eth1", mtu=9000)
     having = [(3, "10.0.0.1/24"), (4, "fe80::1/64"), (4, "10.1.0.1/24"), (4, "10.1.0.2/24"), (5, "10.2.0.1/24")]
-    there = {"links": [eth0, eth1], "addresses": having}
-    return cast("Any", SimpleNamespace(dump=lambda what, **_: there[what]))
+    there = {3: eth0, 4: eth1}
+
+    def ask_many(indexes):
+        return [there.get(index) or KernelError(errno.ENODEV, "read link") for index in indexes]
+
+    return cast("Any", SimpleNamespace(dump=lambda *_, **__: having, ask_many=ask_many))
 
 
 @pytest.mark.parametrize(("given", "mtu"), [(0, 1500), (1400, 1400), (1500, 1500)])
