@@ -7,9 +7,7 @@ spec was last applied to its interfaces, and whom on another node they are patch
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
+from meshnet.reconcile.keptfile import file_of, write_whole
 from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Checkpoints:
@@ -42,15 +40,9 @@ class Checkpoints:
     def save(self, sandbox: Sandbox) -> None:
         """Write a sandbox's checkpoint, whole or not at all. Raises KernelError when it cannot be written."""
         path = self._path(sandbox.key)
-        fresh = path.with_suffix(".new")
         try:
-            # Buffered: a file system that is filling up takes a part of one write without a word.
-            with open(os.open(fresh, _FRESH, 0o600), "wb") as file:
-                file.write(json.dumps(_encode(sandbox)).encode())
-            fresh.replace(path)
+            write_whole(path, json.dumps(_encode(sandbox)).encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise KernelError(error.errno or errno.EIO, f"write the checkpoint {path}") from error
         self._owed.pop(sandbox.key, None)
 
@@ -102,8 +94,7 @@ class Checkpoints:
         return found
 
     def _path(self, key: SandboxKey) -> Path:
-        # Names from outside never reach a path.
-        return self._directory / (hashlib.blake2b("\0".join(key).encode(), digest_size=16).hexdigest() + ".json")
+        return file_of(self._directory, key)
 
 
 def _encode(sandbox: Sandbox) -> dict[str, Any]:

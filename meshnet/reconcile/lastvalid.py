@@ -6,7 +6,6 @@ A file each, written when one becomes invalid and removed when it is valid again
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import attrs
 from meshnet.errors import InvalidObject
 from meshnet.model.codec import decode_claim, decode_topology
 from meshnet.model.resource import Kind, Resource
+from meshnet.reconcile.keptfile import file_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -53,12 +53,9 @@ class LastValid:
                 self._write(resource)
 
     def _write(self, resource: Resource) -> None:
-        path = self._path(resource.key)
-        fresh = path.with_suffix(".new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(resource.document))
-            fresh.replace(path)
+            write_whole(self._path(resource.key), json.dumps(resource.document).encode())
         except OSError as error:
             log.error("%s, as it last was valid, is not kept: %s", resource, error)
 
@@ -86,5 +83,4 @@ class LastValid:
         return attrs.evolve(topology, claim=decode_claim(now.status))
 
     def _path(self, key: PodKey) -> Path:
-        # Names from outside never reach a path.
-        return self._directory / (hashlib.blake2b("\0".join(key).encode(), digest_size=16).hexdigest() + ".json")
+        return file_of(self._directory, key)
