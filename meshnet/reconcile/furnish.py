@@ -175,7 +175,7 @@ class Furnisher:
         return [cidr for cidr in end.plan.addresses if ":" in cidr and cidr not in end.applied.addresses]
 
     def _save(self, sandbox: Sandbox) -> None:
-        if self._table.sandboxes.get(sandbox.key) is sandbox:  # else it was removed meanwhile, with its checkpoint
+        if self._table.has(sandbox):  # else it was removed meanwhile, with its checkpoint
             self._saved(sandbox)
 
     def _ports(self, ends: Sequence[End], inside: Inside) -> list[Made]:

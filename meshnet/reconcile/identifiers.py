@@ -165,7 +165,7 @@ class Identifiers:
             else:
                 known.used[line.key] = line.identifier
         for known in self._pools.values():
-            self._wake(known)
+            self._end_rest(known)  # since then another may have got what rested
             self._settle_ahead(known)
             known.taken = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
 
@@ -175,11 +175,6 @@ class Identifiers:
         ahead = {key: known.used.pop(key) for key in list(known.used) if key.startswith(_AHEAD_KEY)}
         had = {*known.used.values(), *(identifier for identifier, _ in known.resting.values())}
         known.resting |= {key: (each, now + REST_S) for key, each in ahead.items() if each not in had}
-
-    def _wake(self, known: _Pool) -> None:
-        """Forget the rests that are over: since then another may have got what rested."""
-        now = self._now()
-        known.resting = {key: rest for key, rest in known.resting.items() if rest[1] > now}
 
     def _shorten(self) -> None:
         """Have the file written anew when little of it counts still."""

@@ -107,7 +107,7 @@ class Passes:
 
     async def _remove(self, sandbox: Sandbox) -> None:
         try:
-            if self._table.sandboxes.get(sandbox.key) is sandbox:
+            if self._table.has(sandbox):
                 await self._sandboxes.remove(sandbox, why="its namespace is gone")
         except MeshnetError as error:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)

@@ -127,7 +127,7 @@ class Sandboxes:
         sandbox.handed = inside
         try:
             async with self._turn(sandbox):
-                if not self._is_known(sandbox):
+                if not self._table.has(sandbox):
                     raise MeshnetError(f"sandbox {_short(sandbox)}: its DEL came meanwhile")
                 self._aligner.make_missing(sandbox, topology, inside)
             if topology is not None:
@@ -206,12 +206,8 @@ class Sandboxes:
                 settling.cancel()
                 raise
         await settling
-        if self._is_known(sandbox):
+        if self._table.has(sandbox):
             self._checkpoints.save(sandbox)
-
-    def _is_known(self, sandbox: Sandbox) -> bool:
-        """Whether it has not been removed."""
-        return self._table.sandboxes.get(sandbox.key) is sandbox
 
     async def _settle_now(self, endpoints: Iterable[Endpoint]) -> None:
         """Settle ends within the ADD, so that a direct interface is there when it answers; failures try again later.
@@ -271,7 +267,7 @@ class Sandboxes:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
         if before is None or self._table.current(before.pod_key) is not None:
             return
-        if self._table.sandboxes.get(before.key) is before:
+        if self._table.has(before):
             self._reinstate(before)
 
     def _reinstate(self, sandbox: Sandbox) -> None:

@@ -80,6 +80,10 @@ class Table:
         if self._by_pod_end.get((end.nsid, end.pod_ifindex)) is end:
             del self._by_pod_end[end.nsid, end.pod_ifindex]
 
+    def has(self, sandbox: Sandbox) -> bool:
+        """Tell whether a sandbox was taken in and has not been removed."""
+        return self.sandboxes.get(sandbox.key) is sandbox
+
     def current(self, pod: PodKey) -> Sandbox | None:
         """Return the sandbox that is the pod's now."""
         return self._current.get(pod)
