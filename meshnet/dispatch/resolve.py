@@ -123,15 +123,17 @@ def _cannot(place: Place, link: Link, error: LinkError) -> dict[str, Any]:
     suits = error.reason != "DriverUnsuitable"
     driver = place.catalog.find(link.driver) if link.driver and suits else None
     waiting = error.reason in WAITING_FOR
-    options = _own_options(driver, link) if driver is not None else None
+    options = _own_options(driver, link)
     return {"driver": driver, "options": options, "reason": error.reason, "message": str(error), "waiting": waiting}
 
 
-def _own_options(driver: LinkDriver, link: Link) -> Any:
+def _own_options(driver: LinkDriver | None, link: Link) -> Any:
     """Return the options that this end's entry gives, by which a driver's own interface is made while its peer is not.
 
-    None when they are wrong, which is told once the peer is there.
+    None when they are wrong, which is told once the peer is there; a port is not patched before that.
     """
+    if driver is None or driver.attachment is not Attachment.DIRECT:
+        return None
     try:
         return decode_options(driver, link.options, "options")[1]
     except InvalidObject:

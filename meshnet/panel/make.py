@@ -48,6 +48,7 @@ class PortMaker:
         made = [port for port in ports if port is not None]
         try:
             self._prepare(made)
+            self._plain.make([port.endpoint for port in made], inside.netlink)
             refused = self._furnish(wishes, ports, inside.netlink)
         except KernelError:
             self._unmake(made)
@@ -135,8 +136,6 @@ class PortMaker:
         self, wishes: Sequence[PortWish], ports: Sequence[PanelPort | None], inside: Netlink
     ) -> dict[int, KernelError]:
         """Give the pod's ends their addresses and set them up; return what the pod refused."""
-        made = [wish.endpoint for wish, port in zip(wishes, ports, strict=True) if port is not None]
-        self._plain.make(made, inside)
         requests: list[Request] = []
         owner: list[int] = []
         for position, (wish, port) in enumerate(zip(wishes, ports, strict=True)):
