@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: demo test check lint unit kernel lab test-oldest test-kernels cluster cluster-down cluster-programs test-cluster soak bench image install clean
 
-# Thousands of processes start here, and each would compile what it imports: that is half of a daemon's start.
+# Thousands of processes start here, and each would compile what it imports: that is a third of a daemon's start.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3

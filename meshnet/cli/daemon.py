@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshnet.cli.target import refuse_elsewhere
 from meshnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.context is not None or args.kubeconfig is not None or args.kubectl:
-        from meshnet.cli.target import refuse_elsewhere  # noqa: PLC0415 - as for a probe
-
-        refuse_elsewhere(args, "daemon")
+    refuse_elsewhere(args, "daemon")
     if args.ask:
         from meshnet.cli.relay import relay  # noqa: PLC0415 - as for a probe
 

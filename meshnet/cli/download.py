@@ -25,10 +25,11 @@ def download(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=SILENCE_S) as answer:  # noqa: S310 - http and https only
             return _read(answer, url, deadline)
+    except urllib.error.HTTPError as error:
+        error.close()  # it is the answer, too
+        raise MeshnetError(f"{url}: {error}") from error
     except OSError as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it is the answer, too
-        reason = getattr(error, "reason", None)  # of a URLError the OSError behind it; of an HTTPError a word alone
+        reason = getattr(error, "reason", None)  # of a URLError the OSError behind it
         raise MeshnetError(f"{url}: {getattr(reason, 'strerror', None) or error}") from error
     except (http.client.InvalidURL, ValueError) as error:
         raise UsageError(f"{url}: no URL: {error}") from error

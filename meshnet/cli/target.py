@@ -37,29 +37,30 @@ def find_target(args: argparse.Namespace, environ: Mapping[str, str] = os.enviro
 
 def names_cluster(args: argparse.Namespace) -> bool:
     """Tell whether an option names a cluster."""
-    return args.context is not None or args.kubeconfig is not None
+    return bool(_cluster_options(args))
+
+
+def _cluster_options(args: argparse.Namespace) -> list[str]:
+    """Return the options that name a cluster, as they were typed."""
+    given = ((option, getattr(args, option)) for option in ("context", "kubeconfig"))
+    return [f"--{option} {value}" for option, value in given if value is not None]
 
 
 def refuse_elsewhere(args: argparse.Namespace, command: str) -> None:
     """Raise UsageError when a cluster is named, for commands that act on this machine's own files alone."""
-    named = [
-        f"--{option} {value}" for option in ("context", "kubeconfig") if (value := getattr(args, option)) is not None
-    ]
-    if args.kubectl:
-        named.append("kubectl meshnet")
+    named = _cluster_options(args) + (["kubectl meshnet"] if args.kubectl else [])
     if named:
         raise UsageError(f"{', '.join(named)}: meshnet {command} acts on this machine; in a daemon's pod: kubectl exec")
 
 
 def refuse_cluster(args: argparse.Namespace) -> None:
     """Raise UsageError when an option names a cluster, for commands that act on labs alone."""
-    for option in ("context", "kubeconfig"):
-        value = getattr(args, option)
-        if value is not None:
-            raise UsageError(
-                f"--{option} {value}: meshnet lab acts on labs of this machine alone, named by --lab; "
-                "for a cluster: kubectl apply, meshnet apply, meshnet get"
-            )
+    named = _cluster_options(args)
+    if named:
+        raise UsageError(
+            f"{named[0]}: meshnet lab acts on labs of this machine alone, named by --lab; "
+            "for a cluster: kubectl apply, meshnet apply, meshnet get"
+        )
 
 
 def _refuse_both(args: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -245,7 +245,8 @@ class Identity:
 
 def _is_valid(pair: KeyPair, now: float) -> bool:
     """Tell whether peers whose clocks are as this node's take a certificate."""
-    return pair.made - _SKEW.total_seconds() <= now < pair.made - _SKEW.total_seconds() + _VALID.total_seconds()
+    begin = pair.made - _SKEW.total_seconds()
+    return begin <= now < begin + _VALID.total_seconds()
 
 
 def make_certificate(node: str, made: float) -> tuple[str, str]:

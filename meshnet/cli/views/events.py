@@ -21,13 +21,12 @@ def read(query: Query) -> list[Row]:
         return await store.events(namespace=query.namespace)
 
     found = [attrs.asdict(event) for event in query.target.with_store(stored)]
-    return [row for row in found if _concerns(row["about"], query)]
+    return [row for row in found if query.wants(_name(row["about"]))]
 
 
-def _concerns(about: str, query: Query) -> bool:
-    """Tell whether an event about ``Topology default/r1`` or ``MeshNode n1`` is asked for."""
-    namespace, slash, name = about.rpartition(" ")[2].rpartition("/")
-    return query.wants(name, namespace if slash else None)
+def _name(about: str) -> str:
+    """Return the name in ``Topology default/r1`` or ``MeshNode n1``."""
+    return about.rpartition(" ")[2].rpartition("/")[2]
 
 
 def cells(row: Row) -> Sequence[str]:
