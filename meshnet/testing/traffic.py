@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshnet.netlink.netns import entered
@@ -23,7 +24,11 @@ PATIENCE_S = 3.0
 """How long an answer may take in all: a neighbour must be found, carrier must settle."""
 TRY_S = 0.3
 LOAD_BYTES = 8 << 20
+PIECE_BYTES = 1 << 20
+LOAD_S = 60.0
+"""How long a load may take in all; it has failed as soon as a piece takes longer than `PATIENCE_S`."""
 
+_TSO_RTT_LOG = Path("/proc/sys/net/ipv4/tcp_tso_rtt_log")
 _ETH_P_ALL = 3
 _PACKET_OUTGOING = 4
 _ECHO = {4: (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0), 6: (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)}
@@ -59,11 +64,12 @@ def _answered(sock: socket.socket, token: bytes, reply: int, version: int) -> bo
 
 
 def tcp_load(sender: Namespace, receiver: Namespace, address: str, *, size: int = LOAD_BYTES) -> int:
-    """Send `size` bytes by TCP to `address` in `receiver`; return how many arrived within bounded time."""
+    """Send `size` bytes by TCP to `address` in `receiver`; return how many arrived until it was done or stood still."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with entered(receiver.fd):
         listener = socket.create_server((address, 0), family=family)
     with entered(sender.fd):
+        _leave_large_frames()
         client = socket.socket(family)
     arrived: list[int] = []
     thread = threading.Thread(target=lambda: arrived.append(_drain(listener)), name="tcp-receiver")
@@ -73,13 +79,34 @@ def tcp_load(sender: Namespace, receiver: Namespace, address: str, *, size: int 
         thread.start()
         try:
             client.connect(listener.getsockname()[:2])
-            client.sendall(bytes(size))
+            send_steadily(client, size)
         except OSError:
             pass  # what arrived tells
         finally:
             client.close()
             thread.join()
     return arrived[0]
+
+
+def _leave_large_frames() -> None:
+    """Have TCP of this thread's namespace make frames as large as may be, however slow this machine is.
+
+    They are as long as what it sends in a millisecond otherwise (Linux 5.18 and later: net.ipv4.tcp_tso_rtt_log).
+    """
+    with contextlib.suppress(OSError):
+        _TSO_RTT_LOG.write_text("31")  # of any round trip's microseconds, shifted by so much, nothing is left
+
+
+def send_steadily(client: socket.socket, size: int) -> None:
+    """Send `size` bytes in pieces, each in the time that `client` has for one: only what stands still has failed.
+
+    Raises: TimeoutError.
+    """
+    deadline = time.monotonic() + LOAD_S
+    piece = bytes(PIECE_BYTES)
+    while size > 0 and time.monotonic() < deadline:
+        client.sendall(piece[:size])
+        size -= PIECE_BYTES
 
 
 def _drain(listener: socket.socket) -> int:
