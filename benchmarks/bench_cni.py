@@ -32,7 +32,7 @@ from wiring import cables, topologies
 
 from meshnet.cni.frame import FrameDecoder, encode_reply
 from meshnet.cni.plugin import front_script, plugin_command
-from meshnet.cni.spec import Interface, compose_result
+from meshnet.cni.result import Interface, compose_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

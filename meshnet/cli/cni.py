@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
+from meshnet.cli.relay import socket_of
 from meshnet.cli.table import Column
 from meshnet.cli.target import refuse_elsewhere
 from meshnet.cni.client import ask
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from meshnet.cli.parser import CommandParser, Subparsers
 
 COLUMNS = (Column("PART"), Column("STATE"), Column("PATH"), Column("MESSAGE"))
-SOCKET = "/run/meshnet/meshnetd.sock"
 BACK_S = 1.0
 """A daemon that installs hears of the removal at once."""
 
@@ -100,7 +100,7 @@ def run_status(args: argparse.Namespace) -> int:
 
 def _daemon(places: Places) -> list[Part]:
     """What the daemon says that keeps this node installed; nothing where none does."""
-    socket = os.environ.get("MESHNET_SOCKET") or SOCKET
+    socket = socket_of(os.environ)
     try:
         told = ask(socket, "health").get("cni")
     except MeshnetError as error:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -72,11 +73,12 @@ def _told(error: BaseException) -> str:
 
 
 def _read(reader: int, timeout_s: float) -> bytes:
-    """Return all that comes until the other end closes; what came so far when time is up."""
+    """Return all that comes until the other end closes; when time is up before that, an answer that says so."""
+    deadline = time.monotonic() + timeout_s
     poller = select.poll()
     poller.register(reader, select.POLLIN | select.POLLHUP)
     found = bytearray()
-    while poller.poll(timeout_s * 1000):
+    while poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
         chunk = os.read(reader, 1 << 16)
         if not chunk:
             return bytes(found)

@@ -192,6 +192,8 @@ class Between:
         end = self._core.table.end(link.local)
         if end is None or link.peer is None:
             raise LinkError("StreamRefused", f"{link.local}: there is no such end to another node")
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + STREAM_LIMIT_S
         try:
             await self._core.remotes.patched(end, driver, limit_s=STREAM_LIMIT_S)
         except TimeoutError as error:
@@ -200,6 +202,7 @@ class Between:
         if self._peers is None:
             raise LinkError("PeerUnreachable", f"{link.local}: there is no session with node {node} yet")
         try:
-            return await self._peers.open_stream(driver, link.local, link.peer, node)
+            left_s = limit - loop.time()
+            return await self._peers.open_stream(driver, link.local, link.peer, node, limit_s=left_s)
         except StreamEnded as error:
             raise LinkError("StreamRefused", f"{link.local}: {error}") from error

@@ -93,7 +93,7 @@ class Core:
         catalog = NodeCatalog(registry)
         self.place = Place(settings.node, catalog, kernel.underlay, self.nodes.record)
         self._build_settler(kernel, catalog)
-        self._build_sandboxes(kernel, catalog)
+        self._build_sandboxes(kernel)
         self._build_watches(kernel, put_back)
 
     def _build_settler(self, kernel: Kernel, catalog: NodeCatalog) -> None:
@@ -127,7 +127,7 @@ class Core:
         )
         self.workers = KeyedWorkers(self.settler.settle)
 
-    def _build_sandboxes(self, kernel: Kernel, catalog: NodeCatalog) -> None:
+    def _build_sandboxes(self, kernel: Kernel) -> None:
         self.aligner = Aligner(
             table=self.table,
             cache=self.cache,
@@ -149,7 +149,6 @@ class Core:
             publisher=self.publisher,
             checkpoints=self.checkpoints,
             deleter=kernel.deleter,
-            catalog=catalog,
             inspector=self.inspector,
             aligner=self.aligner,
         )

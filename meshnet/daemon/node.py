@@ -44,8 +44,6 @@ SORT_S = 2.0
 """How long callers wait for what drivers have left; sorting it out goes on beside them."""
 SETTLE_LIMIT_S = 5.0
 """How long peers wait to hear of a daemon that has started, for the sake of ends that are not settled yet."""
-ENDLESS = ("Topologies", "nodes", "record", "heartbeat", "passes", "underlay")
-"""Tasks whose end is the daemon's."""
 
 
 class Node:
@@ -62,6 +60,7 @@ class Node:
         self._store = store
         self._registry = registry
         self._tasks: list[asyncio.Task[None]] = []
+        self._endless: list[asyncio.Task[None]] = []
         self._kernel = Kernel(settings)
         self._core = Core(
             settings,
@@ -107,13 +106,15 @@ class Node:
             log.info("%d ports that no sandbox's checkpoint lists are deleted", len(adopted.orphans))
             await kernel.deleter.delete(adopted.orphans)
         self._server.start()
-        self._begin("nodes", core.nodes.run())
-        self._begin("Topologies", core.follow_store())
-        self._begin("heartbeat", core.passes.beat())
-        self._begin("passes", core.passes.run())
-        self._begin("record", self._record.run())
         watch = UnderlayWatch(kernel.find_underlay, kernel.underlay)
-        self._begin("underlay", watch.run(self._settings.pass_s))
+        self._endless = [
+            self._begin("nodes", core.nodes.run()),
+            self._begin("Topologies", core.follow_store()),
+            self._begin("heartbeat", core.passes.beat()),
+            self._begin("passes", core.passes.run()),
+            self._begin("record", self._record.run()),
+            self._begin("underlay", watch.run(self._settings.pass_s)),
+        ]
         self._begin("adoption", self._settle_adopted(adopted))
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
         if self._installed:
@@ -136,8 +137,7 @@ class Node:
 
     async def failed(self) -> None:
         """Return never, or raise what ended one of the daemon's endless tasks."""
-        endless = [task for task in self._tasks if task.get_name() in ENDLESS]
-        done, _ = await asyncio.wait(endless, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(self._endless, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
@@ -155,6 +155,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await core.passes.close()
         await core.aligner.close()
         await core.workers.close()
         with contextlib.suppress(TimeoutError):

@@ -82,6 +82,8 @@ class LocalServer:
             await asyncio.wait(self._calls, timeout=grace_s)
         for call in self._calls:
             call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=grace_s)  # an ADD takes back what it made
 
     def _identity(self) -> tuple[int, int] | None:
         """Return what tells the file at our path from another one there."""

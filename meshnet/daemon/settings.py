@@ -41,8 +41,8 @@ class Settings:
         prefer: MESHNET_PREFER_SAME_NODE, _BETWEEN_NODES, _EXTERNAL: the driver for links that name none; between nodes
             also INTER_NODE_LINK_TYPE.
         port: MESHNET_PORT: where the daemons of other nodes reach this one, TCP.
-        underlay_interface: MESHNET_UNDERLAY_INTERFACE: by which to reach them; by default the one that has `node_ip`.
-            Its first address counts where it has not got that one. HOST_INTF is upstream's word for it.
+        underlay_interface: MESHNET_UNDERLAY_INTERFACE: by which to reach them; else HOST_INTF, else the one that has
+            `node_ip`. Its first address counts where it has not got that one.
         underlay_mtu: MESHNET_UNDERLAY_MTU: of the path to them, where it is smaller than the interface's; 0: that.
         peer_timeout_s: MESHNET_PEER_TIMEOUT_SECONDS: a node that does not answer for so long is dead.
         peer_grace_s: MESHNET_PEER_GRACE_SECONDS: so long may the daemon of a node that answers be away before links
@@ -93,7 +93,7 @@ class Settings:
             store=reader.text("MESHNET_STORE", _default_store(env, state_dir)),
             prefer=reader.prefer(),
             port=reader.number("MESHNET_PORT", PORT, 1, 65535),
-            underlay_interface=reader.text("HOST_INTF", reader.text("MESHNET_UNDERLAY_INTERFACE", "")),
+            underlay_interface=reader.text("MESHNET_UNDERLAY_INTERFACE", reader.text("HOST_INTF", "")),
             underlay_mtu=reader.number("MESHNET_UNDERLAY_MTU", 0, 1280, 65535),
             peer_timeout_s=reader.seconds("MESHNET_PEER_TIMEOUT_SECONDS", 3.0),
             peer_grace_s=reader.seconds("MESHNET_PEER_GRACE_SECONDS", 10.0),

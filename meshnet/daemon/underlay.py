@@ -72,5 +72,7 @@ def _too_large(mtu: int, device: LinkInfo) -> Problem:
 def _missing(address: str, interface: str, having: list[str]) -> Problem:
     there = ", ".join(having) or "none"
     if interface:
-        return Problem("MESHNET_UNDERLAY_INTERFACE", interface, "an interface of this node that has an address")
+        return Problem(
+            "MESHNET_UNDERLAY_INTERFACE or HOST_INTF", interface, "an interface of this node that has an address"
+        )
     return Problem("HOST_IP", address, f"an address of this node, which has {there}")

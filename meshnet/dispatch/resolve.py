@@ -78,9 +78,8 @@ WAITING_FOR = frozenset({"PeerMissing", "PeerNotRunning", "NodeUnknown"})
 def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None, *, peer_here: bool) -> Plan:
     """Return the plan for the end of `link` in `topology`.
 
-    Attributes:
-        peer: the peer's Topology as the cache has it.
-        peer_here: a sandbox of the peer with that interface is on this node.
+    `peer` is the peer's Topology as the cache has it; `peer_here`: a sandbox of the peer with that interface is on this
+    node.
     """
     # One plan is made of what comes together here: a pod's way up has several for each of its links.
     known = _before_the_peer(place, topology, link, peer)

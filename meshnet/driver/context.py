@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from meshnet.netlink import Netlink
 
 
+LARGEST_MESSAGE = 4 << 20
+"""Of a stream, bytes."""
+
+
 class Stream(Protocol):
     """Messages to and from the same driver on another node, for one link: in order, authenticated and encrypted."""
 
     async def write(self, message: bytes) -> None:
-        """Send a message of 1 byte to 4 MiB; wait while the other side does not take it.
+        """Send a message of 1 to `LARGEST_MESSAGE` bytes (4 MiB); wait while the other side does not take it.
 
-        Raises StreamEnded. To cancel it ends the stream.
+        Raises StreamEnded, ValueError when it is empty or larger. To cancel it ends the stream.
         """
 
     async def read(self) -> bytes:

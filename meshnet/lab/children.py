@@ -60,6 +60,14 @@ class Children:
         with self._lock:
             self._waiting[pid] = ended
 
+    def kill(self, pid: int, signal_number: int) -> bool:
+        """Send a signal to a child; tell whether it had not been reaped, after which its number may be another's."""
+        with self._lock:
+            if pid not in self._waiting:
+                return False
+            os.kill(pid, signal_number)
+            return True
+
     def reap(self) -> None:
         """Collect every child that has ended."""
         while True:

@@ -78,7 +78,7 @@ class Node:
         if self._pid is not None:
             raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
         env = {
-            **{name: value for name, value in environ.items() if not name.startswith("MESHNET_")},
+            **{name: value for name, value in environ.items() if not _is_of_another_daemon(name)},
             **_where_this_package_is(environ),
             "HOST_IP": self.uplink.address,
             **self._settings,
@@ -116,9 +116,8 @@ class Node:
     def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the daemon by a signal and wait for its end. Raises MeshnetError when it has none."""
         pid, ended = self._pid, self._ended
-        if pid is None:
+        if pid is None or not self._children.kill(pid, signal_number):
             raise MeshnetError(f"node {self.name}: its daemon does not run ({self.condition()})")
-        os.kill(pid, signal_number)
         if not ended.wait(timeout_s):
             raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")
 
@@ -165,6 +164,11 @@ class Node:
         self._exit_code = code
         self._pid = None
         ended.set()
+
+
+def _is_of_another_daemon(variable: str) -> bool:
+    """Tell whether a variable of the caller's tells of a daemon of this machine."""
+    return variable.startswith("MESHNET_") or variable == "HOST_INTF"
 
 
 def _where_this_package_is(environ: Mapping[str, str]) -> dict[str, str]:

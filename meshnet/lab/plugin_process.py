@@ -7,7 +7,7 @@ import select
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -65,10 +65,15 @@ class PluginProcess:
                 os.close(fd)
         deadline = time.monotonic() + self._timeout_s
         output = self._read(reading, deadline)
+        if output is not None and len(output) > LARGEST_ANSWER:
+            self._give_up(pid, program, f"an answer of more than {LARGEST_ANSWER >> 20} MiB")
         if output is None or not done.wait(max(0.0, deadline - time.monotonic())):
-            os.kill(pid, signal.SIGKILL)
-            raise MeshnetError(f"{program}: no answer within {self._timeout_s:g} s: killed")
+            self._give_up(pid, program, f"no answer within {self._timeout_s:g} s")
         return Answer(codes[0], output)
+
+    def _give_up(self, pid: int, program: Path, why: str) -> NoReturn:
+        self._children.kill(pid, signal.SIGKILL)
+        raise MeshnetError(f"{program}: {why}: killed")
 
     def _input(self, config: bytes) -> int:
         # not a pipe: a plugin that answers before it has read everything cannot block us
@@ -80,7 +85,7 @@ class PluginProcess:
         return fd
 
     def _read(self, fd: int, deadline: float) -> bytes | None:
-        """Return all of the output; None when it does not end in time or is too large."""
+        """Return all of the output, or the first of too much of it; None when it does not end in time."""
         output = bytearray()
         try:
             while len(output) <= LARGEST_ANSWER:
@@ -94,4 +99,4 @@ class PluginProcess:
                 output += chunk
         finally:
             os.close(fd)
-        return None
+        return bytes(output)

@@ -36,8 +36,8 @@ _NOT_STARTED = 126
 def start_spawner(pods: Mapping[str, PodSpec], others: Channel) -> tuple[int, socket.socket]:
     """Fork the spawner; it knows `pods` by their ``NAMESPACE/NAME``. Return its pid and the socket to talk to it.
 
-    Requests: ``{"pod", "container"}`` with two descriptors, the pod's network namespace and the log. Answers:
-    ``{"pod", "container", "pid"}`` when started (or ``"error"``), and the same with ``"code"`` at its end.
+    Requests: ``{"pod", "sandbox", "container"}`` with two descriptors, the pod's network namespace and the log.
+    Answers: the same with ``"pid"`` when started (or ``"error"``), and with ``"code"`` at its end.
 
     Args:
         pods: what can be started.

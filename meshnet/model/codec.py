@@ -1,11 +1,10 @@
-"""From documents to types and back. The only importer of cattrs."""
+"""From documents to types. Beside `meshnet.driver.options` the only importer of cattrs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from cattrs import AttributeValidationNote, ClassValidationError, Converter, IterableValidationNote
 
 from meshnet.errors import InvalidObject
@@ -68,51 +67,6 @@ def _receive_ids(links: object) -> Iterator[tuple[str, int]]:
             interface, number = entry.get("local_intf"), entry.get("receive_id")
             if isinstance(interface, str) and type(number) is int and 0 < number < 1 << 24:
                 yield interface, number
-
-
-def encode_claim(claim: Claim) -> dict[str, Any]:
-    """The claim's part of a status. Everything is there, also when empty, so that a merge patch clears the old."""
-    return attrs.asdict(claim, filter=attrs.filters.exclude("receive_ids"))
-
-
-def encode_link(link: Link) -> dict[str, Any]:
-    """The element of `spec.links` for a link, without what is at its default."""
-    first, *others = link.addresses or (None,)
-    written = {
-        "uid": link.uid,
-        "peer_pod": link.peer_pod,
-        "local_intf": link.local_intf,
-        "peer_intf": link.peer_intf,
-        "local_ip": first,
-        "local_ips": others,
-        "peer_ip": link.peer_ip,
-        "local_mac": link.local_mac,
-        "driver": link.driver,
-        "mtu": link.mtu,
-        "options": dict(link.options),
-        "down": link.down,
-    }
-    defaults: tuple[object, ...] = (None, [], {}, False)
-    required = ("uid", "peer_pod", "local_intf", "peer_intf")
-    return {name: value for name, value in written.items() if name in required or value not in defaults}
-
-
-def encode_topology(topology: Topology) -> dict[str, Any]:
-    """A whole document for a Topology; decoding it gives the same Topology."""
-    metadata = {
-        "name": topology.name,
-        "namespace": topology.namespace,
-        "uid": topology.uid,
-        "generation": topology.generation,
-        "resourceVersion": topology.resource_version,
-    }
-    return {
-        "apiVersion": API_VERSION,
-        "kind": Kind.TOPOLOGY.value,
-        "metadata": {name: value for name, value in metadata.items() if value},
-        "spec": {"links": [encode_link(link) for link in topology.links]},
-        "status": encode_claim(topology.claim),
-    }
 
 
 def title(document: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ class Resource:
 
     @property
     def resource_version(self) -> str:
-        """Opaque; changes at every write. Compare for equality only."""
+        """Changes at every write. Of two that are numbers, as every store's are, the larger is the later (KEP-5504)."""
         return str(self.metadata.get("resourceVersion") or "")
 
     @property

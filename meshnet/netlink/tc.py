@@ -28,7 +28,6 @@ from meshnet.netlink.wire import (
 )
 
 RTM_NEWQDISC = 36
-RTM_DELQDISC = 37
 RTM_NEWTFILTER = 44
 RTM_DELTFILTER = 45
 RTM_GETTFILTER = 46

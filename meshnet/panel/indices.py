@@ -6,7 +6,10 @@ index of the pod's end: equal indexes at both ends of a veth make the kernel del
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
+
+from meshnet.errors import KernelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +32,7 @@ class Indices:
         self._next = self._reserved
 
     def take(self) -> int:
-        """Return an index that was never returned before."""
+        """Return an index that was never returned before. Raises KernelError when that cannot be written down."""
         if self._next >= self._reserved:
             self._reserve(self._next + BLOCK)
         index = self._next
@@ -42,6 +45,9 @@ class Indices:
 
     def _reserve(self, mark: int) -> None:
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(str(mark))
-        fresh.replace(self._path)
+        try:
+            fresh.write_text(str(mark))
+            fresh.replace(self._path)
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, f"reserve interface numbers in {self._path}") from error
         self._reserved = mark

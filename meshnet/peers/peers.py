@@ -159,10 +159,10 @@ class Peers:
         """Tell a node of an end here, at once if it listens; else it is told with everything when it does."""
         self._subscribers.announce(node, endpoint, state)
 
-    async def open_stream(self, driver: str, local: Endpoint, peer: Endpoint, node: str) -> Stream:
+    async def open_stream(self, driver: str, local: Endpoint, peer: Endpoint, node: str, *, limit_s: float) -> Stream:
         """Open a stream from an end here to an end of a node; what it admits, it serves.
 
-        Waits up to 10 s while that may become possible.
+        Waits up to `limit_s` seconds while that may become possible.
 
         Raises LinkError with the reason ``PeerUnreachable``, ``PeerNotReady`` or ``StreamRefused``.
         """
@@ -170,7 +170,7 @@ class Peers:
             raise LinkError("PeerUnreachable", "this daemon does not speak to others yet")
         from meshnet.peers.streams import About  # noqa: PLC0415 - loads gRPC
 
-        return await self._pools.open(About(driver, local, peer), node)
+        return await self._pools.open(About(driver, local, peer), node, limit_s)
 
     def contacts(self) -> Mapping[str, tuple[Contact, str]]:
         """Return how this daemon stands with each node that it holds a session with, and why, if there is trouble."""
@@ -238,3 +238,5 @@ class Peers:
             self._identity.advance()
         except (OSError, MeshnetError) as error:
             log.error("this node's certificate cannot be renewed: %s", error)
+        except Exception:
+            log.exception("this node's certificate cannot be renewed")  # and peers are watched all the same

@@ -127,6 +127,8 @@ class Pool:
                 way = now()
                 if way is None or held.stream.over:
                     break
+                if held.lane.way.goes_on(way):
+                    return  # another turn did it
                 lane = self._lane(way)
                 try:
                     call, _ = await self._call(held.about, lane)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from meshnet.peers.pins import Pins
     from meshnet.peers.streams import About, CarriedStream
 
-_IN_ALL_S = 10.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
 
@@ -39,18 +38,23 @@ class Pools:
         self._pools: dict[str, Pool] = {}
         self._addresses: dict[str, str] = {}
 
-    async def open(self, about: About, node: str) -> CarriedStream:
-        """Open a stream; try for 10 s while it may become possible. Raises LinkError."""
-        loop = asyncio.get_running_loop()
-        limit, pause = loop.time() + _IN_ALL_S, _FIRST_PAUSE_S
-        while True:
-            try:
-                return await self._open(about, node)
-            except LinkError as error:
-                if error.reason == "StreamRefused" or loop.time() + pause > limit:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+    async def open(self, about: About, node: str, limit_s: float) -> CarriedStream:
+        """Open a stream; try for so long while it may become possible. Raises LinkError."""
+        pause = _FIRST_PAUSE_S
+        refused = LinkError("PeerUnreachable", f"node {node} has not answered for {limit_s:.1f} s")
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    try:
+                        return await self._open(about, node)
+                    except LinkError as error:
+                        refused = error
+                        if error.reason == "StreamRefused":
+                            raise
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+        except TimeoutError:
+            raise refused from None
 
     def check(self, node: str) -> None:
         """Have the streams to a node go over connections that its record and this node's identity allow."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import attrs
 import grpc
 
+from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.errors import StreamEnded
 from meshnet.model.topology import Endpoint
-from meshnet.peers.wiring import STREAM_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -109,8 +109,8 @@ class CarriedStream:
 
     async def write(self, message: bytes) -> None:
         """See `meshnet.driver.context.Stream`. Raises ValueError when the message is empty or too long."""
-        if not 0 < len(message) <= STREAM_MESSAGE:
-            raise ValueError(f"a message of {len(message)} bytes: a stream takes 1 to {STREAM_MESSAGE}")
+        if not 0 < len(message) <= LARGEST_MESSAGE:
+            raise ValueError(f"a message of {len(message)} bytes: a stream takes 1 to {LARGEST_MESSAGE}")
         async with self._writing:
             await self._write(message)
 

@@ -44,7 +44,7 @@ _SAY_AGAIN_S = 5.0
 _MOST_ENDS = 1 << 20
 
 
-class _OtherProtocol(MeshnetError):  # noqa: N818 - likewise
+class _OtherProtocol(MeshnetError):  # noqa: N818 - what it is
     """The daemon there speaks no protocol of this one's."""
 
 
@@ -168,7 +168,7 @@ class Subscription:
         return _LONGEST_PAUSE_S
 
     async def _talk(self, target: str) -> None:
-        """Hold a session until it ends. Raises _NoSession."""
+        """Hold a session until it ends. Raises _NoSession, _OtherProtocol."""
         trusted = self._pins.of(self.node).values()
         if not trusted:
             raise _NoSession("its record has no certificate")

@@ -96,6 +96,10 @@ class Trust:
                 failed = True
                 self._poke.set()
                 await asyncio.sleep(_AGAIN_S)
+            except Exception:
+                log.exception("certificates that changed cannot be used yet")
+                self._poke.set()
+                await asyncio.sleep(_AGAIN_S)
             else:
                 failed = False
 

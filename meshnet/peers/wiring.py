@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.peers.messages import MAX_MESSAGE
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from meshnet.peers.identity import KeyPair
 
 SERVICE = "meshnet.Peers"
-STREAM_MESSAGE = 4 << 20
-"""The largest message of a stream, bytes."""
-
 _MOST_CONNECTIONS = 4096
 _ROOM = 64 << 10
 _KEEPALIVE = (
@@ -32,15 +30,15 @@ _COMMON = (
     ("grpc.enable_http_proxy", 0),  # peers are on the underlay, whatever the environment says of proxies
     # Windows are as large as a message and no larger: they would grow with what a slow reader leaves in them.
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", STREAM_MESSAGE),
+    ("grpc.http2.lookahead_bytes", LARGEST_MESSAGE),
     ("grpc.max_metadata_size", 8 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
 )
 _SERVER = (
     *_COMMON,
     ("grpc.so_reuseport", 0),  # else a second daemon on the port would get half of the calls
-    ("grpc.max_receive_message_length", STREAM_MESSAGE + _ROOM),
-    ("grpc.max_send_message_length", STREAM_MESSAGE + _ROOM),
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE + _ROOM),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE + _ROOM),
     ("grpc.max_concurrent_streams", 1024),
     ("grpc.max_connection_idle_ms", 60_000),
     ("grpc.server_handshake_timeout_ms", 5000),
@@ -74,7 +72,7 @@ def session_channel(where: str, own: KeyPair, node: str, trusted: Iterable[str])
 
 def stream_channel(where: str, own: KeyPair, node: str, trusted: Iterable[str]) -> grpc.aio.Channel:
     """As `session_channel`, for the messages of streams."""
-    return _channel(where, own, node, trusted, STREAM_MESSAGE + _ROOM)
+    return _channel(where, own, node, trusted, LARGEST_MESSAGE + _ROOM)
 
 
 def _channel(where: str, own: KeyPair, node: str, trusted: Iterable[str], largest: int) -> grpc.aio.Channel:

@@ -6,7 +6,6 @@ Looked at whenever a Topology changes, at the end of an ADD and at every pass; w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -174,8 +173,10 @@ class Aligner:
     async def _withdraw(self, end: End) -> None:
         log.info("%s: no longer declared, its interface goes", end.endpoint)
         async with self._workers.hold(end.endpoint):
-            with contextlib.suppress(LinkError):
+            try:
                 await self._patcher.unpatch(end)
+            except LinkError as error:
+                log.warning("%s: what its driver made stays for now: %s", end.endpoint, error)
             await self._furnisher.remove(end)
             if self._table.end(end.endpoint) is None:  # else a newer sandbox has it
                 self._identifiers.release([end.endpoint])

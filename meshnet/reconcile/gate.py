@@ -76,17 +76,22 @@ class ReadinessGate:
             self.forget(sandbox)
 
     async def _write(self, sandbox: Sandbox, told: _Told) -> None:
+        try:
+            await self._write_until_told(sandbox, told)
+        finally:
+            told.task = None
+
+    async def _write_until_told(self, sandbox: Sandbox, told: _Told) -> None:
         delay = FIRST_DELAY_S
         while told.due:
             condition = told.wanted
             try:
                 await self._writer.set_pod_condition(sandbox.namespace, sandbox.pod, sandbox.pod_uid, condition)
             except (NotFound, InvalidObject):
-                break  # the pod is gone, or another has its name by now; its own sandbox's end is on its way
+                return  # the pod is gone, or another has its name by now; its own sandbox's end is on its way
             except StoreError as error:
                 log.warning("readiness gate of %s/%s is not written yet: %s", sandbox.namespace, sandbox.pod, error)
                 await asyncio.sleep(delay)
                 delay = min(LONGEST_DELAY_S, delay * 2)
             else:
                 told.stands = condition
-        told.task = None

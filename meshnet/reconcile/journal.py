@@ -166,7 +166,7 @@ class Journal:
 
     def _give_up(self, error: OSError) -> None:
         """Go on with the file as it is."""
-        log.error("%s: not written anew, so that it goes on growing: %s", self._path, error)
+        log.error("%s: not written anew as it should be, it goes on growing: %s", self._path, error)
         if self._next is not None:
             self._close(self._next)
             self._next = None

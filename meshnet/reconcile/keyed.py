@@ -105,12 +105,13 @@ class KeyedWorkers(Generic[K]):
             while True:
                 self._again.discard(key)
                 content = False
-                async with self.hold(key):
-                    content = await self._work(key)
+                try:
+                    async with self.hold(key):
+                        content = await self._work(key)
+                except Exception:
+                    log.exception("settling %s failed", key)
                 if key not in self._again:
                     break
-        except Exception:
-            log.exception("settling %s failed", key)
         finally:
             del self._running[key]
         if content:

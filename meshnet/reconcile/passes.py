@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 ALIVE_S = 5.0
 CHUNK = 16
+"""So many ends are looked at between two breaths."""
 BREATH_S = 0.005
-"""So many ends are looked at between two breaths, in which events and calls are served."""
+"""A breath: events and calls are served."""
 
 
 class Pulse(Protocol):
@@ -104,6 +105,13 @@ class Passes:
         task = asyncio.get_running_loop().create_task(self._remove(sandbox), name=f"remove {sandbox.pod_key}")
         self._removing[sandbox] = task
         task.add_done_callback(lambda _: self._removing.pop(sandbox, None))
+
+    async def close(self) -> None:
+        """Cancel what is being cleaned up: the next daemon finds it."""
+        removing = list(self._removing.values())
+        for task in removing:
+            task.cancel()
+        await asyncio.gather(*removing, return_exceptions=True)
 
     async def _remove(self, sandbox: Sandbox) -> None:
         try:

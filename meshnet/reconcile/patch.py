@@ -97,7 +97,7 @@ class Patcher:
             return
         await self._connect(end, plan, splice, driver)
         if before[1] not in ("", driver.name):
-            await self._release(*before)
+            await self.release(*before)
 
     async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
         """Let a driver make the patch. What another one made before stays until this one's is in its place."""
@@ -127,8 +127,8 @@ class Patcher:
         """Tell whether the driver that patched an end was told all that is known here of the peer by now."""
         return end.patched is not None and end.plan is not None and end.told == self._facts.peer(end, end.plan)
 
-    async def _release(self, patched: LinkEnd | None, driver_name: str) -> None:
-        """Let a driver whose patch another's has replaced remove what it made."""
+    async def release(self, patched: LinkEnd | None, driver_name: str) -> None:
+        """Let a driver remove what it made of an end; its failure keeps nobody from going on without it."""
         driver = self._catalog.find(driver_name)
         if driver is None or patched is None:
             return

@@ -7,15 +7,12 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.driver.calls import call
-from meshnet.errors import KernelError, LinkError, MeshnetError
-from meshnet.reconcile.patch import CALL_LIMIT_S
+from meshnet.errors import KernelError, MeshnetError
 from meshnet.reconcile.rebuild import rebuilt_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from meshnet.dispatch.catalog import Catalog
     from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.panel.delete import Deleter
@@ -54,7 +51,6 @@ class Sandboxes:
         publisher: Publisher,
         checkpoints: Checkpoints,
         deleter: Deleter,
-        catalog: Catalog,
         inspector: Inspector,
         aligner: Aligner,
     ) -> None:
@@ -67,7 +63,6 @@ class Sandboxes:
         self._publisher = publisher
         self._checkpoints = checkpoints
         self._deleter = deleter
-        self._catalog = catalog
         self._inspector = inspector
         self._aligner = aligner
         self._making = asyncio.Lock()
@@ -242,17 +237,10 @@ class Sandboxes:
         await asyncio.gather(*(self._unpatch(end) for end in ends if end.patched is not None))
 
     async def _unpatch(self, end: End) -> None:
-        driver = self._catalog.find(end.patched_by)
         patched, end.patched = end.patched, None
-        if driver is None:
-            return
         async with self._workers.hold(end.endpoint):
-            if self._taken_over(end):
-                return
-            try:
-                await call(driver, "unpatch", patched, limit_s=CALL_LIMIT_S)
-            except LinkError as error:
-                log.warning("%s: unpatch: %s", end.endpoint, error)
+            if not self._taken_over(end):
+                await self._patcher.release(patched, end.patched_by)
 
     def _taken_over(self, end: End) -> bool:
         """A newer sandbox's end uses what the driver made for the endpoint, unless it is the pod's own interface."""

@@ -8,13 +8,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.errors import StreamEnded
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-LARGEST_MESSAGE = 4 << 20
-"""Bytes of a message, as `meshnet.driver.Stream` has it."""
 ROOM = 8
 """Messages under way in one direction before a writer waits."""
 
@@ -88,12 +87,12 @@ class PipeEnd:
     async def write(self, message: bytes) -> None:
         """Send a message; wait while the other side does not take it.
 
-        Raises StreamEnded; TypeError and ValueError for what is no message of at most `LARGEST_MESSAGE` bytes.
+        Raises StreamEnded; TypeError and ValueError for what is no message of 1 to `LARGEST_MESSAGE` bytes.
         """
         if not isinstance(message, bytes):
             raise TypeError(f"a message is bytes, not {type(message).__name__}")
-        if len(message) > LARGEST_MESSAGE:
-            raise ValueError(f"a message of {len(message)} bytes; the largest has {LARGEST_MESSAGE}")
+        if not 0 < len(message) <= LARGEST_MESSAGE:
+            raise ValueError(f"a message of {len(message)} bytes: a stream takes 1 to {LARGEST_MESSAGE}")
         await self._outgoing.put(message)
 
     async def read(self) -> bytes:

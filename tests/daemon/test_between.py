@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
+import pytest
 
 from meshnet.daemon.between import Between
 from meshnet.daemon.settings import Settings
@@ -71,3 +73,24 @@ def test_a_link_that_is_no_more_is_refused():
         assert not refused.startswith(NOT_YET)
 
     in_room(main)
+
+
+def test_all_that_a_stream_waits_for_has_one_time(monkeypatch):
+    """What a driver's stream waited for its peer's patch, it does not wait for the peer's node."""
+    monkeypatch.setattr("meshnet.daemon.between.STREAM_LIMIT_S", 1.0)
+    left = []
+
+    async def patched(end, driver, *, limit_s):
+        await asyncio.sleep(0.6)
+
+    async def open_stream(driver, local, peer, node, *, limit_s):
+        left.append(limit_s)
+
+    async def main(room: Any) -> None:
+        core = cast("Any", SimpleNamespace(table=room.table, remotes=SimpleNamespace(patched=patched)))
+        between = Between(Settings.read({"NODE_NAME": "n1"}), core, lambda: None)
+        between._peers = cast("Any", SimpleNamespace(open_stream=open_stream))
+        await between.opener("tunnel")(cast("Any", SimpleNamespace(local=HERE, peer=THERE)), "n2")
+
+    in_room(main)
+    assert left == [pytest.approx(0.2, abs=0.2)]

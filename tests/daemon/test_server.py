@@ -99,6 +99,35 @@ def served(tmp_path):
     return run
 
 
+def test_a_call_that_is_cut_off_has_ended_when_the_server_has(served):
+    """An ADD takes back what it made, with what is closed after the server."""
+    ended = []
+
+    async def main(room):
+        room.hold = Undone(ended)
+        asking = asyncio.create_task(room.exchange(REQUEST))
+        await until(lambda: room.calls)
+        await room.server.stop(grace_s=0.05)
+        assert ended == ["undone"]
+        await asking
+
+    served(main)
+
+
+class Undone:
+    """What a call waits for that is taken back in time when it is cancelled."""
+
+    def __init__(self, ended):
+        self.ended = ended
+
+    async def wait(self):
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            self.ended.append("undone")
+
+
 @pytest.fixture
 def null():
     """A descriptor to send along."""

@@ -61,6 +61,13 @@ def test_the_interface_may_be_named_by_upstreams_word():
     assert Settings.read({"HOST_INTF": "eth1", "HOST_IP": "192.0.2.1"}).underlay_interface == "eth1"
 
 
+def test_our_words_go_before_upstreams():
+    words = {"MESHNET_UNDERLAY_INTERFACE": "eth1", "HOST_INTF": "eth2"}
+    assert Settings.read(words).underlay_interface == "eth1"
+    words = {"MESHNET_PREFER_BETWEEN_NODES": "vxlan", "INTER_NODE_LINK_TYPE": "GRPC"}
+    assert Settings.read(words).prefer == {Scope.BETWEEN_NODES: "vxlan"}
+
+
 def test_the_plugin_is_installed_only_where_that_is_said():
     both = {"MESHNET_CNI_BIN_DIR": "/opt/cni/bin", "MESHNET_CNI_CONF_DIR": "/etc/cni/net.d"}
 

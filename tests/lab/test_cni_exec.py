@@ -104,6 +104,13 @@ def test_delete_goes_in_reverse_with_the_cached_result(bench):
     assert list((bench.tmp_path / "cache").iterdir()) == []
 
 
+def test_an_answer_that_is_too_large_is_said_to_be(bench, monkeypatch):
+    monkeypatch.setattr("meshnet.lab.plugin_process.LARGEST_ANSWER", 1 << 20)
+    (bench.tmp_path / "a").write_text("#!/bin/sh\nexec head -c 3000000 /dev/zero\n")
+    with pytest.raises(MeshnetError, match="an answer of more than 1 MiB: killed"):
+        bench.runtime({"type": "a"}).add(ATTACHMENT)
+
+
 def test_failed_add_is_undone(bench):
     runtime = bench.runtime({"type": "a"}, {"type": "b", "fail": "ADD"})
     with pytest.raises(PluginError, match="plugin b: not now: really") as error:

@@ -123,6 +123,7 @@ def test_a_pod_waits_for_a_daemon_that_is_away_and_fails_when_it_stays_so(lab):
 
 
 def test_every_daemon_gets_its_address_and_its_settings(lab):
+    lab.environment["HOST_INTF"] = "nowhere0"  # of a daemon of this machine
     words = ("--set", "MESHNET_PORT=5000", "--set", "n2:MESHNET_PORT=6000", "--set", "n2:MESHNET_LOG_LEVEL=debug")
     lab.ok("lab", "up", "--nodes", "2", "--place", "r2=n1", "--place", "r1=n1", *words, "-", stdin=pair())
     one, two = environment(lab, "n1"), environment(lab, "n2")

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from meshnet.errors import InvalidObject
 from meshnet.model import codec
-from meshnet.model.codec import decode_claim, decode_topology, encode_claim, encode_link, encode_topology
+from meshnet.model.codec import decode_claim, decode_topology
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.model.topology import Claim, Endpoint, Link, Topology
 from tests.model import strategies
+from tests.model.encoding import encode_topology
 
 
 def topology_document(*links, name="r1", **fields):
@@ -255,23 +256,6 @@ def test_the_error_names_the_object_and_shows_values_in_bounds():
 def test_a_broken_status_is_no_claim(status):
     assert decode_claim(status) == Claim()
     assert decode_topology(topology_document(status=status)).claim == Claim()
-
-
-def test_an_encoded_claim_clears_what_was_there():
-    assert encode_claim(Claim()) == {"node": "", "container_id": "", "epoch": 0, "pod_uid": ""}
-
-
-def test_an_encoded_link_has_what_upstream_has_and_no_defaults():
-    link = Link(0, "r2", "eth1", "eth2", addresses=("10.0.0.1/24",), peer_ip="10.0.0.2/24")
-
-    assert encode_link(link) == {
-        "uid": 0,
-        "peer_pod": "r2",
-        "local_intf": "eth1",
-        "peer_intf": "eth2",
-        "local_ip": "10.0.0.1/24",
-        "peer_ip": "10.0.0.2/24",
-    }
 
 
 @given(strategies.topologies())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from meshnet.errors import KernelError
 from meshnet.panel.indices import BLOCK, FIRST, Indices
 
 
@@ -28,6 +29,13 @@ def test_what_is_found_in_use_is_stepped_over(tmp_path):
     indices.seen(FIRST + 10 * BLOCK)
     assert indices.take() == FIRST + 10 * BLOCK + 1
     assert Indices(tmp_path / "ifindex").take() > FIRST + 10 * BLOCK + 1
+
+
+def test_a_number_that_cannot_be_written_down_is_not_given(tmp_path):
+    """As an error of the kernel's, which is what who makes ports expects."""
+    indices = Indices(tmp_path / "away" / "ifindex")
+    with pytest.raises(KernelError, match=r"reserve interface numbers in .*away/ifindex: No such file"):
+        indices.take()
 
 
 @pytest.mark.parametrize("text", ["", "x", "12", "-1", "99999999999999999999"])

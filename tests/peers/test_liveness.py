@@ -296,3 +296,19 @@ def test_what_an_old_session_says_is_not_heard(tmp_path):
             assert contacts(one) == [Contact.LIVE]
 
     run(main)
+
+
+def test_a_renewal_that_fails_as_nobody_expected_ends_no_watch_over_peers(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("meshnet.peers.peers._RENEW_S", 1.0)
+
+    def broken():
+        raise RuntimeError("on purpose")
+
+    async def main():
+        async with through_a_proxy(tmp_path, timeout_s=3, grace_s=60) as (one, _, proxy):
+            monkeypatch.setattr(one.identity, "advance", broken)
+            await until(lambda: "on purpose" in caplog.text)
+            proxy.freeze()
+            await until(lambda: one.book.last("b") is Contact.AWAY)
+
+    run(main)

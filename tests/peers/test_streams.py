@@ -7,11 +7,13 @@ import errno
 
 import pytest
 
+from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.errors import LinkError, StreamEnded
-from meshnet.peers.streams import STREAM_MESSAGE, About
+from meshnet.peers.streams import About
 from tests.peers.daemons import Daemon, end, pair, run, until
 from tests.peers.test_probe import refuse_sockets
 
+LIMIT_S = 10.0
 ENDS = ("wire", end("r1"), end("r2"))
 
 
@@ -28,13 +30,13 @@ async def drain(stream):
 async def opened(path, serve=echo, **times):
     one, two = await pair(path, **times)
     two.book.server = serve
-    return one, two, await one.peers.open_stream(*ENDS, "b")
+    return one, two, await one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S)
 
 
 def test_messages_come_as_they_are_and_in_order(tmp_path):
     async def main():
         _, two, stream = await opened(tmp_path)
-        sent = [b"x", b"y" * 70_000, b"\x00" * STREAM_MESSAGE, b"z"]
+        sent = [b"x", b"y" * 70_000, b"\x00" * LARGEST_MESSAGE, b"z"]
         for message in sent:
             await stream.write(message)
             assert await stream.read() == message
@@ -44,7 +46,7 @@ def test_messages_come_as_they_are_and_in_order(tmp_path):
     run(main)
 
 
-@pytest.mark.parametrize("message", [b"", b"x" * (STREAM_MESSAGE + 1)])
+@pytest.mark.parametrize("message", [b"", b"x" * (LARGEST_MESSAGE + 1)])
 def test_what_is_no_message_is_not_sent_and_ends_nothing(tmp_path, message):
     async def main():
         _, _, stream = await opened(tmp_path)
@@ -149,7 +151,7 @@ def test_a_wire_that_is_stuck_delays_neither_another_nor_the_session(tmp_path):
 
         filling = asyncio.create_task(fill())
         await asyncio.sleep(0.3)
-        stream = await one.peers.open_stream(*ENDS, "b")
+        stream = await one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S)
         await stream.write(b"free")
         assert await stream.read() == b"answer"
         await asyncio.sleep(1.5)
@@ -166,7 +168,7 @@ def test_more_streams_than_connections(tmp_path):
         two.book.server = echo
 
         async def use(number):
-            stream = await one.peers.open_stream("wire", end(f"l{number}"), end(f"p{number}"), "b")
+            stream = await one.peers.open_stream("wire", end(f"l{number}"), end(f"p{number}"), "b", limit_s=LIMIT_S)
             for count in range(5):
                 await stream.write(f"{number} {count}".encode())
                 assert await stream.read() == f"{number} {count}".encode()
@@ -188,7 +190,7 @@ def test_who_is_not_admitted_is_refused_and_counted(tmp_path, caplog):
         one, two = await pair(tmp_path)
         two.book.refuse = "r1 runs on node c"
         with pytest.raises(LinkError, match="r1 runs on node c") as caught:
-            await one.peers.open_stream(*ENDS, "b")
+            await one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S)
         assert caught.value.reason == "StreamRefused"
         assert two.refused() == {"StreamRefused": 1}
         assert "node a, driver wire, from default/r1:eth1 to default/r2:eth1: r1 runs on node c" in caplog.text
@@ -202,7 +204,7 @@ def test_who_is_not_admitted_yet_waits(tmp_path):
         one, two = await pair(tmp_path)
         two.book.refuse = "NotYet: r2 has no patch"
         two.book.server = echo
-        opening = asyncio.create_task(one.peers.open_stream(*ENDS, "b"))
+        opening = asyncio.create_task(one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S))
         await asyncio.sleep(0.3)
         assert not opening.done()
         two.book.refuse = ""
@@ -214,34 +216,47 @@ def test_who_is_not_admitted_yet_waits(tmp_path):
     run(main)
 
 
-def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("meshnet.peers.pools._IN_ALL_S", 0.5)
-
+def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path):
     async def main():
         one, two = await pair(tmp_path)
         with pytest.raises(LinkError, match="no record of node c") as caught:
-            await one.peers.open_stream(*ENDS, "c")
+            await one.peers.open_stream(*ENDS, "c", limit_s=2.0)
         assert caught.value.reason == "PeerUnreachable"
         await two.peers.stop()
         with pytest.raises(LinkError, match="node b refuses connections at") as caught:
-            await one.peers.open_stream(*ENDS, "b")
+            await one.peers.open_stream(*ENDS, "b", limit_s=2.0)
         assert caught.value.reason == "PeerUnreachable"
         await one.peers.stop()
         with pytest.raises(LinkError):
-            await Daemon(tmp_path, "d").peers.open_stream(*ENDS, "b")
+            await Daemon(tmp_path, "d").peers.open_stream(*ENDS, "b", limit_s=2.0)
+
+    run(main)
+
+
+def test_a_try_that_gets_no_answer_ends_with_the_time_for_all(tmp_path, monkeypatch):
+    """A node that takes connections and says nothing more: a try alone would take longer than all may."""
+    monkeypatch.setattr("meshnet.peers.pool._OPEN_S", 40.0)
+
+    async def main():
+        one, two = await pair(tmp_path)
+        silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        await two.peers.stop()
+        one.peers.record("b", two.record(port=silent.sockets[0].getsockname()[1]))
+        with pytest.raises(LinkError, match=r"node b has not answered for 0\.5 s") as caught:
+            await one.peers.open_stream(*ENDS, "b", limit_s=0.5)
+        assert caught.value.reason == "PeerUnreachable"
+        silent.close()
 
     run(main)
 
 
 def test_a_node_that_this_one_has_no_socket_for_is_unreachable_and_it_is_told_why(tmp_path, monkeypatch):
-    monkeypatch.setattr("meshnet.peers.pools._IN_ALL_S", 0.5)
-
     async def main():
         one, two = await pair(tmp_path)
         refuse_sockets(monkeypatch, errno.EAFNOSUPPORT)
         one.peers.record("b", two.record(addresses=("::1",)))
         with pytest.raises(LinkError, match=r"at ::1, .* \(this node has no socket for it: Address family") as caught:
-            await one.peers.open_stream(*ENDS, "b")
+            await one.peers.open_stream(*ENDS, "b", limit_s=2.0)
         assert caught.value.reason == "PeerUnreachable"
 
     run(main)
@@ -304,6 +319,37 @@ def test_a_renewal_of_both_certificates_loses_no_message_and_no_session(tmp_path
             assert {contact.value for _, contact, _ in daemon.book.contacts} == {"live"}
             assert daemon.refused() == {}
         assert len(two.book.streams) == 1
+
+    run(main)
+
+
+def test_a_stream_is_carried_on_once_however_often_its_way_is_looked_at(tmp_path, monkeypatch):
+    """While its peer is away, every change of that node's record has it looked at."""
+
+    async def main():
+        one, two, stream = await opened(tmp_path)
+        pool = one.peers._pools._pools["b"]
+        calls = []
+        call, gone = pool._call, asyncio.Event()
+
+        async def counted(*args):
+            calls.append(args)
+            await gone.wait()
+            return await call(*args)
+
+        monkeypatch.setattr(pool, "_call", counted)
+        one.identity.rotate()
+        two.peers.record("a", one.record())
+        await asyncio.sleep(0.2)
+        one.advance()
+        for _ in range(5):
+            one.peers._pools.check("b")
+            await asyncio.sleep(0.01)
+        gone.set()
+        while not moved(one) or pool._tasks:
+            await stream.write(b"x")
+            assert await stream.read() == b"x"
+        assert len(calls) == 1
 
     run(main)
 

@@ -91,7 +91,6 @@ class Room:
         self.aligner = Aligner(cache=self.cache, **parts)
         self.sandboxes = Sandboxes(
             deleter=cast("Any", Deleter()),
-            catalog=made.catalog,
             inspector=cast("Any", None),
             aligner=self.aligner,
             **parts,

@@ -51,6 +51,19 @@ def test_a_pod_is_told_once_and_again_when_it_changes() -> None:
     run(main())
 
 
+def test_a_failure_that_nobody_expected_does_not_end_it() -> None:
+    async def main() -> None:
+        cluster = Cluster(RuntimeError("on purpose"))
+        gate, r1 = ReadinessGate(cluster), sandbox("r1")
+        gate.tell(r1, status("False"))
+        await asyncio.sleep(1)
+        gate.tell(r1, status("True"))
+        await asyncio.sleep(1)
+        assert cluster.written == [("default/r1", "True")]
+
+    run(main())
+
+
 def test_what_changes_while_it_is_written_is_written_too() -> None:
     async def main() -> None:
         cluster = Cluster()

@@ -46,6 +46,23 @@ async def working(work: Work) -> AsyncIterator[KeyedWorkers[str]]:
     await workers.close()
 
 
+def test_who_is_kicked_while_its_work_fails_is_worked_on_at_once() -> None:
+    work = Work()
+    work.error = RuntimeError("on purpose")
+
+    async def main() -> None:
+        async with working(work) as workers:
+            workers.kick("a")
+            await asyncio.sleep(0.5)
+            workers.kick("a")
+            await asyncio.sleep(1)
+            work.error = None
+            await workers.idle()
+
+    run(main())
+    assert [moment - 1000.0 for _, moment in work.done] == [1.0, 2.0]
+
+
 def test_keys_are_worked_on_side_by_side() -> None:
     work = Work()
 

@@ -99,6 +99,30 @@ def test_a_pass_comes_each_interval_and_when_it_is_wanted() -> None:
     assert [moment - 1000.0 for moment in others.passes] == [60.0, 90.0, 150.0]
 
 
+def test_what_is_being_removed_has_ended_when_they_are_closed() -> None:
+    others, box = Others(), sandbox("r1")
+    table = Table()
+    table.add(box)
+    ended: list[bool] = []
+
+    async def remove(box: Sandbox, *, why: str) -> None:
+        try:
+            await asyncio.sleep(1000.0)
+        finally:
+            ended.append(True)
+
+    others.remove = remove  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async with running(Pulse(), others, table) as passes:
+            others.dead.add(box)
+            await asyncio.sleep(2 * ALIVE_S)
+            await passes.close()
+            assert ended
+
+    run(main())
+
+
 def test_the_heartbeat_finds_a_namespace_that_ended_without_an_event() -> None:
     """Nobody hears events here, and the first pass is a minute away."""
     others, table = Others(), Table()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -237,7 +238,7 @@ def test_drivers_that_hang_hold_a_pod_up_for_one_limit_only(tmp_path: Path) -> N
             await here.add(box)
             assert loop.time() - begun < ONE_CALL_S * 1.5
             for end in box.ends.values():
-                end.patched, end.patched_by = cast("Any", object()), "hanging"
+                end.patched, end.patched_by = cast("Any", SimpleNamespace(local=end.endpoint)), "hanging"
             begun = loop.time()
             await here.sandboxes.remove(box, why="DEL")
             assert loop.time() - begun < ONE_CALL_S * 2.5  # a call under way ends first

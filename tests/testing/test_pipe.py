@@ -5,9 +5,10 @@ import contextlib
 
 import pytest
 
+from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.errors import StreamEnded
 from meshnet.testing.loop import LoopThread
-from meshnet.testing.pipe import LARGEST_MESSAGE, ROOM, pipe
+from meshnet.testing.pipe import ROOM, pipe
 
 LIMIT_S = 5.0
 
@@ -89,6 +90,8 @@ def test_a_message_is_bytes(message):
         asyncio.run(pipe()[0].write(message))
 
 
-def test_a_message_is_not_too_long():
-    with pytest.raises(ValueError, match="the largest has 4194304"):
-        asyncio.run(pipe()[0].write(bytes(LARGEST_MESSAGE + 1)))
+@pytest.mark.parametrize("size", [0, LARGEST_MESSAGE + 1])
+def test_a_message_is_neither_empty_nor_too_long(size):
+    """As between daemons."""
+    with pytest.raises(ValueError, match=f"a message of {size} bytes: a stream takes 1 to 4194304"):
+        asyncio.run(pipe()[0].write(bytes(size)))

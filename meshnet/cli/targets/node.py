@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshnet.cli.ask import Answers, ask_all
+from meshnet.cli.relay import socket_of
 from meshnet.cli.targets.base import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshnet.cli.checks.finding import Finding
-
-RUN_DIR = Path("/run/meshnet")
-SOCKET = "meshnetd.sock"
 
 
 class Node(Target):
@@ -36,10 +34,9 @@ class Node(Target):
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Node:
         """Return the node that a daemon with this environment has."""
-        named = environ.get("MESHNET_SOCKET")
-        usual = Path(environ.get("MESHNET_RUN_DIR") or RUN_DIR) / SOCKET
-        socket = Path(named) if named else usual if _may_be_there(usual) else None
-        return cls(environ.get("MESHNET_STORE", ""), socket)
+        socket = Path(socket_of(environ))
+        known = environ.get("MESHNET_SOCKET") or _may_be_there(socket)
+        return cls(environ.get("MESHNET_STORE", ""), socket if known else None)
 
     def ask(self, query: str) -> Answers:
         # the name of a node is known when its daemon answers, and who does not has none

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def node_owners(token: str, node: str) -> Sequence[Mapping[str, Any]]:
     """Return the owner references of a node's record, by a service account's token.
 
-    None when the token does not tell the Node, or tells another than `node`. What it says is not verified: the API
-    server does that, and its policy compares the reference with the same token.
+    None of them when the token does not tell the Node, or tells another than `node`. What it says is not verified: the
+    API server does that, and its policy compares the reference with the same token.
     """
     told = _private_claims(token).get("node")
     if not isinstance(told, dict) or told.get("name") != node or not told.get("uid"):

@@ -25,8 +25,6 @@ SOON_TRIES = 24
 LONGEST_DELAY_S = 5.0
 STEADY_S = 5.0
 """A stream that lived so long was a good one: the next is opened at once again."""
-OPENING_S = 15.0
-"""Core gives up after 10 s by itself."""
 
 
 def opens(wire: Wire) -> bool:
@@ -49,9 +47,8 @@ async def keep_open(wire: Wire, ctx: DriverContext, path: Path) -> None:
 async def _once(wire: Wire, ctx: DriverContext, path: Path) -> None:
     node = wire.route.node
     try:
-        async with asyncio.timeout(OPENING_S):
-            stream = await ctx.stream(wire.link, node)
-    except (LinkError, StreamEnded, TimeoutError) as error:
+        stream = await ctx.stream(wire.link, node)
+    except (LinkError, StreamEnded) as error:
         _refused(ctx.log, wire, path, error)
         return
     except Exception as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.errors import InvalidObject, Problem
+from meshnet.errors import LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +28,10 @@ class Settings:
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Settings:
-        """Return the settings that a daemon's have for the driver. Raises InvalidObject with all that is wrong."""
+        """Return the settings that a daemon's have for the driver. Raises LinkError ``InvalidSetting``."""
         known = attrs.fields(cls).receive_buffer
-        problems = [
-            Problem(PREFIX + name.upper(), given[name], f"no setting; there is {PREFIX}{known.name.upper()}")
-            for name in sorted(given.keys() - {known.name})
-        ]
         value = given.get(known.name, str(known.default))
-        if not (value.isascii() and value.isdigit() and _LEAST <= int(value) <= _MOST):
-            right = f"bytes, {_LEAST} to {_MOST}"
-            problems.append(Problem(PREFIX + known.name.upper(), value, right))
-        if problems:
-            raise InvalidObject("settings of driver grpcwire", problems)
-        return cls(int(value))
+        if value.isascii() and value.isdigit() and _LEAST <= int(value) <= _MOST:
+            return cls(int(value))
+        told = f"{PREFIX}{known.name.upper()}: {value!r}: bytes, {_LEAST} to {_MOST}"
+        raise LinkError("InvalidSetting", told, retry=False)

@@ -7,7 +7,7 @@ import pytest
 
 from meshnet.cli.checks.finding import Outcome
 from meshnet.cli.checks.node import check_node
-from meshnet.cli.targets.node import SOCKET, Node
+from meshnet.cli.targets.node import Node
 from meshnet.errors import UsageError
 from tests.cni.daemon import Daemon, answer
 from tests.nobody import closed
@@ -27,7 +27,7 @@ def test_a_node_is_what_the_environment_names(tmp_path: Path) -> None:
 
 def test_else_the_usual_socket_if_there_is_one(tmp_path: Path) -> None:
     assert Node.of({"MESHNET_RUN_DIR": str(tmp_path)}).ask("links").told == {}
-    with Daemon(tmp_path / SOCKET, answer(json.dumps(REPLY).encode())):
+    with Daemon(tmp_path / "meshnetd.sock", answer(json.dumps(REPLY).encode())):
         assert Node.of({"MESHNET_RUN_DIR": str(tmp_path)}).ask("links").told == {"n1": REPLY}
 
 
@@ -49,6 +49,6 @@ def test_a_daemon_that_is_closed_to_who_asks_is_not_taken_for_none(tmp_path: Pat
     with closed(run_dir):
         node = Node.of({"MESHNET_RUN_DIR": str(run_dir)})
         assert node.ask("links").told == {}
-        (found,) = (one for one in check_node(node, [run_dir / SOCKET]) if one.about == "daemon")
+        (found,) = (one for one in check_node(node, [run_dir / "meshnetd.sock"]) if one.about == "daemon")
     assert found.outcome is Outcome.FAIL
     assert "Permission denied" in found.told
