@@ -1,4 +1,4 @@
-"""Questions to a node's daemon over its local socket, for the command line."""
+"""Questions to a node's daemon over its local socket, for the command line and for labs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class QueryError(MeshnetError):
     """The daemon answered, but not what was asked: it says why."""
 
 
-def ask(socket_path: str | Path, query: str, body: Any = None, *, timeout_s: float = 3.0) -> Any:
+def ask(socket_path: str | Path, query: str, *, timeout_s: float = 3.0) -> Any:
     """Ask the daemon at `socket_path` for `query` (``links``, ``health``, …) and wait for its answer.
 
-    `body` goes along as JSON when it is not None. Blocks for at most `timeout_s` seconds in all.
+    Blocks for at most `timeout_s` seconds in all.
 
     Raises:
         DaemonUnreachable: nobody listens there, or no whole answer came in time; names path and reason.
         QueryError: the daemon's own words why not.
     """
-    request = encode_request({"MESHNET_QUERY": query}, b"" if body is None else json.dumps(body).encode())
+    request = encode_request({"MESHNET_QUERY": query})
     try:
         reply = _exchange(os.fspath(socket_path), request, time.monotonic() + timeout_s)
         answer = json.loads(reply.body or b"null") if reply.code == 0 else None
@@ -44,6 +44,17 @@ def ask(socket_path: str | Path, query: str, body: Any = None, *, timeout_s: flo
     if reply.code:
         raise QueryError(f"daemon at {socket_path}: {query}: {_reason(reply.body)}")
     return answer
+
+
+def listens(socket_path: str | Path) -> bool:
+    """Tell whether a daemon takes connections at `socket_path`."""
+    try:
+        with socket.socket(socket.AF_UNIX) as conn:
+            conn.settimeout(1.0)
+            conn.connect(os.fspath(socket_path))
+    except OSError:
+        return False
+    return True
 
 
 def _exchange(path: str, request: bytes, deadline: float) -> Reply:

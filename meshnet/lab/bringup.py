@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meshnet.errors import DaemonUnreachable
+from meshnet.errors import MeshnetError
 from meshnet.lab.places import STORE
 from meshnet.lab.pod import Phase
 from meshnet.lab.progress import Summary, expected_endpoints, summarize
@@ -106,7 +106,7 @@ class BringUp:
         for node in self._nodes:
             try:
                 links += node.ask("links", timeout_s=30.0).get("links", ())
-            except DaemonUnreachable:
+            except MeshnetError:
                 continue
         return [link for link in links if link.get("state") not in {"Up", "Down"}]
 

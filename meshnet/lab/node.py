@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cni import client
 from meshnet.errors import DaemonUnreachable, MeshnetError
-from meshnet.lab import daemon_query, underlay
+from meshnet.lab import underlay
 from meshnet.lab.places import NETNS, RUN, STORE
 from meshnet.lab.uplink import Cut
 from meshnet.netlink import netns
@@ -104,7 +105,7 @@ class Node:
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Return when the daemon takes connections. Raises DaemonUnreachable with the end of its log."""
         deadline = time.monotonic() + timeout_s
-        while not daemon_query.listens(self.socket):
+        while not client.listens(self.socket):
             # nothing tells of a socket file but looking; the daemon's own end is told at once
             if self._ended.wait(0.004):
                 raise DaemonUnreachable(f"node {self.name}: its daemon {self.condition()}: {self.last_words()}")
@@ -123,7 +124,7 @@ class Node:
 
     def refuse_silent(self) -> None:
         """Raise DaemonUnreachable when the daemon does not take connections, with what to do about it."""
-        if not daemon_query.listens(self.socket):
+        if not client.listens(self.socket):
             advice = f"meshnet lab node {self.name} start" if self._pid is None else f"meshnet lab logs {self.name}"
             raise DaemonUnreachable(f"node {self.name}: its daemon {self.condition()}, and does not answer ({advice})")
 
@@ -140,8 +141,9 @@ class Node:
         }
 
     def ask(self, query: str, timeout_s: float = 5.0) -> dict[str, Any]:
-        """Ask the daemon. Raises DaemonUnreachable."""
-        return daemon_query.ask(self.socket, query, timeout_s)
+        """Ask the daemon. Raises DaemonUnreachable, QueryError."""
+        answer: dict[str, Any] = client.ask(self.socket, query, timeout_s=timeout_s)
+        return answer
 
     def condition(self) -> str:
         """Return in words how the daemon is."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import DaemonUnreachable
+from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def summarize(nodes: Iterable[Node]) -> Summary:
     for node in nodes:
         try:
             answer = node.ask("summary")
-        except DaemonUnreachable:
+        except MeshnetError:
             silent.append(node.name)
             continue
         for name in counts:

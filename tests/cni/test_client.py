@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from meshnet.cni.client import QueryError, ask
+from meshnet.cni.client import QueryError, ask, listens
 from meshnet.errors import DaemonUnreachable
 from tests.cni.daemon import Daemon, answer, hang_up, hang_up_later, raw
 
@@ -16,10 +16,19 @@ def test_a_question_and_its_answer(socket_path):
     assert daemon.seen[0].body == b""
 
 
-def test_a_body_goes_along(socket_path):
-    with Daemon(socket_path, answer(b"")) as daemon:
-        assert ask(str(socket_path), "links", {"namespace": "é"}) is None
-    assert json.loads(daemon.seen[0].body) == {"namespace": "é"}
+def test_an_empty_answer_is_nothing(socket_path):
+    with Daemon(socket_path, answer(b"")):
+        assert ask(str(socket_path), "links") is None
+
+
+def test_a_socket_that_is_left_over_is_no_daemon(socket_path):
+    assert not listens(socket_path)
+    with Daemon(socket_path, answer(b"")):
+        assert listens(socket_path)
+    with socket.socket(socket.AF_UNIX) as left:
+        socket_path.unlink(missing_ok=True)
+        left.bind(str(socket_path))
+    assert not listens(socket_path)
 
 
 def test_a_large_answer_arrives_whole(socket_path):

@@ -13,8 +13,7 @@ import pytest
 
 from meshnet import __version__
 from meshnet.cli.checks.machine import is_static
-from meshnet.cni.client import ask
-from meshnet.lab.daemon_query import listens
+from meshnet.cni.client import ask, listens
 from tests.image.build import ARCH
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshnet.cni.client import listens
 from meshnet.errors import DaemonUnreachable, MeshnetError, StoreUnavailable, UsageError
 from meshnet.lab import control, server
 from meshnet.lab.control import ask_lab
-from meshnet.lab.daemon_query import listens
 from meshnet.lab.reply import Reply
 from meshnet.lab.server import LabServer
 

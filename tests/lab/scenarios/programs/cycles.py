@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from meshnet.cni.client import ask
 from meshnet.lab.control import ask_lab
-from meshnet.lab.daemon_query import ask
 from meshnet.lab.enter import enter_box
 from meshnet.lab.record import find_lab
 
