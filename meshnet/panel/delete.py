@@ -1,25 +1,21 @@
 """Deleting ports: many at once, in a thread of its own.
 
-The kernel holds its lock while a device goes, some 20 ms whether it is one or a thousand of one group; so deletions
-are collected while one is under way, and every round is one group.
+Deletions are collected while one is under way, and every round is one group (`meshnet.netlink.groups`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from meshnet.model import names
-from meshnet.netlink import Netlink, links
+from meshnet.netlink import links
+from meshnet.netlink.groups import delete_together
 from meshnet.panel.read import is_newborn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from meshnet.netlink import LinkInfo
 
 
 class Deleter:
@@ -59,7 +55,7 @@ class Deleter:
             wanted = [ifindex for ifindexes, _ in batch for ifindex in ifindexes]
             error: Exception | None = None
             try:
-                await loop.run_in_executor(self._thread, delete_together, wanted)
+                await loop.run_in_executor(self._thread, delete_ports, wanted)
             except Exception as raised:  # noqa: BLE001 - who waits must hear of it, and the next round must come
                 error = raised
             for _, done in batch:
@@ -72,23 +68,11 @@ class Deleter:
         self._round = None
 
 
-def delete_together(ifindexes: Sequence[int]) -> None:
-    """Delete devices of ours by one group made for it. Blocks for the kernel. Raises KernelError."""
-    group = secrets.randbits(30) | 1 << 30
-    with Netlink.open() as netlink:
-        # Some may find their device gone.
-        netlink.run_tolerating([links.set_link(ifindex, group=group) for ifindex in ifindexes], errno.ENODEV)
-        strangers = [info.ifindex for info in _members(netlink, group) if not _ours(info)]
-        # A group is everybody's: who is not ours leaves it before it goes.
-        netlink.run_tolerating([links.set_link(ifindex, group=0) for ifindex in strangers], errno.ENODEV)
-        netlink.run_tolerating([links.delete_group(group)], errno.ENODEV)
+def delete_ports(ifindexes: Sequence[int]) -> None:
+    """Delete devices of ours. Blocks for the kernel. Raises KernelError."""
+    delete_together(ifindexes, _ours)
 
 
-def _members(netlink: Netlink, group: int) -> list[LinkInfo]:
-    # Others may make links all the time; who is in this group does not change.
-    payloads = netlink.dump(links.dump_links(), steady=False)
-    return [info for info in map(links.parse_link, payloads) if info.group == group]
-
-
-def _ours(info: LinkInfo) -> bool:
+def _ours(payload: bytes) -> bool:
+    info = links.parse_link(payload)
     return names.parse_mark(info.alias) is not None or is_newborn(info)

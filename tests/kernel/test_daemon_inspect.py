@@ -12,7 +12,7 @@ from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Ethtool, Netlink
 from meshnet.netlink.netns import entered
-from meshnet.panel.delete import delete_together
+from meshnet.panel.delete import delete_ports
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
@@ -77,7 +77,7 @@ def test_what_somebody_did_to_the_port(netlink: Netlink, port: PanelPort) -> Non
 
 
 def test_that_the_port_is_gone(netlink: Netlink, port: PanelPort) -> None:
-    delete_together([port.ifindex])
+    delete_ports([port.ifindex])
 
     with pytest.raises(KernelError, match="ENODEV"):
         Inspector(netlink).refresh(port)

@@ -16,7 +16,7 @@ from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Ethtool, Netlink, Redirect, Request, bpf, links, tc
 from meshnet.netlink.netns import entered
-from meshnet.panel.delete import Deleter, delete_together
+from meshnet.panel.delete import Deleter, delete_ports
 from meshnet.panel.indices import FIRST, Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import Made, PanelPort, PortWish
@@ -270,7 +270,7 @@ def test_a_port_exists_until_it_is_deleted(panel: Panel) -> None:
     splicer = panel.splicer()
     assert splicer.exists(port.ifindex)
 
-    delete_together([port.ifindex, port.ifindex + 1000])
+    delete_ports([port.ifindex, port.ifindex + 1000])
 
     assert not splicer.exists(port.ifindex)
     assert panel.in_pod() == {}
@@ -289,7 +289,7 @@ def test_only_what_is_marked_is_deleted(panel: Panel) -> None:
     subprocess.run(["ip", "link", "add", "br0", "type", "bridge"], check=True)
     stranger = links.parse_link(panel.netlink.ask(links.get_link("br0"))).ifindex
 
-    delete_together([stranger, port.ifindex])
+    delete_ports([stranger, port.ifindex])
 
     assert panel.on_node() == {"br0"}
     assert links.parse_link(panel.netlink.ask(links.get_link("br0"))).group == 0

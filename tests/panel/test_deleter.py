@@ -23,7 +23,7 @@ def test_an_error_is_told_and_the_next_deletion_works(monkeypatch: pytest.Monkey
         if len(calls) == 1:
             raise error
 
-    monkeypatch.setattr(delete, "delete_together", once)
+    monkeypatch.setattr(delete, "delete_ports", once)
 
     async def main() -> None:
         deleter = Deleter()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from meshnet.errors import KernelError
 from meshnet.model.names import parse_mark
 from meshnet.netlink import links
-from meshnet_macvlan.requests import list_namespaces, parse_macvlan, parse_namespace
+from meshnet.netlink.netns import dump_nsids, parse_nsid
+from meshnet_macvlan.requests import parse_macvlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def find(netlink: Netlink, nsid: int, endpoint: Endpoint, alias: str) -> Macvlan
 
 def everywhere(netlink: Netlink) -> Iterator[tuple[int, Macvlan, Mark]]:
     """Yield (nsid, macvlan, mark) of those that are marked, in every namespace with a number. Raises KernelError."""
-    for nsid in map(parse_namespace, netlink.dump(list_namespaces())):
+    for nsid in map(parse_nsid, netlink.dump(dump_nsids())):
         for found in in_namespace(netlink, nsid):
             mark = parse_mark(found.info.alias)
             if mark is not None:

@@ -28,15 +28,12 @@ from meshnet.netlink.wire import (
     mac_bytes,
     nested,
     string,
-    to_i32,
     to_u32,
     u32,
 )
 
 KIND = "macvlan"
 IFLA_MACVLAN_MODE = 1
-RTM_GETNSID = 90
-NETNSA_NSID = 1
 
 
 class Mode(enum.Enum):
@@ -98,16 +95,6 @@ def change_mode(ifindex: int, mode: Mode) -> Request:
     """Change the mode of a macvlan in the socket's namespace; the kernel refuses it to and from passthru."""
     body = IFINFO.pack(0, 0, ifindex, 0, 0) + _kind(mode)
     return Request(RTM_NEWLINK, 0, body, f"change link {ifindex} to mode {mode.value}")
-
-
-def list_namespaces() -> Request:
-    """Ask for the number of every namespace that has one in the socket's own."""
-    return Request(RTM_GETNSID, 0, bytes(4), "list the numbered namespaces")
-
-
-def parse_namespace(payload: bytes) -> int:
-    """Return the number in an answer to `list_namespaces`."""
-    return to_i32(attributes(payload, 4)[NETNSA_NSID])
 
 
 def parse_macvlan(payload: bytes) -> Macvlan | None:

@@ -1,17 +1,14 @@
 """Removing devices: in a thread, many at once.
 
-The kernel holds its lock while a device goes, some 20 ms whether it is one or a thousand of one group; so what is asked
-for while a removal is under way is collected, and goes together.
+What is asked for while a removal is under way is collected, and goes together (`meshnet.netlink.groups`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import secrets
 from typing import TYPE_CHECKING
 
-from meshnet.netlink import Netlink, links
+from meshnet.netlink.groups import delete_together
 from meshnet_vxlan.messages import parse_vxlan
 from meshnet_vxlan.owned import is_ours
 
@@ -43,13 +40,9 @@ class Remover:
 
 
 def _remove(ifindexes: Sequence[int]) -> None:
-    group = secrets.randbits(30) | 1 << 30
-    with Netlink.open() as netlink:
-        netlink.run_tolerating([links.set_link(ifindex, group=group) for ifindex in ifindexes], errno.ENODEV)
-        # A group is everybody's: who is not ours leaves it before it goes.
-        for payload in netlink.dump(links.dump_links(), steady=False):
-            info = links.parse_link(payload)
-            device = parse_vxlan(payload)
-            if info.group == group and (device is None or not is_ours(device)):
-                netlink.run_tolerating([links.set_link(info.ifindex, group=0)], errno.ENODEV)
-        netlink.run_tolerating([links.delete_group(group)], errno.ENODEV)
+    delete_together(ifindexes, _ours)
+
+
+def _ours(payload: bytes) -> bool:
+    device = parse_vxlan(payload)
+    return device is not None and is_ours(device)
