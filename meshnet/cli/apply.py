@@ -38,13 +38,19 @@ def run(args: argparse.Namespace) -> int:
     target = find_target(args)
     topologies = read_topologies(args.files, args.namespace or target.namespace, quiet=args.quiet)
 
+    told: list[str] = []
+
     async def apply(store: Store) -> None:
         for document in topologies:
             done = await apply_one(store, document)
-            if not args.quiet:
-                print(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
+            told.append(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
 
-    target.with_store(apply)
+    try:
+        target.with_store(apply)
+    finally:
+        # Not line by line: who reads it may stop reading, which would end the rest as well.
+        if not args.quiet:
+            print(*told, sep="\n", end="\n" if told else "")
     return 0
 
 

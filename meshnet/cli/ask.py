@@ -25,7 +25,7 @@ class Answers:
     Attributes:
         told: their answers, by node.
         silent: why the others did not answer, by node.
-        trouble: why it is not known which nodes there are to ask; ``""`` when it is.
+        trouble: what is wrong where it is not known which nodes there are; ``""`` when it is known.
     """
 
     told: Mapping[str, dict[str, Any]] = attrs.field(factory=dict)
@@ -39,7 +39,7 @@ class Answers:
     def remark(self) -> str:
         """Return in a line who was not reached, and why the first of them was not; ``""`` when all were."""
         if self.trouble:
-            return f"no daemon was asked: {self.trouble}"
+            return f"no daemon reached: {self.trouble}"
         if not self.silent:
             return ""
         nodes = sorted(self.silent)

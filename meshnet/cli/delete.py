@@ -37,19 +37,23 @@ def run(args: argparse.Namespace) -> int:
     target = find_target(args)
     keys = _keys(args, args.namespace or target.namespace)
 
-    async def delete(store: Store) -> list[str]:
-        missing = []
+    missing: list[str] = []
+    told: list[str] = []
+
+    async def delete(store: Store) -> None:
         for namespace, name in keys:
             try:
                 await store.delete(Kind.TOPOLOGY, namespace, name)
+                told.append(f"topology {namespace}/{name} deleted")
             except NotFound:
                 missing.append(f"{namespace}/{name}")
-                continue
-            if not args.quiet:
-                print(f"topology {namespace}/{name} deleted")
-        return missing
 
-    missing = target.with_store(delete)
+    try:
+        target.with_store(delete)
+    finally:
+        # Not line by line: who reads it may stop reading, which would end the rest as well.
+        if not args.quiet:
+            print(*told, sep="\n", end="\n" if told else "")
     if missing:
         others = "; the others are deleted" if len(missing) < len(keys) else ""
         raise NotFound(f"topology {', '.join(missing)}: not there{others}")

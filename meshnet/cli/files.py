@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshnet.errors import InvalidObject, MeshnetError, UsageError
+from meshnet.errors import MeshnetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshnet.model.documents import Document
-    from meshnet.model.finding import Finding
 
 FILE_HELP = "a file, a directory of .yml, .yaml and .json files, an http(s) URL, or - for stdin"
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -43,19 +42,13 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     Objects of other kinds are named on stderr and left out. Raises WrongFiles when a Topology is not valid, after
     printing everything that is wrong with its line, and UsageError when there is none at all.
     """
-    from meshnet.model.check import placed  # noqa: PLC0415 - as above
+    from meshnet.model.check import doubles, faults, placed  # noqa: PLC0415 - as above
     from meshnet.model.resource import is_topology  # noqa: PLC0415
 
-    found = []
-    skipped = []
-    wrong: list[Finding] = []
-    for document in read_files(names):
-        if is_topology(document.document):
-            topology = placed(document, namespace)
-            wrong += _findings(topology)
-            found.append(topology.document)
-        else:
-            skipped.append(f"{document.kind} {document.name}")
+    documents = read_files(names)
+    skipped = [f"{other.kind} {other.name}" for other in documents if not is_topology(other.document)]
+    found = [placed(document, namespace) for document in documents if is_topology(document.document)]
+    wrong = [finding for document in found for finding in faults(document)] + list(doubles(found))
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         raise WrongFiles(f"{len(wrong)} error(s) in the files: nothing was done")
@@ -63,23 +56,13 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
         print(f"skipped, since no Topology: {', '.join(skipped)}", file=sys.stderr)
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
-    return found
-
-
-def _findings(document: Document) -> list[Finding]:
-    """Return what keeps a Topology from being valid."""
-    from meshnet.model.check import problem_findings  # noqa: PLC0415 - as above
-    from meshnet.model.codec import decode_topology  # noqa: PLC0415
-
-    try:
-        decode_topology(document.document)
-    except InvalidObject as error:
-        return problem_findings(document, error.problems)
-    return []
+    return [document.document for document in found]
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:
     """Yield (text, source) of everything that one name stands for."""
+    if not name:
+        raise UsageError("'' is no file: must be a path, a URL, or - (is a variable not set?)")
     if name == "-":
         yield _stdin(), "<stdin>"
     elif name.startswith(("http://", "https://")):

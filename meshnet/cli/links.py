@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,7 +12,7 @@ from meshnet.cli.lost import with_losses
 from meshnet.model.topology import LOCALHOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshnet.model.resource import Resource
 
@@ -25,6 +26,7 @@ LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "receive_id", "coun
 """What the daemon of an end's node answers; the store does not know it."""
 
 Entry = dict[str, Any]
+Live = Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 
 
 @attrs.frozen
@@ -117,7 +119,7 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         ends_: of all Topologies.
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
-    live = by_place(row for rows in answers.values() for row in rows)
+    live = by_place(answers)
     ends_ = with_losses(as_now(ends_, live), answers.keys())
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
@@ -131,19 +133,24 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def by_place(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], Mapping[str, Any]]:
-    """Return the rows of daemons' answers by (namespace, pod, interface)."""
-    return {(row["namespace"], row["pod"], row["interface"]): row for row in rows}
+def by_place(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> Live:
+    """Return the rows of daemons' answers by (node, namespace, pod, interface).
+
+    A pod may be known to two of them: the node that lost it to another one tells of it until it hears of that.
+    """
+    return {
+        (node, row["namespace"], row["pod"], row["interface"]): row for node, rows in answers.items() for row in rows
+    }
 
 
-def as_now(ends_: Iterable[End], live: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> list[End]:
+def as_now(ends_: Iterable[End], live: Live) -> list[End]:
     """Return ends as their daemons see them now.
 
     Args:
         ends_: of Topologies.
         live: what all daemons that were reached answered to the query ``links`` or ``states``, `by_place`.
     """
-    return [_as_now(end, live.get((end.namespace, end.pod, end.interface), {})) for end in ends_]
+    return [_as_now(end, live.get((end.node, end.namespace, end.pod, end.interface), {})) for end in ends_]
 
 
 def _as_now(end: End, row: Mapping[str, Any]) -> End:
@@ -174,7 +181,7 @@ def _entry(
     places: Sequence[tuple[str, str]],
     ends_: Sequence[End],
     reached: Iterable[str],
-    live: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    live: Live,
 ) -> Entry:
     worst = max(ends_, key=lambda end: STATES.index(end.state) if end.state in STATES else len(STATES))
     found: Entry = {
@@ -198,7 +205,7 @@ def _endpoint(
     place: tuple[str, str],
     end: End | None,
     reached: Iterable[str],
-    live: Mapping[tuple[str, str, str], Mapping[str, Any]],
+    live: Live,
 ) -> Entry:
     found: Entry = {"pod": place[0], "interface": place[1]}
     if end is None:
@@ -208,5 +215,5 @@ def _endpoint(
         found["reason"] = end.entry["reason"]
     if end.node and end.node not in reached:
         return found | {"stale": True}
-    row = live.get((end.namespace, *place), {})
+    row = live.get((end.node, end.namespace, *place), {})
     return found | {field: row[field] for field in LIVE_FIELDS if field in row}

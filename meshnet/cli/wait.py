@@ -17,14 +17,12 @@ from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from meshnet.cli.ask import Answers
     from meshnet.cli.parser import Subparsers
+    from meshnet.cli.targets.base import Target
     from meshnet.model.topology import Endpoint
     from meshnet.stores.base import Store
-
-    Ask = Callable[[str], Answers]
 
 DEFAULT_TIMEOUT_S = 60.0
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
@@ -57,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     namespace = args.namespace or target.namespace
     places = [parse_place(text, namespace) for text in args.places]
     progress = not args.quiet and sys.stderr.isatty()
-    waiting = Waiting(places, namespace, WANTED[args.wanted], target.ask, progress=progress)
+    waiting = Waiting(places, namespace, WANTED[args.wanted], target, progress=progress)
 
     async def within_time(store: Store) -> None:
         try:
@@ -69,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
             raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told}") from None
 
     target.with_store(within_time)
+    if waiting.remark and not args.quiet:
+        print(waiting.remark, file=sys.stderr)
     return 0
 
 
@@ -79,34 +79,43 @@ class Waiting:
         places: an end of each link; none for every link of `namespace`.
         namespace: of the links when no place is given.
         wanted: a state of a link.
-        ask: asks the daemons; what they say goes before what they wrote into the store some seconds ago.
+        target: where they are; what its daemons say goes before what they wrote into the store some seconds ago.
         progress: whether to tell what is missing at every change.
 
     Attributes:
         told: which links are not as wanted, and why; ``""`` as long as the store has not answered.
+        remark: which daemons were not reached the last time.
     """
 
-    def __init__(self, places: Sequence[Endpoint], namespace: str, wanted: str, ask: Ask, *, progress: bool) -> None:
+    def __init__(
+        self, places: Sequence[Endpoint], namespace: str, wanted: str, target: Target, *, progress: bool
+    ) -> None:
         self._places = places
         self._namespace = namespace
         # no others: who waits may have rights in one namespace alone
         self._namespaces = sorted({place.namespace for place in places} or {namespace})
         self._wanted = wanted
-        self._ask = ask
+        self._target = target
         self._progress = progress
         self.told = ""
+        self.remark = ""
 
     async def on(self, store: Store) -> None:
-        """Return as soon as all links are as wanted. Raises NotFound when a place is no end of any link."""
+        """Return as soon as all links are as wanted.
+
+        Raises NotFound when a place is no end of any link, DaemonUnreachable when the lab has ended.
+        """
         shown = ""
         while True:
             began = time.monotonic()
             listings = [await store.list(Kind.TOPOLOGY, namespace) for namespace in self._namespaces]
             stored = ends(topology for listing in listings for topology in listing.items)
             self.told = self.told or "; ".join(self._missing(stored)) or ASKING
-            answers = (await asyncio.to_thread(self._ask, "states")).rows("states")
-            live = by_place(row for rows in answers.values() for row in rows)
-            now = with_losses(as_now(stored, live), answers.keys())
+            asked = await asyncio.to_thread(self._target.ask, "states")
+            if not asked.told:
+                await asyncio.to_thread(self._target.look)
+            answers, self.remark = asked.rows("states"), asked.remark()
+            now = with_losses(as_now(stored, by_place(answers)), answers.keys())
             missing = "; ".join(self._missing(now))
             if not missing:
                 return

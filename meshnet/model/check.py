@@ -13,6 +13,7 @@ from meshnet.model.crosscheck import Declared, cross_findings
 from meshnet.model.documents import BadText, read_documents
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.model.finding import Finding, Severity
+from meshnet.model.metadata import metadata_problems
 from meshnet.model.resource import DEFAULT_NAMESPACE, GROUP, Kind, is_topology
 
 if TYPE_CHECKING:
@@ -53,14 +54,14 @@ def check(
         canonical: gives a driver's name for any of its aliases; without it, names are compared as written.
     """
     documents = [placed(document, namespace) for document in documents]
-    findings = [*_doubles(documents)]
+    findings = [*doubles(documents)]
     declared: dict[tuple[str, str], Declared] = {}
     broken: set[tuple[str, str]] = set()
     for document in documents:
         findings += _head_findings(document)
         if not is_topology(document.document):
             continue
-        findings += _unknown_fields(document)
+        findings += [*_unknown_fields(document), *_metadata_findings(document)]
         try:
             topology = decode_topology(document.document)
         except InvalidObject as error:
@@ -73,12 +74,26 @@ def check(
     return sorted(findings, key=lambda finding: (order[finding.source], finding.line))
 
 
+def faults(document: Document) -> list[Finding]:
+    """Return what keeps a Topology from being stored, whatever stands beside it."""
+    findings = [*_head_findings(document), *_metadata_findings(document)]
+    try:
+        decode_topology(document.document)
+    except InvalidObject as error:
+        findings += problem_findings(document, error.problems)
+    return findings
+
+
 def placed(document: Document, namespace: str) -> Document:
     """Return an object in the namespace where it would be applied: `namespace` when it names none."""
     metadata = document.document.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("namespace") not in (None, ""):
         return document
     return attrs.evolve(document, document={**document.document, "metadata": {**metadata, "namespace": namespace}})
+
+
+def _metadata_findings(document: Document) -> list[Finding]:
+    return problem_findings(document, metadata_problems(document.document.get("metadata")))
 
 
 def _head_findings(document: Document) -> Iterator[Finding]:
@@ -90,7 +105,7 @@ def _head_findings(document: Document) -> Iterator[Finding]:
         yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
 
 
-def _doubles(documents: Sequence[Document]) -> Iterator[Finding]:
+def doubles(documents: Sequence[Document]) -> Iterator[Finding]:
     """The second of two objects that would be one on a cluster: it would replace the first."""
     first: dict[tuple[str, str, str, str], Document] = {}
     for document in documents:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import InvalidObject, NotFound, Problem
-from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.metadata import metadata_problems
+from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
 from meshnet.stores.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DEFAULT_NAMESPACE = "default"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL = re.compile(_LABEL)
@@ -82,20 +81,7 @@ def shape_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     spec = document.get("spec")
     if not isinstance(spec, (dict, type(None))):
         yield Problem("spec", spec, "an object")
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict):
-        return
-    for field in ("labels", "annotations"):
-        values = metadata.get(field)
-        if not isinstance(values, (dict, type(None))):
-            yield Problem(f"metadata.{field}", values, "an object of texts")
-            continue
-        for name, value in (values or {}).items():
-            if not isinstance(value, str):
-                yield Problem(f"metadata.{field}.{name}", value, "a text (put it in quotes)")
-    finalizers = metadata.get("finalizers")
-    if finalizers is not None and not (isinstance(finalizers, list) and all(isinstance(f, str) for f in finalizers)):
-        yield Problem("metadata.finalizers", finalizers, "a list of texts")
+    yield from metadata_problems(document.get("metadata"))
 
 
 def _identity_problems(document: Mapping[str, Any], kind: Kind | None) -> Iterator[Problem]:

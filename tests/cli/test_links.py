@@ -48,6 +48,18 @@ def test_both_ends_are_one_entry_with_what_the_daemons_say() -> None:
     }
 
 
+def test_a_node_that_lost_a_pod_to_another_says_nothing_of_its_link() -> None:
+    """It tells of its old sandbox, superseded, until the pod's DEL comes there: for as long as it is cut off."""
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"))
+    old = row("r2", **told(link(1, "r1"), "Failed"), reason="Superseded", carrier=False)
+    new = row("r2", **told(link(1, "r1"), "Up"))
+
+    (found,) = joined(a, b, answers={"n1": [row("r1"), new], "n2": [old]})
+
+    assert found["state"] == "Up"
+    assert found["endpoints"][1]["carrier"] is True
+
+
 def test_a_node_not_reached_leaves_out_what_only_it_knows() -> None:
     a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"), node="n2")
 
@@ -149,7 +161,7 @@ def test_what_a_daemon_answers_tells_of_which_generation_it_is(generation: int, 
     document["metadata"]["generation"] = 2
     now = row("r1", **told(link(1, "r2"), "Down"), generation=generation)
 
-    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), by_place([now]))
+    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), by_place({"n1": [now]}))
 
     assert (end.state, end.observed) == ("Down", observed)
 

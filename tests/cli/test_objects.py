@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +63,9 @@ def test_apply_says_what_it_did(machine: Machine, files: str) -> None:
     assert machine.run("apply", "-f", files).out == "topology default/r1 created\ntopology default/r2 created\n"
     assert machine.run("apply", "-f", files).out == "topology default/r1 unchanged\ntopology default/r2 unchanged\n"
     assert machine.run("apply", "--quiet", "-f", files).out == ""
-    assert machine.run("apply", "-f", files, "-f", files).code == 0
+    twice = machine.run("apply", "-f", files, "-f", files)
+    assert twice.code == exitcodes.FAILED
+    assert "'r1': is declared already" in twice.err
 
 
 def test_apply_changes_nothing_when_one_file_is_wrong(machine: Machine, files: str, tmp_path: Path) -> None:
@@ -70,6 +75,60 @@ def test_apply_changes_nothing_when_one_file_is_wrong(machine: Machine, files: s
     assert ran.code == exitcodes.FAILED
     assert "spec.links[0].local_intf" in ran.err
     assert json.loads(machine.run("get", "topologies", "-o", "json").out) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metadata": {"name": "r3", "labels": {"a": 1}}}, "metadata.labels.a: 1: a text"),
+        ({"metadata": {"name": "r3", "finalizers": "x"}}, "metadata.finalizers: 'x': a list of texts"),
+        ({"metadata": {"name": "r3", "annotations": [1]}}, "metadata.annotations: [1]: an object of texts"),
+        ({"apiVersion": None}, "apiVersion: is required"),
+    ],
+)
+def test_apply_finds_out_what_the_store_would_refuse_before_it_writes(
+    machine: Machine, files: str, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps({**topology("r3", link(1, "r4")), **changes}))
+    for command in (("apply", "-f", files, str(bad)), ("check", str(bad))):
+        ran = machine.run(*command)
+        assert ran.code == exitcodes.FAILED
+        assert f"bad.json:1: error: Topology default/r3: {said}" in ran.err + ran.out
+    assert json.loads(machine.run("get", "topologies", "-o", "json").out) == []
+
+
+@pytest.mark.parametrize("command", [("apply", "-f"), ("delete", "-f"), ("check",)])
+def test_a_name_that_is_empty_is_no_directory(
+    machine: Machine, files: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A variable that is not set would mean every file here."""
+    machine.run("apply", "-f", files)
+    monkeypatch.chdir(files)
+    ran = machine.run(*command, "")
+    assert (ran.code, "'' is no file" in ran.err) == (exitcodes.WRONG_USE, True)
+    assert len(json.loads(machine.run("get", "topologies", "-o", "json").out)) == 2
+
+
+def test_a_daemon_that_is_named_and_away_is_an_error_that_says_so(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESHNET_SOCKET", str(tmp_path / "away"))
+    for view in ("nodes", "sandboxes"):
+        ran = machine.run("get", view)
+        assert ran.code == exitcodes.UNREACHABLE
+        assert f"daemon at {tmp_path}/away: No such file or directory" in ran.err
+
+
+def test_who_stops_reading_stops_nothing(machine: Machine, files: str) -> None:
+    for verb, left in (("apply", 2), ("delete", 0)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-u", "-m", "meshnet", verb, "-f", files]
+        env = {**os.environ, "MESHNET_STORE": machine.store_url}
+        subprocess.run(command, env=env, stdout=writer, check=False, timeout=30)
+        os.close(writer)
+        assert len(json.loads(machine.run("get", "topologies", "-o", "json").out)) == left
 
 
 def test_delete_by_name_and_by_file(applied: Machine, files: str) -> None:

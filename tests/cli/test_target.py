@@ -107,7 +107,7 @@ def test_a_server_that_does_not_answer_is_code_3_in_a_line(config: str, capsys: 
     assert line.startswith("error: every Topology in default: list topologies at the API server https://127.0.0.1:1: ")
     assert main(["get", "sandboxes", "--kubeconfig", config]) == exitcodes.UNREACHABLE
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: cluster prod: no daemon answers: no daemon was asked: ")
+    assert line.startswith("error: cluster prod: no daemon answers: no daemon reached: ")
 
 
 def test_doctor_finds_a_server_that_does_not_answer(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -252,6 +252,22 @@ def test_logs_follow_until_the_lab_ends(lab):
         assert _wait(follower, 20) == 0
 
 
+def test_who_waits_for_links_hears_that_the_lab_has_ended(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    with lab.start("wait", "--for", "down", "--timeout", "60") as waiting:
+        with pytest.raises(TimeoutError):
+            _wait(waiting, 1)
+        lab.ok("lab", "down", lab.name)
+        assert _wait(waiting, 20) == 3
+
+
+def test_links_are_up_for_who_waits_also_when_no_daemon_says_so_but_he_is_told(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    lab.ok("lab", "node", "n1", "kill")
+    done = lab.run("wait", "--for", "up")
+    assert (done.returncode, done.stderr.startswith("not reached: n1 (")) == (0, True)
+
+
 def test_list_tells_the_lab(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     (row,) = [row for row in json.loads(lab.ok("lab", "list", "-o", "json")) if row["name"] == lab.name]

@@ -65,6 +65,9 @@ class Target(abc.ABC):
     def ask(self, query: str) -> Answers:
         """Ask all daemons at once, 3 s at most. Raises QueryError when one answers that it will not."""
 
+    def look(self) -> None:  # noqa: B027  (what does not end is always there)
+        """Look whether the place is still there, once it was entered. Raises DaemonUnreachable."""
+
     def about_nodes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return by node what is known of it apart from its record and its daemon's answers."""
         return {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.ask import Answers, ask_all
 from meshnet.cli.targets.base import Target
-from meshnet.errors import MeshnetError
+from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab.enter import enter_box
 from meshnet.lab.record import find_lab
 
@@ -53,6 +53,14 @@ class Lab(Target):
     def ask(self, query: str) -> Answers:
         self.enter()
         return ask_all(self._sockets(), query)
+
+    def look(self) -> None:
+        from meshnet.lab.control import ask_lab  # noqa: PLC0415 - only in a lab
+
+        try:
+            ask_lab("status")
+        except MeshnetError as error:
+            raise DaemonUnreachable(f"{self.name}: it has ended: {error}") from error
 
     def about_nodes(self) -> Mapping[str, Mapping[str, Any]]:
         from meshnet.lab.control import ask_lab  # noqa: PLC0415 - only in a lab

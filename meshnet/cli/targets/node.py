@@ -39,8 +39,9 @@ class Node(Target):
         return cls(environ.get("MESHNET_STORE", ""), socket if known else None)
 
     def ask(self, query: str) -> Answers:
-        # the name of a node is known when its daemon answers, and who does not has none
-        return Answers(ask_all(self._sockets, query).told)
+        answers = ask_all(self._sockets, query)
+        # The name of a node is known when its daemon answers, and who does not has none.
+        return Answers(answers.told, trouble="; ".join(answers.silent.values()))
 
     def findings(self) -> Sequence[Finding]:
         from meshnet.cli.checks.local import check_local  # noqa: PLC0415 - for doctor alone

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.cli.table import Column
 from meshnet.cli.views.base import Query, Row, View
+from meshnet.errors import DaemonUnreachable
 from meshnet.model.node_record import decode_node
 from meshnet.model.resource import Kind
 
@@ -23,6 +24,8 @@ OF_PEERS = ("peers", "refused")
 def read(query: Query) -> list[Row]:
     records = {record.name: record for record in query.objects(Kind.NODE)} if query.target.store_url else {}
     answers, peers = _asked(query)
+    if not records and not answers.told and answers.trouble:
+        raise DaemonUnreachable(f"{query.target.name}: {answers.remark()}")
     beside = query.target.about_nodes()
     rows = []
     for name in sorted(records.keys() | answers.told.keys() | answers.silent.keys()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
 from meshnet.model.resource import GROUP
+from meshnet.stores.depth import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def closed() -> StoreUnavailable:
 def status_of(answer: Answer) -> dict[str, Any]:
     """Return the API's Status in an answer; an empty one when somebody else answered, or a server that cannot."""
     try:
-        status = json.loads(answer.body)
+        status = decode(answer.body)
     except ValueError:
         return {}
     return status if isinstance(status, dict) and status.get("kind") == "Status" else {}
@@ -54,7 +55,7 @@ def document_of(request: Request, answer: Answer, server: str) -> dict[str, Any]
     if not 200 <= answer.status < 300:
         raise refusal(request, answer, server)
     try:
-        document = json.loads(answer.body)
+        document = decode(answer.body)
     except ValueError:
         document = None
     if not isinstance(document, dict):

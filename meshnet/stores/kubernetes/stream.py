@@ -11,6 +11,7 @@ import attrs
 from meshnet.errors import MeshnetError, StoreUnavailable
 from meshnet.model.resource import Resource
 from meshnet.stores.base import Change, WatchEvent
+from meshnet.stores.depth import decode
 from meshnet.stores.kubernetes.document import received
 from meshnet.stores.kubernetes.door import Answer, Feed, Unreachable
 from meshnet.stores.kubernetes.errors import refusal
@@ -94,7 +95,7 @@ class Stream:
         self._handover.put(Begun())
         for line in lines(opened.chunks()):
             try:
-                event = self._event(json.loads(line))
+                event = self._event(decode(line))
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 if self._stopped:  # a connection by TLS that is shut down goes on with what nobody deciphers any more
                     return

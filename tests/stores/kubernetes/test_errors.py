@@ -8,7 +8,7 @@ import pytest
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
 from meshnet.model.resource import Kind
 from meshnet.stores.kubernetes.door import Answer
-from meshnet.stores.kubernetes.errors import refusal
+from meshnet.stores.kubernetes.errors import document_of, refusal
 from meshnet.stores.kubernetes.request import Place, Request
 from tests.stores.kubernetes.server import status
 
@@ -55,6 +55,12 @@ def test_a_missing_resource_is_no_missing_object(request_: Request, body: Any) -
     told = refused(request_, 404, body)
     assert type(told) is StoreUnavailable
     assert "no resource topologies.networkop.co.uk: kubectl apply" in str(told)
+
+
+def test_a_list_with_an_object_that_is_nested_without_reason_is_read() -> None:
+    body = '{"items": [' + '{"a":' * 1500 + "1" + "}" * 1500 + ', {"kind": "Topology"}]}'
+    document = document_of(Place(Kind.TOPOLOGY, "").list(), Answer(200, body.encode()), "https://server")
+    assert document["items"][1] == {"kind": "Topology"}
 
 
 def test_a_missing_namespace_is_the_documents_fault() -> None:

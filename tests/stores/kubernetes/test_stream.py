@@ -70,6 +70,24 @@ def test_what_is_no_event_ends_the_connection(line: bytes) -> None:
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
+def test_an_object_that_is_nested_without_reason_comes_all_the_same() -> None:
+    """Whoever may write one Topology could end every daemon that watches them."""
+    deep = '{"a":' * 1500 + "1" + "}" * 1500
+    metadata = '{"namespace": "evil", "name": "d", "resourceVersion": "7"}'
+    line = f'{{"type":"ADDED","object":{{"kind":"Topology","metadata":{metadata},"spec":{{"links":[],"x":{deep}}}}}}}\n'
+
+    async def main() -> None:
+        items: list[Any] = []
+        reading = stream(Told(line.encode(), lambda: b""))
+        while not (items and isinstance(items[-1], Ended)):
+            items += await reading.take()
+        _, event, ended = items
+        assert (event.resource.key, event.resource.spec["links"]) == (("evil", "d"), [])
+        assert ended.error is None
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
 def test_what_comes_after_the_stop_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket still has bytes that came before, and its TLS is gone."""
     failed: list[object] = []
