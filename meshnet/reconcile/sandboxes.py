@@ -72,6 +72,13 @@ class Sandboxes:
         known = self._table.sandboxes
         return known.get(key) or known.get(rebuilt_key(key.container_id))
 
+    def has_pod(self, container_id: str, netns_id: tuple[int, int]) -> bool:
+        """Tell whether a container is known, in that namespace, as the sandbox of a pod."""
+        return any(
+            sandbox.pod and (sandbox.key.container_id, sandbox.netns_id) == (container_id, netns_id)
+            for sandbox in self._table.sandboxes.values()
+        )
+
     def of_network(self, network: str) -> list[Sandbox]:
         return [sandbox for sandbox in self._table.sandboxes.values() if sandbox.key.network == network]
 

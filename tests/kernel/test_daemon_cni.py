@@ -65,6 +65,26 @@ def test_del_takes_the_ports_and_the_claim_and_carrier_of_the_peer(node: DaemonN
     assert node.state("r1") == ("Pending", "PeerNotRunning")
 
 
+@pytest.mark.parametrize("network", ["lab", "other"])
+def test_a_second_attachment_of_a_pod_takes_nothing_from_the_first(node: DaemonNode, network: str) -> None:
+    """As Multus makes one, where the network that it adds chains meshnet, too."""
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    more = {"env": {"CNI_IFNAME": "net1"}, "name": network}
+    for _ in range(2):
+        assert node.add(r1, **more).done
+        assert (node.state("r1"), r1.carrier()) == (("Up", ""), True)
+    node.kill()
+    node.start()
+    assert eventually(lambda: node.state("r1") == ("Up", ""))
+
+    assert node.delete(r1, **more).done
+
+    assert (node.state("r1"), r1.carrier()) == (("Up", ""), True)
+    r1.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
+    assert len(node.ports()) == 2
+
+
 @pytest.mark.parametrize("netns", [None, "", "/run/netns/gone"])
 def test_del_succeeds_however_often_and_whatever_netns(node: DaemonNode, netns: str | None) -> None:
     node.apply(*pair())
