@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from meshnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     Subparsers = argparse._SubParsersAction["CommandParser"]  # noqa: SLF001 - argparse gives it no other name
 
 OPTIONS_WITH_VALUE = ("--lab", "--context", "--kubeconfig")
 """The global options that take the next word."""
+
+HELP_OPTIONS = ("-h", "--help")
 
 EXAMPLE_HEAD = "example:\n"
 
@@ -22,7 +26,8 @@ EXAMPLE_HEAD = "example:\n"
 class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` that takes the global options itself, so that they stand before or after a command.
 
-    `add_subparsers()` makes more of these. A wrong command line raises `UsageError`; nothing exits.
+    `add_subparsers()` makes more of these. Options and names stand in any order. A wrong command line raises
+    `UsageError`; nothing exits.
 
     Args:
         example: a command line that works, shown at the end of ``--help``.
@@ -38,6 +43,42 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Return the parsed words; nothing is left over, since each command says itself what it does not know."""
+        words = list(sys.argv[1:] if args is None else args)
+        parsed, strangers = self._parsed(words, namespace)
+        if strangers:
+            self.refuse(strangers)
+        return parsed, []
+
+    def refuse(self, strangers: Sequence[str]) -> NoReturn:
+        """Raise UsageError for words that mean nothing here."""
+        self.error(f"unrecognized arguments: {' '.join(strangers)}")
+
+    def _parsed(self, words: list[str], namespace: argparse.Namespace | None) -> tuple[argparse.Namespace, list[str]]:
+        """Return what the words mean, and those that mean nothing.
+
+        argparse alone gives all names their values at the first of them, and knows no place for one after an option.
+        """
+        end = words.index("--") if "--" in words else len(words)
+        if self._subparsers is not None or not {*HELP_OPTIONS}.isdisjoint(words[:end]):
+            return super().parse_known_args(words, namespace)
+        with self._knowing(self._get_optional_actions()):
+            options, left = super().parse_known_args(words[:end], namespace)
+        with self._knowing(self._get_positional_actions()):
+            return super().parse_known_args([*left, *words[end:]], options)
+
+    @contextlib.contextmanager
+    def _knowing(self, actions: list[argparse.Action]) -> Iterator[None]:
+        """Look for these arguments alone."""
+        every, self._actions = self._actions, actions
+        try:
+            yield
+        finally:
+            self._actions = every
 
 
 class _HelpFormatter(argparse.HelpFormatter):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from meshnet.cli.parser import CommandParser
 
@@ -28,13 +28,15 @@ class VerbParser(CommandParser):
         if self.takes_command and "--" in words:
             place = words.index("--")
             words, command = words[:place], words[place + 1 :]
-        parsed: tuple[argparse.Namespace, list[Any]] = super().parse_known_args(words, namespace)
+        parsed = super().parse_known_args(words, namespace)
         if self.takes_command:
-            strangers = parsed[1]
-            if strangers and not strangers[0].startswith("-"):
-                self.error(f"{strangers[0]!r} is one word too many: a command stands after --, as in -- {strangers[0]}")
             parsed[0].after_dashes = command
         return parsed
+
+    def refuse(self, strangers: Sequence[str]) -> NoReturn:
+        if self.takes_command and not strangers[0].startswith("-"):
+            self.error(f"{strangers[0]!r} is one word too many: a command stands after --, as in -- {strangers[0]}")
+        super().refuse(strangers)
 
     def take_command(self) -> None:
         """Take ``-- CMD...`` after the arguments that are there now, and tell so in the usage."""
