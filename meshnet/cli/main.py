@@ -14,6 +14,7 @@ from meshnet import __version__
 from meshnet.cli import exitcodes
 from meshnet.cli.parser import OPTIONS_WITH_VALUE, CommandParser, global_defaults
 from meshnet.cli.stdout import Stdout, StdoutFull
+from meshnet.cli.streams import open_closed_streams
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _command_of(arguments: Sequence[str]) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the entry point of the distribution."""
     given = sys.argv[1:] if arguments is None else arguments
+    open_closed_streams()
     gc.set_threshold(NEW_OBJECTS)
     try:
         with contextlib.redirect_stdout(cast("TextIO", Stdout(sys.stdout))):

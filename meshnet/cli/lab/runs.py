@@ -121,7 +121,7 @@ def _started(command: list[str], lab: str) -> Iterator[subprocess.Popen[bytes]]:
 @contextlib.contextmanager
 def _interrupts_left_to_command() -> Iterator[None]:
     """At a terminal ^C is CMD's affair, as in a shell: an interactive one goes on."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
