@@ -76,6 +76,10 @@ def _forked(function: Callable[[], int]) -> int:
             os.write(2, f"error: {error}\n".encode())
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
+        except Exception:  # noqa: BLE001 - a bug, which shows its traceback; its parent's code is not for this process
+            import traceback  # noqa: PLC0415 - only for a bug
+
+            traceback.print_exc()
         finally:
             with contextlib.suppress(OSError, ValueError):
                 _flush()
@@ -113,8 +117,16 @@ def _flush() -> None:
     sys.stderr.flush()
 
 
+def working_directory() -> str:
+    """Return where the calling process is; ``/`` where that directory was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
+
+
 def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
-    directory = os.getcwd()
+    directory = working_directory()
     with contextlib.ExitStack() as stack:
         try:
             descriptors = {}

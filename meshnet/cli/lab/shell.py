@@ -7,6 +7,8 @@ import os
 import select
 from typing import TYPE_CHECKING, NoReturn
 
+from meshnet.errors import MeshnetError, UsageError
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
@@ -42,11 +44,14 @@ def register(subparsers: Verbs) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
-    from meshnet.lab.enter import enter_box, enter_namespaces, run_forked  # noqa: PLC0415
+    from meshnet.lab.enter import enter_box, enter_namespaces, run_forked, working_directory  # noqa: PLC0415
     from meshnet.lab.inside import NAMESPACES  # noqa: PLC0415
     from meshnet.lab.record import find_lab  # noqa: PLC0415
 
-    directory = os.getcwd()
+    command = args.after_dashes or [os.environ.get("SHELL") or "/bin/sh"]
+    if not command[0]:
+        raise UsageError("lab exec -- '': a command begins with the name of a program")
+    directory = working_directory()
     enter_box(find_lab(args.lab))
     answer, descriptors = ask_lab("enter", name=args.name)
     enter_namespaces(dict(zip(NAMESPACES, descriptors, strict=True)))
@@ -56,7 +61,6 @@ def execute(args: argparse.Namespace) -> int:
         with contextlib.suppress(OSError):
             os.chdir(place)
             break
-    command = args.after_dashes or [os.environ.get("SHELL", "/bin/sh")]
     environment = {**answer["environment"], **_terminal(os.environ)}
     own_sysfs = bool(answer.get("own_sysfs"))
     return run_forked(lambda: _become(command, environment, own_sysfs=own_sysfs))
@@ -102,8 +106,6 @@ def logs(args: argparse.Namespace) -> int:
 
 def _write(chunk: bytes) -> None:
     """Write to stdout at once. Raises BrokenPipeError, and MeshnetError when it takes no more."""
-    from meshnet.errors import MeshnetError  # noqa: PLC0415
-
     left = memoryview(chunk)
     try:
         while left:

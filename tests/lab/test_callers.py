@@ -1,0 +1,59 @@
+"""Labs of callers who are in a directory that was deleted, or have closed standard descriptors."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.topologies import pair, pod
+
+if TYPE_CHECKING:
+    from tests.lab.conftest import Lab
+
+pytestmark = pytest.mark.lab
+
+
+def shell(lab: Lab, *lines: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run lines of a shell, where `meshnet` is this lab's command."""
+    script = "\n".join((f'meshnet() {{ {shlex.join(lab.command)} "$@"; }}', *lines))
+    return subprocess.run(
+        ["sh", "-c", script],
+        input=stdin,
+        env=lab.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+        cwd="/",
+    )
+
+
+def test_caller_whose_directory_was_deleted(lab, tmp_path):
+    file = tmp_path / "pair.yml"
+    file.write_text(pair())
+    gone = f"d=$(mktemp -d); cd $d; rmdir $d; export MESHNET_LAB={lab.name}"
+    done = shell(lab, gone, f"meshnet lab up -q {file} && meshnet lab exec r1 -- pwd && meshnet get links -o json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("/\n[")
+    ran = shell(lab, gone, f"meshnet lab down -q && meshnet lab run -q {file}")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&-", "<&- >&- 2>&-"])
+def test_caller_without_standard_descriptors(lab, tmp_path, closed):
+    file = tmp_path / "pair.yml"
+    file.write_text(pair(pod("r1", "sh", "-c", "echo said; exec sleep 1000"), pod("r2")))
+    assert shell(lab, f"meshnet lab up {file} {closed}").returncode == 0
+    assert lab.sh("r1", "ls /sys/class/net").split() == ["eth1", "lo"]
+    assert lab.ok("lab", "logs", "r1") == "said\n"
+    assert shell(lab, f"meshnet lab logs r1 {closed}").returncode == 0
+    assert shell(lab, f"meshnet lab exec r1 {closed} -- sh -c '! test -t 0 && echo x'").returncode == 0
+
+
+def test_command_without_a_name_is_refused(lab):
+    lab.ok("lab", "up", "-", stdin=pair())
+    done = lab.run("lab", "exec", "r1", "--", "")
+    assert (done.returncode, done.stderr) == (2, "error: lab exec -- '': a command begins with the name of a program\n")

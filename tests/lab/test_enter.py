@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshnet.errors import MeshnetError
+from meshnet.lab.enter import run_forked, working_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def raising(error: Exception) -> int:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(MeshnetError("lab x: gone"), "error: lab x: gone\n"), (ValueError("odd"), "ValueError: odd\n")]
+)
+def test_a_child_that_fails_says_why(error: Exception, told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_forked(lambda: raising(error)) == 1
+    assert capfd.readouterr().err.endswith(told)
+
+
+def test_a_directory_that_was_deleted_counts_as_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "gone"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    assert working_directory() == str(directory)
+    directory.rmdir()
+    assert working_directory() == "/"
+    os.chdir(tmp_path)
