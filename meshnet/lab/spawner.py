@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from meshnet.lab.channel import Channel
     from meshnet.lab.podspec import Container, PodSpec
 
-PAUSE = "pause"
-"""Name of the process that only holds a pod's namespaces."""
+PAUSE = "_pause"
+"""Name of the process that only holds a pod's namespaces; no container may be called so."""
 
 _LARGEST = 1 << 16
 _NOT_FOUND = 127

@@ -15,6 +15,7 @@ import pytest
 from meshnet.errors import MeshnetError
 from meshnet.lab import containers
 from meshnet.lab.containers import Containers
+from meshnet.lab.pod import Pod, describe
 from meshnet.lab.podspec import Container, PodSpec
 from meshnet.lab.spawner import PAUSE
 
@@ -238,5 +239,28 @@ def test_pod_whose_command_runs_needs_no_holder(bench):
         pid = bench.process()
         bench.answer(request, pid=pid)
         assert await bench.holder(WITH_COMMAND) == pid
+
+    asyncio.run(run())
+
+
+def test_container_that_is_called_pause_is_a_command_like_others(bench):
+    pod = PodSpec("default", "r1", "r1", containers=(Container("pause", ("sleep", "1000")),))
+
+    async def run() -> None:
+        bench.containers.expect(pod, Sandbox("c1"))
+        bench.containers.request(pod, "pause")
+        request = await bench.requested()
+        pid, holder = bench.process(), bench.process()
+        bench.answer(request, pid=pid)
+        (running,) = bench.containers.of(pod)
+        assert [each["pid"] for each in describe(Pod(pod, "n1"), [running])["commands"]] == [pid]
+        running.delay_s = 0.05
+        bench.answer(request, pid=pid, code=1)
+        call = bench.holder(pod)
+        held = await bench.requested()
+        assert held["container"] == PAUSE
+        bench.answer(held, pid=holder)
+        assert await call == holder
+        assert (await bench.requested())["container"] == "pause"
 
     asyncio.run(run())
