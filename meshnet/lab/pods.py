@@ -92,16 +92,19 @@ class Pods:
         A daemon that is away is waited for, as a kubelet does: it may be restarting. Raises MeshnetError; the pod is
         then `FAILED`.
         """
-        target = self._node(node or pod.node)
         async with pod.lock:
-            if pod.sandbox is not None:
-                raise MeshnetError(f"pod {pod.spec}: it has a sandbox already, on {pod.node} ({pod.phase.value})")
-            pod.node = target.name
-            until = time.monotonic() + min(self._patience_s, START_PATIENCE_S)
-            await self._in_thread(lambda: self._make_sandbox(pod))
-            await self._in_thread(lambda: self._attach_first(pod, until))
-            if pod.phase is Phase.FAILED:
-                raise MeshnetError(f"pod {pod.spec}: {pod.message}")
+            await self._start(pod, node)
+
+    async def _start(self, pod: Pod, node: str | None) -> None:
+        target = self._node(node or pod.node)
+        if pod.sandbox is not None:
+            raise MeshnetError(f"pod {pod.spec}: it has a sandbox already, on {pod.node} ({pod.phase.value})")
+        pod.node = target.name
+        until = time.monotonic() + min(self._patience_s, START_PATIENCE_S)
+        await self._in_thread(lambda: self._make_sandbox(pod))
+        await self._in_thread(lambda: self._attach_first(pod, until))
+        if pod.phase is Phase.FAILED:
+            raise MeshnetError(f"pod {pod.spec}: {pod.message}")
 
     async def stop(self, pod: Pod) -> None:
         """End a pod's commands, detach it and let go of its sandbox. A stopped pod stays so.
@@ -110,30 +113,34 @@ class Pods:
         what is left of it can be stopped again.
         """
         async with pod.lock:
-            if pod.sandbox is None:
-                return
-            await self._in_thread(self._nodes[pod.node].refuse_silent)
-            await self._containers.stop(pod.spec)
-            await self._in_thread(lambda: self._detach(pod))
+            await self._stop(pod)
+
+    async def _stop(self, pod: Pod) -> None:
+        if pod.sandbox is None:
+            return
+        await self._in_thread(self._nodes[pod.node].refuse_silent)
+        await self._containers.stop(pod.spec)
+        await self._in_thread(lambda: self._detach(pod))
 
     async def restart(self, pod: Pod, node: str | None = None, *, force: bool = False) -> None:
         """Stop a pod and start it again, elsewhere with `node`; as it was when a daemon that it needs does not answer.
 
-        With `force` the old sandbox is left as it is, as when its node is lost: `delete_left` is for later.
+        With `force` the old sandbox is left as it is, as when its node is lost: `delete_left` is for later. Of several
+        at once each does all of it, one after the other.
 
         Raises MeshnetError.
         """
-        await self._in_thread(self._node(node or pod.node).refuse_silent)
-        await (self._leave(pod) if force else self.stop(pod))
-        await self.start(pod, node)
+        async with pod.lock:
+            await self._in_thread(self._node(node or pod.node).refuse_silent)
+            await (self._leave(pod) if force else self._stop(pod))
+            await self._start(pod, node)
 
     async def _leave(self, pod: Pod) -> None:
-        async with pod.lock:
-            if pod.sandbox is not None:
-                await self._containers.stop(pod.spec)
-                self._left.append((pod.node, pod.sandbox))
-                pod.sandbox = None
-                pod.phase = Phase.STOPPED
+        if pod.sandbox is not None:
+            await self._containers.stop(pod.spec)
+            self._left.append((pod.node, pod.sandbox))
+            pod.sandbox = None
+            pod.phase = Phase.STOPPED
 
     async def delete_left(self, node: str) -> None:
         """Delete the sandboxes that were left on a node, as the kubelet does when it is back. Raises MeshnetError."""

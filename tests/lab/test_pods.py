@@ -1,0 +1,87 @@
+"""The pods of a lab, with sandboxes and plugins that only count."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from meshnet.errors import MeshnetError
+from meshnet.lab import pods
+from meshnet.lab.pod import Phase
+from meshnet.lab.pods import Pods
+from meshnet.lab.podspec import PodSpec
+
+POD = PodSpec("default", "r1", "r1")
+
+
+@attrs.define
+class Machine:
+    """What was done with sandboxes, in order."""
+
+    done: list[str] = attrs.field(factory=list)
+
+    def sandbox(self, _spec: PodSpec) -> SimpleNamespace:
+        def note(word: str):
+            return lambda *_: self.done.append(word)
+
+        return SimpleNamespace(make=note("made"), remove=note("removed"), attachment=None)
+
+    @property
+    def runtime(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            add=lambda *_: self.done.append("ADD"),
+            delete=lambda *_: self.done.append("DEL"),
+        )
+
+    async def end_commands(self, _spec: PodSpec) -> None:
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    machine = Machine()
+    monkeypatch.setattr(pods, "Sandbox", machine.sandbox)
+    monkeypatch.setattr(pods.netns, "entered", lambda _fd: contextlib.nullcontext())
+    return machine
+
+
+@pytest.fixture
+def lab(machine):
+    with ThreadPoolExecutor(pods.WORKERS) as executor:
+        node = SimpleNamespace(name="n1", pid=1, netns_fd=-1, refuse_silent=lambda: None)
+        containers = SimpleNamespace(expect=lambda *_: None, stop=machine.end_commands)
+        yield Pods(
+            {POD.key: POD},
+            {POD.key: "n1"},
+            nodes={"n1": node},
+            runtimes={"n1": machine.runtime},
+            containers=containers,
+            executor=executor,
+        )
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_restarts_at_once_come_one_after_the_other(lab, machine, force):
+    async def run() -> None:
+        pod = lab.find("r1")
+        await lab.start(pod)
+        await asyncio.gather(*(lab.restart(pod, force=force) for _ in range(4)))
+        assert pod.phase is Phase.RUNNING
+
+    asyncio.run(run())
+    assert machine.done.count("ADD") == 5
+    assert machine.done.count("DEL") == (0 if force else 4)
+
+
+def test_pod_that_runs_is_not_started_again(lab):
+    async def run() -> None:
+        await lab.start(lab.find("r1"))
+        with pytest.raises(MeshnetError, match="it has a sandbox already, on n1"):
+            await lab.start(lab.find("r1"))
+
+    asyncio.run(run())
