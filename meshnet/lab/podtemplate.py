@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from meshnet.lab.expansion import expand
 from meshnet.lab.podspec import Container, PodSpec, Volume, VolumeMount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from meshnet.lab.fields import Fields
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63
+_VARIABLE = re.compile(r"[ -<>-~]+")
+_VARIABLE_RIGHT = "must be one or more printable ASCII characters other than '='"
 
 
 class PodReader:
@@ -48,7 +51,7 @@ class PodReader:
             name=name,
             hostname=spec.dns_name("hostname", name)[:_LONGEST_HOSTNAME],
             node=self._node(spec),
-            containers=tuple(self._container(namespace, name, entry, spec, names) for entry in spec.each("containers")),
+            containers=tuple(self._containers(namespace, name, spec, names)),
             volumes=volumes,
             restart=restart,
             grace_s=float(spec.number("terminationGracePeriodSeconds", 30, high=86400)),
@@ -58,15 +61,25 @@ class PodReader:
         selector = spec.inner("nodeSelector")
         return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
 
+    def _containers(self, namespace: str, pod: str, spec: Fields, volumes: set[str]) -> Iterator[Container]:
+        names: set[str] = set()
+        for entry in spec.each("containers"):
+            container = self._container(namespace, pod, entry, spec, volumes)
+            if container.name and container.name in names:
+                entry.wrong("name", "must be a name that no other container of the pod has")
+            names.add(container.name)
+            yield container
+
     def _container(self, namespace: str, pod: str, entry: Fields, spec: Fields, volumes: set[str]) -> Container:
         name = entry.dns_name("name", longest=63)
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
             self._env_from(namespace, source, env)
         for variable in entry.each("env"):
+            key = _variable(variable)
             value = self._value(namespace, pod, variable, spec)
             if value is not None:
-                env[variable.text("name")] = expand(value, env)
+                env[key] = expand(value, env)
         command, arguments = entry.texts("command"), entry.texts("args")
         if arguments and not command:
             self._note(f"Pod {namespace}/{pod}: container {name!r} has args for its image's own command: not started")
@@ -83,6 +96,8 @@ class PodReader:
         reference = source.inner("configMapRef")
         data = self._data(namespace, reference) if reference.value else None
         prefix = source.text("prefix", "")
+        if prefix and not _VARIABLE.fullmatch(prefix):
+            source.wrong("prefix", _VARIABLE_RIGHT)
         for key, value in (data or {}).items():
             env[prefix + key] = value.decode(errors="replace")
 
@@ -110,9 +125,8 @@ class PodReader:
             if data is not None and not reference.flag("optional"):
                 reference.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
         else:
-            self._note(
-                f"Pod {namespace}/{pod}: variable {variable.text('name')!r} comes from what a lab has not: unset"
-            )
+            named = variable.value.get("name")
+            self._note(f"Pod {namespace}/{pod}: variable {named!r} comes from what a lab has not: unset")
         return None
 
     def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
@@ -140,6 +154,14 @@ class PodReader:
         if data is None and not reference.flag("optional"):
             reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
         return data
+
+
+def _variable(entry: Fields) -> str:
+    """Return the name of an environment variable."""
+    name = entry.text("name")
+    if entry.value.get("name") == name and not _VARIABLE.fullmatch(name):
+        entry.wrong("name", _VARIABLE_RIGHT)
+    return name
 
 
 def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:

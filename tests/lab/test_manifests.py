@@ -145,3 +145,26 @@ def test_mount_paths_stay_inside(path):
 @pytest.mark.parametrize("name", ["../x", "..", "a/b", "", "a;K8S_POD_NAME=b", "a b", "A"])
 def test_names_are_not_paths(name):
     assert problems({"kind": "Pod", "metadata": {"name": name}, "spec": {}})
+
+
+def test_two_containers_of_one_name_are_refused():
+    twice = pod(containers=[container(), container(name="other"), container()])
+    assert problems(twice) == ["spec.containers[2].name"]
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "=", "A\n", "\u00e4"])
+def test_what_is_no_name_of_a_variable_is_refused(name):
+    wrong = pod(containers=[container(env=[{"name": "RIGHT", "value": "1"}, {"name": name, "value": "1"}])])
+    assert problems(wrong) == ["spec.containers[0].env[1].name"]
+
+
+@pytest.mark.parametrize("name", ["a", "A-b.c", "1", "two words"])
+def test_other_names_of_variables_are_taken(name):
+    found = only(pod(containers=[container(command=["env"], env=[{"name": name, "value": "1"}])]))
+    assert found.commands[0].env == {name: "1"}
+
+
+def test_prefix_that_makes_no_name_of_a_variable_is_refused():
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "text"}}
+    source = {"prefix": "A=", "configMapRef": {"name": "c"}}
+    assert problems(config, pod(containers=[container(envFrom=[source])])) == ["spec.containers[0].envFrom[0].prefix"]
