@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.cni import client
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab import underlay
+from meshnet.lab.outcome import outcome
 from meshnet.lab.places import NETNS, RUN, STORE
 from meshnet.lab.uplink import Cut
 from meshnet.netlink import netns
@@ -149,10 +150,7 @@ class Node:
         """Return in words how the daemon is."""
         if self._pid is not None:
             return "runs"
-        code = self._exit_code
-        if code is None:
-            return "was not started"
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return "was not started" if self._exit_code is None else outcome(self._exit_code)
 
     def last_words(self) -> str:
         """Return the last line of the daemon's log."""

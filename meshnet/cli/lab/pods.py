@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import Column
+from meshnet.lab.outcome import outcome
 
 if TYPE_CHECKING:
     import argparse
@@ -115,12 +115,4 @@ def condition(command: Mapping[str, Any]) -> str:
         return "runs"
     if command["error"]:
         return str(command["error"])
-    code = command["code"]
-    if code is None:
-        return "is starting"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
+    return "is starting" if command["code"] is None else outcome(command["code"])
