@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshnet.daemon.rundir import RunDirectory
+from meshnet.daemon.rundir import RunDirectory, unusable
 from meshnet.dispatch.place import Place
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.errors import InvalidObject, Problem
@@ -36,6 +36,7 @@ from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from meshnet.daemon.kernel import Kernel
     from meshnet.daemon.settings import Settings
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.state import End
     from meshnet.stores.base import Store
+
+
+def open_identifiers(state_dir: Path) -> Identifiers:
+    """Return the identifiers that a state directory keeps. Raises InvalidObject where that is full."""
+    path = state_dir / "identifiers.jsonl"
+    try:
+        return Identifiers(path)
+    except OSError as error:
+        raise unusable("MESHNET_STATE_DIR", path, "a file that it can read and write", error) from error
 
 
 class Core:
@@ -72,7 +82,7 @@ class Core:
         self._node_changed = node_changed
         self.table = Table(settings.node, self._end_forgotten)
         self.announcer = Announcer(self.table, self._links_lead_to)
-        self.identifiers = Identifiers(settings.state_dir / "identifiers.jsonl")
+        self.identifiers = open_identifiers(settings.state_dir)
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink)
         self.nodes = NodeCache(store, self._record_changed)
