@@ -159,7 +159,10 @@ def _text(value: object) -> str:
 
 
 def dump(value: Any) -> str:
-    """JSON types as YAML, keys in the order they have; read again, here or by kubectl, they are the same."""
+    """JSON types as YAML, keys in the order they have; read again, here or by kubectl, they are the same.
+
+    What is no text, as a part of a file's name may be, is escaped as on standard output.
+    """
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
     return text
 
@@ -172,6 +175,7 @@ class _Dumper(_DUMPER):  # type: ignore[misc]  # with libyaml or without
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
+    text = text.encode(errors="backslashreplace").decode()
     try:
         safe = isinstance(plain_scalar(text), str)
     except ValueError:

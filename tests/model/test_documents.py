@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import yaml
@@ -289,6 +290,11 @@ def as_json(value):
 )
 def test_what_is_dumped_is_read_again(value):
     assert one(dump(value)) == value
+
+
+def test_what_is_no_text_is_escaped_in_a_dump():
+    name = os.fsdecode(b"\xe4.yml")
+    assert dump([{"source": name}]) == "- source: \\udce4.yml\n"
 
 
 def test_a_dump_is_for_people():
