@@ -42,7 +42,7 @@ def ask(socket_path: str | Path, query: str, *, timeout_s: float = 3.0) -> Any:
     except (FrameError, ValueError, RecursionError) as error:
         raise DaemonUnreachable(f"daemon at {socket_path}: its answer to {query!r} is not whole: {error}") from None
     if reply.code:
-        raise QueryError(f"daemon at {socket_path}: {query}: {_reason(reply.body)}")
+        raise QueryError(f"daemon at {socket_path}: {_reason(query, reply.body)}")
     return answer
 
 
@@ -88,13 +88,16 @@ def _left_s(deadline: float) -> float:
     return left
 
 
-def _reason(body: bytes) -> str:
-    """The daemon's words: the `msg` of an error object, or the text as it is."""
+def _reason(query: str, body: bytes) -> str:
+    """The daemon's words: the `error` of its queries, which names the query; the `msg` of CNI; or the text itself."""
     text = body.decode(errors="replace").strip()
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return text or "no reason given"
-    if isinstance(answer, dict) and isinstance(answer.get("msg"), str):
-        return "; ".join(filter(None, (answer["msg"], str(answer.get("details") or ""))))
-    return text
+        return f"{query}: {text or 'no reason given'}"
+    given = answer if isinstance(answer, dict) else {}
+    if isinstance(given.get("error"), str):
+        return str(given["error"])
+    if isinstance(given.get("msg"), str):
+        text = "; ".join(filter(None, (given["msg"], str(given.get("details") or ""))))
+    return f"{query}: {text}"

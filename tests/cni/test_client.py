@@ -52,6 +52,13 @@ def test_a_refusal_is_in_the_daemons_words(socket_path, body, said):
     assert str(caught.value) == f"daemon at {socket_path}: nothing: {said}"
 
 
+def test_a_query_that_the_daemon_does_not_know_is_told_as_it_tells_it(socket_path):
+    body = b'{"error": "query \'nothing\': one of links, health"}'
+    with Daemon(socket_path, answer(body, code=1)), pytest.raises(QueryError) as caught:
+        ask(socket_path, "nothing")
+    assert str(caught.value) == f"daemon at {socket_path}: query 'nothing': one of links, health"
+
+
 @pytest.mark.parametrize(
     ("behave", "said"),
     [
