@@ -9,6 +9,7 @@ from meshnet.cli.cluster.kubeconfig import Chosen, choose
 from meshnet.errors import UsageError
 from meshnet.model.documents import BadText
 from tests.cli.cluster.configs import kubeconfig
+from tests.nobody import closed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +71,36 @@ def test_a_file_that_is_no_kubeconfig_is_named_with_its_line(text: str, tmp_path
         choose(str(tmp_path / "c"), None, {})
 
 
-@pytest.mark.parametrize("text", ["contexts: 5", "contexts: [5, {name: 3}]", "contexts: null", ""])
-def test_what_is_of_a_wrong_type_is_no_context(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["contexts: null", "contexts: []", ""])
+def test_a_file_may_have_no_context(text: str, tmp_path: Path) -> None:
     (tmp_path / "c").write_text(text)
     with pytest.raises(UsageError, match="it has none"):
         choose(str(tmp_path / "c"), "a", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("contexts: 5", "contexts: must be a list, not a number"),
+        ("contexts: [{name: a}, 5]", "contexts[1]: must be a map with name and context, not a number"),
+        ("contexts: [null]", "contexts[0]: must be a map with name and context, not null"),
+        ("contexts: [{name: 3}]", "contexts[0].name: must be a string (in quotes), not a number"),
+        ("contexts: [{name: a, context: b}]", "contexts[0].context: must be a map, not a string"),
+        ("clusters: [c]", "clusters[0]: must be a map with name and cluster, not a string"),
+        ("users: [secret]", "users[0]: must be a map with name and user, not a string"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_what_is_right(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "c").write_text(f"current-context: a\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        choose(str(tmp_path / "c"), None, {})
+    assert str(caught.value) == f"kubeconfig {tmp_path}/c: {told}"
+
+
+def test_a_file_that_may_not_be_looked_at_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".kube").mkdir()  # the home of this test
+    with closed(tmp_path / ".kube"), pytest.raises(UsageError, match=r"^kubeconfig ~/.kube/config: Permission denied$"):
+        choose(None, None, {})
 
 
 def test_a_file_of_bytes(tmp_path: Path) -> None:
