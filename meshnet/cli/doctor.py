@@ -11,8 +11,8 @@ from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import COLOURS, colourful, paint
-from meshnet.cli.target import find_target, names_cluster
-from meshnet.errors import UsageError
+from meshnet.cli.target import NothingHere, find_target, names_cluster
+from meshnet.errors import InvalidObject, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
 def _findings(args: argparse.Namespace) -> Sequence[Finding]:
     try:
         target = find_target(args)
-    except UsageError as error:
+    except (UsageError, InvalidObject) as error:
         if args.lab or names_cluster(args):
             raise
         from meshnet.cli.checks.local import check_local  # noqa: PLC0415 - a cluster's user need not have all of it
         from meshnet.cli.checks.node import no_target  # noqa: PLC0415
 
-        return [*check_local(), no_target(str(error))]
+        return [*check_local(), no_target(str(error), wrong=not isinstance(error, NothingHere))]
     return target.findings()
 
 

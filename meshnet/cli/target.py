@@ -19,10 +19,14 @@ NOTHING = (
 )
 
 
+class NothingHere(UsageError):  # noqa: N818 - what happened
+    """Nothing was named to act on, and nothing is here."""
+
+
 def find_target(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Target:
     """Return where this command acts: a lab, a cluster or a node. Nothing of it is touched yet.
 
-    Raises UsageError naming what could be given.
+    Raises UsageError naming what could be given, and InvalidObject for a kubeconfig that is none.
     """
     if names_cluster(args):
         _refuse_both(args, environ)
@@ -69,7 +73,7 @@ def _refuse_both(args: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _nothing() -> Target:
-    raise UsageError(NOTHING)
+    raise NothingHere(NOTHING)
 
 
 # Each place is imported when it is meant: a lab needs no HTTP, a cluster no namespaces.

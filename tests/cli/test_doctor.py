@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -55,6 +56,27 @@ def test_network_configurations_are_told_or_why_they_cannot_be(tmp_path: Path) -
         "cannot be read: Permission denied",
         "ask as root",
     )
+
+
+@pytest.mark.parametrize("text", [None, "contexts: [", "contexts: [5]"])
+def test_a_wrong_kubeconfig_is_a_finding(
+    text: str | None, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MESHNET_STORE", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("meshnet.cli.checks.local.check_local", list)
+    usual = tmp_path / ".kube/config"  # in the home of this test
+    usual.parent.mkdir()
+    usual.write_text(text or "")
+    with closed(usual.parent) if text is None else contextlib.nullcontext():
+        ran, asked = machine.run("doctor", "-o", "json"), machine.run("get", "links")
+
+    (found,) = json.loads(ran.out)
+    assert (ran.code, found["about"], found["outcome"]) == (0, "target", "warn")
+    assert ".kube/config" in found["told"]
+    assert asked.code != 0
+    assert asked.err.startswith("error: ")
+    assert found["told"] == f"not asked: {asked.err.removeprefix('error: ').rstrip()}"
 
 
 def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:

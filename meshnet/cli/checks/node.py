@@ -48,9 +48,10 @@ def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
     return [Finding("node", "target", Outcome.OK, target.name), *daemons, *_store(target)]
 
 
-def no_target(why: str) -> Finding:
-    """Return the remark that nothing runs that could be asked."""
-    return Finding("node", "target", Outcome.OK, f"not asked: {why}")
+def no_target(why: str, *, wrong: bool) -> Finding:
+    """Return the remark that nothing runs that could be asked; `wrong`: that it is not known what is meant."""
+    cure = "every command that names no lab, cluster or node fails alike" if wrong else ""
+    return Finding("node", "target", Outcome.WARN if wrong else Outcome.OK, f"not asked: {why}", cure)
 
 
 def unreachable(why: str, cure: str) -> Finding:

@@ -90,7 +90,10 @@ class Access:
     def _by_kubeconfig(self) -> tuple[Any, Any]:
         files = self.kubeconfig or self.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         what = f"kubeconfig {files}" + (f", context {self.context!r}" if self.context else "")
-        present = [file for file in files.split(os.pathsep) if at_home(file).is_file()]
+        try:
+            present = [file for file in files.split(os.pathsep) if at_home(file).is_file()]
+        except OSError as error:
+            raise StoreUnavailable(f"{what}: {error.strerror}") from error
         if not present:
             raise StoreUnavailable(
                 f"{what}: no such file: set KUBECONFIG, or name one: kubernetes:?kubeconfig=PATH; "

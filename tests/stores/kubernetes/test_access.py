@@ -8,6 +8,7 @@ import pytest
 
 from meshnet.errors import StoreUnavailable, UsageError
 from meshnet.stores.kubernetes.access import Access
+from tests.nobody import closed
 from tests.stores.kubernetes.server import access_to
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def test_a_kubeconfig_by_variable_of_several_files(tmp_path: Path) -> None:
 def test_no_kubeconfig(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="no such file: set KUBECONFIG"):
         Access(kubeconfig=str(tmp_path / "none"), environ={}).configuration()
+
+
+def test_a_kubeconfig_that_may_not_be_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "closed" / "kubeconfig"
+    path.parent.mkdir()
+    with closed(path.parent), pytest.raises(StoreUnavailable, match=f"kubeconfig {path}: Permission denied"):
+        Access(kubeconfig=str(path), environ={}).configuration()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "clusters: 5", json.dumps({"current-context": "x"})])
