@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,7 +54,7 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
         print(*wrong, sep="\n", file=sys.stderr)
         raise WrongFiles(f"{len(wrong)} error(s) in the files: nothing was done")
     if skipped and not quiet:
-        print(f"skipped, since no Topology: {', '.join(skipped)}", file=sys.stderr)
+        print(f"skipped, since no Topology: {printable(', '.join(skipped))}", file=sys.stderr)
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
     return [document.document for document in found]

@@ -121,9 +121,11 @@ def _run(given: Sequence[str]) -> int:
 
 
 def _report(error: MeshnetError, *, verbose: bool) -> int:
+    from meshnet.model.printable import printable  # noqa: PLC0415 - only for an error
+
     if verbose:
-        traceback.print_exception(error)
-    print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print(*map(printable, "".join(traceback.format_exception(error)).splitlines()), sep="\n", file=sys.stderr)
+    print("error:", printable(" ".join(str(error).splitlines())), file=sys.stderr)
     return exitcodes.exit_code(type(error))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from meshnet.model.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -55,7 +57,10 @@ def render(
 ) -> str:
     """Return the table, one line a row, without a line end after the last; ``-`` stands for nothing."""
     shown = [index for index, column in enumerate(columns) if wide or not column.wide]
-    cells = [[columns[index].title for index in shown], *([row[index] or "-" for index in shown] for row in rows)]
+    cells = [
+        [columns[index].title for index in shown],
+        *([printable(row[index]) or "-" for index in shown] for row in rows),
+    ]
     widths = [max(len(line[place]) for line in cells) for place in range(len(shown))]
     lines = []
     for number, line in enumerate(cells):

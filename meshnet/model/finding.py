@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from meshnet.model.printable import printable
+
 
 class Severity(enum.Enum):
     """An error keeps something from working; a warning may be meant so."""
@@ -35,4 +37,4 @@ class Finding:
 
     def __str__(self) -> str:
         about = "".join(f"{part}: " for part in (self.object, self.path) if part)
-        return f"{self.source}:{self.line}: {self.severity.value}: {about}{self.message}"
+        return printable(f"{self.source}:{self.line}: {self.severity.value}: {about}{self.message}")

@@ -9,6 +9,7 @@ import pytest
 
 from meshnet.cli import exitcodes
 from meshnet.cli.links import ends, join
+from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, topology
 
@@ -109,3 +110,43 @@ def test_the_usage_tells_of_a_command(capsys: pytest.CaptureFixture[str], machin
 def test_no_lab_of_that_name_is_told_by_name(machine: Machine) -> None:
     assert machine.run("lab", "down", "nothing").err == "lab nothing: does not run\n"
     assert machine.run("lab", "down").err == "no lab runs\n"
+
+
+COMMANDING = """\
+apiVersion: v1
+kind: "Foo\\e]0;pwn\\a"
+metadata: {name: "\\e[31m"}
+---
+apiVersion: networkop.co.uk/v1beta1
+kind: Topology
+metadata: {name: NAME}
+spec: {links: []}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec: {containers: [{name: c}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        *((words, "r1") for words in ("apply -f", "lab up")),
+        *((words, '"\\e[31m"') for words in ("check", "check -o wide", "check -o yaml", "apply -f", "-v lab up")),
+    ],
+)
+def test_what_is_in_files_commands_no_terminal(
+    words: str, name: str, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(*_: object) -> None:
+        raise MeshnetError("all is told before a lab is started")
+
+    monkeypatch.setattr("meshnet.lab.launch.launch", started)
+    path = tmp_path / "files.yml"
+    path.write_text(COMMANDING.replace("NAME", name))
+
+    ran = machine.run(*words.split(), str(path))
+
+    assert "[31m" in ran.out + ran.err
+    assert all(character.isprintable() or character == "\n" for character in ran.out + ran.err)

@@ -18,6 +18,7 @@ from meshnet.lab.plan import LabPlan
 from meshnet.lab.underlay import Underlay
 from meshnet.model.check import check
 from meshnet.model.finding import Severity
+from meshnet.model.printable import printable
 from meshnet.model.resource import DEFAULT_NAMESPACE, Kind
 
 if TYPE_CHECKING:
@@ -120,4 +121,4 @@ def _preference(
 
 def _say(notes: Iterable[str]) -> None:
     for note in notes:
-        print("note:", note, file=sys.stderr)
+        print("note:", printable(note), file=sys.stderr)
