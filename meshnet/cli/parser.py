@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 OPTIONS_WITH_VALUE = ("--lab", "--context", "--kubeconfig")
 """The global options that take the next word."""
 
-HELP_OPTIONS = ("-h", "--help")
-
 EXAMPLE_HEAD = "example:\n"
 
 
@@ -38,11 +36,16 @@ class CommandParser(argparse.ArgumentParser):
             kwargs.setdefault("epilog", EXAMPLE_HEAD + "\n".join("  " + line for line in example.splitlines()))
         kwargs.setdefault("formatter_class", _HelpFormatter)
         super().__init__(allow_abbrev=False, conflict_handler="resolve", **kwargs)
+        self._every = self._actions  # also while some of them alone are looked for
         self.register("action", "parsers", _Commands)
         _add_global_options(self)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+    def format_help(self) -> str:
+        with self._knowing(self._every):
+            return super().format_help()
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -63,9 +66,9 @@ class CommandParser(argparse.ArgumentParser):
 
         argparse alone gives all names their values at the first of them, and knows no place for one after an option.
         """
-        end = words.index("--") if "--" in words else len(words)
-        if self._subparsers is not None or not {*HELP_OPTIONS}.isdisjoint(words[:end]):
+        if self._subparsers is not None:
             return super().parse_known_args(words, namespace)
+        end = words.index("--") if "--" in words else len(words)
         with self._knowing(self._get_optional_actions()):
             options, left = super().parse_known_args(words[:end], namespace)
         with self._knowing(self._get_positional_actions()):
@@ -74,11 +77,11 @@ class CommandParser(argparse.ArgumentParser):
     @contextlib.contextmanager
     def _knowing(self, actions: list[argparse.Action]) -> Iterator[None]:
         """Look for these arguments alone."""
-        every, self._actions = self._actions, actions
+        self._actions = actions
         try:
             yield
         finally:
-            self._actions = every
+            self._actions = self._every
 
 
 class _HelpFormatter(argparse.HelpFormatter):

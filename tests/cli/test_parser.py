@@ -49,7 +49,8 @@ def test_what_is_required_stays_so(line: str) -> None:
         parse(line.split())
 
 
-def test_the_help_after_an_option_tells_every_argument(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("line", ["get --help", "get links -n x -h", "get -qh"])
+def test_the_help_tells_every_argument(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["get", "links", "-n", "x", "--help"])
+        main(line.split())
     assert "WHAT [NAME]" in capsys.readouterr().out
