@@ -129,10 +129,11 @@ def get_link(link: int | str, nsid: int | None = None) -> Request:
     return Request(RTM_GETLINK, 0, body, f"read link {_named(link, nsid)}")
 
 
-def dump_links(nsid: int | None = None) -> Request:
-    """Ask for every link of a namespace."""
+def dump_links(nsid: int | None = None, *, master: int = 0) -> Request:
+    """Ask for every link of a namespace, or for the ports of one: of the bridge, bond or VRF with ifindex `master`."""
     where = "" if nsid is None else f" of namespace {nsid}"
-    return Request(RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0) + _options(nsid), f"list links{where}")
+    which = u32(IFLA_MASTER, master) if master else b""
+    return Request(RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0) + _options(nsid) + which, f"list links{where}")
 
 
 def _options(nsid: int | None) -> bytes:

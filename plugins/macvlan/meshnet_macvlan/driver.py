@@ -25,6 +25,7 @@ from meshnet.netlink import Netlink, links
 from meshnet_macvlan.owned import birth_name, everywhere, find, in_namespace
 from meshnet_macvlan.parent import check_mtu, find_parent, why_refused
 from meshnet_macvlan.requests import Mode, NewMacvlan, change_mode, new_macvlan, parse_macvlan
+from meshnet_macvlan.unsuitable import check_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +67,8 @@ class MacvlanDriver(LinkDriver):
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Interface:  # noqa: ARG002 - an external link has none
         assert link.parent is not None
         parent = find_parent(self._ctx.netlink, link.parent, self._ctx.node)
-        check_mtu(parent, link.mtu)
         found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
+        await self._check(parent, link, found)
         if found is None:
             ifindex = await self._make(link, parent)
             self._patched.add(link.local)
@@ -132,6 +133,17 @@ class MacvlanDriver(LinkDriver):
         if "~" not in mark.pod:
             return Endpoint(mark.namespace, mark.pod, mark.interface)
         return next((endpoint for endpoint in self._patched if mark.is_of(endpoint)), None)
+
+    async def _check(self, parent: LinkInfo, link: LinkEnd, found: Macvlan | None) -> None:
+        """Raise LinkError where a link cannot be had on a parent; what it has there all the same goes."""
+        try:
+            check_parent(self._ctx.netlink, parent, link.options.mode, self._ctx.underlay)
+        except LinkError:
+            # Its carrier alone would not do: the pod can give it back, and a node's uplink stays lost.
+            if found is not None and found.info.link == parent.ifindex:
+                await _delete(found.info.ifindex, link.pod.nsid)
+            raise
+        check_mtu(parent, link.mtu)
 
     async def _make(self, link: LinkEnd, parent: LinkInfo) -> int:
         """Make the interface under a name nobody has, mark it, then give it its own. Return its ifindex in the pod."""
