@@ -12,7 +12,7 @@ from meshnet.model import entry as fields
 from meshnet.model import rules
 from meshnet.model.entry import Entry, entry_problems, judge, problem, to_link, without_absent
 from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
-from meshnet.model.topology import Claim, Link, Topology
+from meshnet.model.topology import MAX_EPOCH, Claim, Link, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def decode_claim(status: object) -> Claim:
     return Claim(
         node=_typed(status.get("node"), str, ""),
         container_id=_typed(status.get("container_id"), str, ""),
-        epoch=max(0, _typed(status.get("epoch"), int, 0)),
+        epoch=epoch if 0 <= (epoch := _typed(status.get("epoch"), int, 0)) <= MAX_EPOCH else 0,
         pod_uid=_typed(status.get("pod_uid"), str, ""),
         receive_ids=dict(_receive_ids(status.get("links"))),
     )

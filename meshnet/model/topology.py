@@ -65,6 +65,10 @@ class Link:
         return self.peer_pod == LOCALHOST
 
 
+MAX_EPOCH = 2**53 - 1
+"""What every reader of JSON has exactly. By ADDs it is never reached; only somebody who means harm writes more."""
+
+
 @attrs.frozen
 class Claim:
     """Who runs a pod: the owner part of a Topology's status, as the owning daemon wrote it.
@@ -72,7 +76,7 @@ class Claim:
     Attributes:
         node: name of the node, ``""`` when no daemon owns the pod.
         container_id: its sandbox, ``""`` likewise.
-        epoch: rises by one at every ADD; the newer owner is the owner.
+        epoch: rises by one at every ADD, to `MAX_EPOCH` at most; the newer owner is the owner.
         pod_uid: the pod's own uid, where the runtime tells it.
         receive_ids: of its ends, by interface: what its node takes frames for them by.
     """
@@ -82,6 +86,11 @@ class Claim:
     epoch: int = 0
     pod_uid: str = ""
     receive_ids: Mapping[str, int] = attrs.field(factory=dict, hash=False)
+
+    @property
+    def next_epoch(self) -> int:
+        """Return the epoch of the owner after this one: after the last there is, the first again."""
+        return self.epoch + 1 if self.epoch < MAX_EPOCH else 1
 
 
 @attrs.frozen

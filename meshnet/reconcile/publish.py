@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, StoreError, StoreUnavailable
+from meshnet.model.codec import decode_claim
 from meshnet.model.resource import Kind
 from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
@@ -223,7 +224,8 @@ class Publisher:
                 return False
             status = entry.resource.status
             if claiming:
-                sandbox.epoch = max(sandbox.epoch, _epoch(status) + (0 if self._owned(entry, sandbox) else 1))
+                claim = decode_claim(status)
+                sandbox.epoch = max(sandbox.epoch, claim.epoch if self._owned(entry, sandbox) else claim.next_epoch)
             elif not self._owned(entry, sandbox):
                 return False
             wanted = self._compose(sandbox, entry)
@@ -287,8 +289,3 @@ class Publisher:
 
     def _all_up(self, sandbox: Sandbox) -> bool:
         return all_up(sandbox, self._cache.entry(sandbox.pod_key), self._carrier.other)
-
-
-def _epoch(status: Mapping[str, Any]) -> int:
-    epoch = status.get("epoch")
-    return epoch if isinstance(epoch, int) else 0

@@ -125,7 +125,7 @@ class Sandboxes:
                 return  # a newer sandbox has the pod; this one's DEL will come
             # The newer one is gone again: the pod is this one's.
             self._table.add(sandbox)
-            sandbox.epoch = max(sandbox.epoch, topology.claim.epoch + 1 if topology else 0)
+            sandbox.epoch = max(sandbox.epoch, topology.claim.next_epoch if topology else 0)
         sandbox.handed = inside
         try:
             async with self._turn(sandbox):
@@ -190,7 +190,7 @@ class Sandboxes:
         """Make the ends of a new sandbox. Raises KernelError."""
         if topology is not None:
             # Known before the first peer is patched to it; the claim may find that it must be higher still.
-            sandbox.epoch = topology.claim.epoch + 1
+            sandbox.epoch = topology.claim.next_epoch
         return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
 
     @contextlib.asynccontextmanager

@@ -95,6 +95,33 @@ def test_a_daemon_puts_no_other_node_where_none_stands(daemons: Daemons, topolog
     assert refused(status(daemons.of("n1"), topology, **fields), "node n1", 'before: ""')
 
 
+HIGHEST = 2**53 - 1
+STEP = 1_000_000
+
+
+@pytest.mark.parametrize("epoch", [STEP + 3, HIGHEST, -1])
+def test_a_daemon_uses_up_no_epochs(daemons: Daemons, topology: str, epoch: int) -> None:
+    assert status(daemons.of("n1"), topology, node="n1", epoch=2).status == 200
+
+    told = refused(status(daemons.of("n2"), topology, node="n2", epoch=epoch), "status.epoch", f"0 to {STEP + 2}")
+
+    assert told
+    assert status(daemons.of("n2"), topology, node="n2", epoch=STEP + 2).status == 200
+    assert status(daemons.of("n1"), topology, node="n1", epoch=1).status == 200
+
+
+def test_the_schema_has_a_last_epoch(daemons: Daemons, topology: str) -> None:
+    name = topology.rpartition("/")[2]
+    for epoch, right in ((2**63 - 1, False), (HIGHEST + 1, False), (HIGHEST, True)):
+        patch = json.dumps({"status": {"node": "n1", "epoch": epoch}})
+        told = daemons.server.try_kubectl("patch", "topology", name, "-n", NAMESPACE, "--type=merge",
+                                          "--subresource=status", "-p", patch)  # fmt: skip
+        assert (told.stderr == "") is right, told
+        assert right or "status.epoch" in told.stderr
+    assert status(daemons.of("n1"), topology, node=None).status == 200
+    assert status(daemons.of("n2"), topology, node="n2", epoch=1).status == 200
+
+
 def test_a_token_that_names_no_node_writes_nothing(daemons: Daemons, topology: str) -> None:
     assert refused(status(daemons.of(""), topology, node=""), "names no node")
     assert refused(status(daemons.of(""), topology, node="n1"), "names no node")

@@ -6,6 +6,7 @@ from meshnet.model import rules
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.model.resource import API_VERSION, Kind
 from meshnet.model.schema import ANNOTATION, VERSION
+from meshnet.model.topology import MAX_EPOCH
 from meshnet.reconcile import status
 from tests.manifests.files import MANIFESTS, documents
 from tests.reconcile.test_status import Room
@@ -64,6 +65,8 @@ def test_bounds_are_the_decoders():
     assert (LINKS["maxItems"], FIELDS["local_ips"]["maxItems"]) == (rules.MAX_LINKS, rules.MAX_ADDRESSES)
     assert (FIELDS["mtu"]["minimum"], FIELDS["mtu"]["maximum"]) == (rules.MIN_MTU, rules.MAX_MTU)
     assert FIELDS["uid"]["minimum"] == rules.MIN_UID
+    assert STATUS["epoch"]["maximum"] == MAX_EPOCH
+    assert f"<= {MAX_EPOCH} ?" in (MANIFESTS / "base" / "policy.yaml").read_text()
     text = (MANIFESTS / "base" / "crd.yaml").read_text()
     assert f"self.mtu >= {rules.MIN_IPV6_MTU}.0" in text
 

@@ -8,7 +8,7 @@ from meshnet.errors import InvalidObject
 from meshnet.model import codec
 from meshnet.model.codec import decode_claim, decode_topology
 from meshnet.model.entry import LINK_FIELDS
-from meshnet.model.topology import Claim, Endpoint, Link, Topology
+from meshnet.model.topology import MAX_EPOCH, Claim, Endpoint, Link, Topology
 from tests.model import strategies
 from tests.model.encoding import encode_topology
 
@@ -251,7 +251,17 @@ def test_the_error_names_the_object_and_shows_values_in_bounds():
 
 @pytest.mark.parametrize(
     "status",
-    [None, [], "x", {}, {"node": 1, "container_id": None, "epoch": "3", "pod_uid": []}, {"epoch": True}, {"epoch": -1}],
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"node": 1, "container_id": None, "epoch": "3", "pod_uid": []},
+        {"epoch": True},
+        {"epoch": -1},
+        {"epoch": MAX_EPOCH + 1},
+        {"epoch": 2**63 - 1},
+    ],
 )
 def test_a_broken_status_is_no_claim(status):
     assert decode_claim(status) == Claim()
