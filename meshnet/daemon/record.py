@@ -32,6 +32,10 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 REPAIR_S = 1.0
 """Before a record that somebody changed is put right: two daemons of one name shall not keep a store busy."""
+LONGEST_REPAIR_S = 60.0
+"""Before a record is put right that vanishes each time it was written."""
+SOON_S = 60.0
+"""How long after it was written a record has not vanished by itself; a cluster's garbage collector takes less."""
 
 
 class OwnRecord:
@@ -65,6 +69,9 @@ class OwnRecord:
         self._known = known
         self._wanted = asyncio.Event()
         self._written: NodeRecord | None = None
+        self._written_at = 0.0
+        self._owner = ""
+        self._losses = 0
         self._repair: asyncio.Handle | None = None
 
     def out_of_date(self) -> None:
@@ -74,7 +81,23 @@ class OwnRecord:
     def seen(self, record: NodeRecord | None) -> None:
         """Take note of the record as the store has it: what somebody else made of it is put right in a moment."""
         if self._written is not None and record != self._written and self._repair is None:
-            self._repair = asyncio.get_running_loop().call_later(REPAIR_S, self._put_right)
+            pause = self._pause(vanished=record is None)
+            self._repair = asyncio.get_running_loop().call_later(pause, self._put_right)
+
+    def _pause(self, *, vanished: bool) -> float:
+        """Return how long to wait before the record is put right, seconds: the longer the oftener it vanished at once.
+
+        A cluster deletes what is owned by a Node that is gone; one that was made anew under its name is another one.
+        """
+        soon = asyncio.get_running_loop().time() - self._written_at < SOON_S
+        self._losses = self._losses + 1 if vanished and soon and self._owner else 0
+        if self._losses > 1:
+            log.error(
+                "the node's record is deleted each time it is written: the Node that this pod's token names (uid %s) "
+                "is gone: delete this daemon's pod, so that its successor's token names the one that is",
+                self._owner,
+            )
+        return min(LONGEST_REPAIR_S, REPAIR_S * (1 << min(max(self._losses - 1, 0), 10)))
 
     def _put_right(self) -> None:
         self._repair = None
@@ -93,13 +116,21 @@ class OwnRecord:
         delay = FIRST_DELAY_S
         while True:
             try:
-                self._written = decode_node(await self._store.apply(await self._document()))
+                document = await self._document()
+                self._written = decode_node(await self._store.apply(document))
             except (StoreError, InvalidObject) as error:  # a policy, or an older schema, of the cluster may refuse it
                 log.warning("the node's record is not written yet: %s", error)
             else:
+                self._note_write(document)
                 return
             await asyncio.sleep(delay)
             delay = min(LONGEST_DELAY_S, delay * 2)
+
+    def _note_write(self, document: Mapping[str, Any]) -> None:
+        owner = next((str(owner["uid"]) for owner in document["metadata"].get("ownerReferences", ())), "")
+        if owner != self._owner:  # the pod got a new token
+            self._owner, self._losses = owner, 0
+        self._written_at = asyncio.get_running_loop().time()
 
     async def _document(self) -> Mapping[str, Any]:
         place = self._place

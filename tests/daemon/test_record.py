@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import errno
 import functools
+import itertools
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from meshnet.daemon.between import Between
-from meshnet.daemon.record import LONGEST_DELAY_S, REPAIR_S, OwnRecord
+from meshnet.daemon.record import LONGEST_DELAY_S, LONGEST_REPAIR_S, REPAIR_S, OwnRecord
 from meshnet.daemon.settings import Settings
 from meshnet.dispatch.place import Place
 from meshnet.driver.catalog import NodeCatalog
@@ -262,5 +263,62 @@ def test_in_a_cluster_a_record_is_its_nodes(tmp_path, store, owned):
             found = await room.store.get(Kind.NODE, "", "n1")
         owners = found.metadata.get("ownerReferences")
         assert owners == ([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u-1"}] if owned else None)
+
+    run(main())
+
+
+class CollectingStore(OwningStore):
+    """A cluster's whose Node of uid `gone` is no more: what that owns is deleted half a second after it was written."""
+
+    gone = "u-1"
+    uid = "u-1"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[float] = []
+
+    def node_owners(self, node: str) -> Any:
+        return [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": self.uid}]
+
+    async def apply(self, document: Any, **options: Any) -> Any:
+        written = await super().apply(document, **options)
+        loop = asyncio.get_running_loop()
+        self.written.append(loop.time())
+        if document["metadata"]["ownerReferences"][0]["uid"] == self.gone:
+            loop.call_later(0.5, lambda: loop.create_task(self.delete(Kind.NODE, "", "n1")))
+        return written
+
+    def pauses(self) -> list[float]:
+        return [round(after - before - 0.5) for before, after in itertools.pairwise(self.written)]
+
+
+def test_a_record_that_vanishes_each_time_is_written_ever_more_rarely_and_the_log_says_why(tmp_path, caplog):
+    """Its Node was made anew under its name, and the token names the old one."""
+
+    async def main():
+        store = CollectingStore()
+        async with Room(tmp_path, store).at_work():
+            await asyncio.sleep(600)
+            assert store.pauses()[:8] == [1, 2, 4, 8, 16, 32, LONGEST_REPAIR_S, LONGEST_REPAIR_S]
+            said = [record.message for record in caplog.records if "this pod's token" in record.message]
+            assert len(said) == len(store.written) - 1
+            assert "token names (uid u-1) is gone: delete this daemon's pod" in said[0]
+
+    run(main())
+
+
+def test_one_that_vanishes_is_there_a_minute_after_the_pod_got_a_new_token(tmp_path, caplog):
+    async def main():
+        store = CollectingStore()
+        async with Room(tmp_path, store).at_work():
+            await asyncio.sleep(600)
+            store.uid = "u-2"
+            await asyncio.sleep(LONGEST_REPAIR_S + 1)
+            assert (await store.get(Kind.NODE, "", "n1")).metadata["ownerReferences"][0]["uid"] == "u-2"
+            caplog.clear()
+            await store.delete(Kind.NODE, "", "n1")
+            await asyncio.sleep(REPAIR_S + 1)
+            assert (await store.get(Kind.NODE, "", "n1")).spec
+            assert not caplog.records
 
     run(main())
