@@ -68,6 +68,14 @@ def test_it_has_no_more_rights_than_those_named():
     assert POD["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
+def test_where_selinux_is_enforcing_it_may_write_to_the_nodes_directories():
+    (job,) = documents("uninstall/job.yaml")
+
+    for pod in (POD, job["spec"]["template"]["spec"]):
+        assert pod["securityContext"]["seLinuxOptions"] == {"type": "spc_t"}
+        assert not any("seLinuxOptions" in each.get("securityContext", {}) for each in pod["containers"])
+
+
 def test_every_capability_has_its_reason_beside_it():
     text = (MANIFESTS / "base" / "daemonset.yaml").read_text()
 
