@@ -9,12 +9,14 @@ import pytest
 
 from meshnet.model.resource import API_VERSION
 from tests.cluster.accounts import NAMESPACE, RECORDS, TOPOLOGIES, Daemons, record, refused
+from tests.cluster.direct import Direct
 from tests.cluster.resources import LINK, MERGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.cluster.direct import Answer, Direct
+    from tests.cluster.direct import Answer
     from tests.cluster.machine.api_server import ApiServer
 
 pytestmark = pytest.mark.cluster
@@ -126,6 +128,23 @@ def test_a_token_that_names_no_node_writes_nothing(daemons: Daemons, topology: s
     assert refused(status(daemons.of(""), topology, node=""), "names no node")
     assert refused(status(daemons.of(""), topology, node="n1"), "names no node")
     assert refused(daemons.of("").ask("POST", RECORDS, record("n1", "n1", daemons.uid("n1"))), "names no node")
+
+
+def test_daemons_in_another_namespace_are_kept_to_their_nodes_too(
+    daemons: Daemons, topology: str, tmp_path: Path
+) -> None:
+    """A kustomization's `namespace` moves account and rights, and leaves what is written in the policy."""
+    server = daemons.server
+    server.kubectl("create", "serviceaccount", "meshnet", "-n", NAMESPACE)
+    server.kubectl("create", "clusterrolebinding", "moved", "--clusterrole=meshnet-clusterrole",
+                   f"--serviceaccount={NAMESPACE}:meshnet")  # fmt: skip
+    moved = Direct(server.bearer(server.token(NAMESPACE, "meshnet")).kubeconfig, tmp_path)
+    try:
+        assert refused(moved.ask("POST", RECORDS, record("n1", "n1", daemons.uid("n1"))), "names no node")
+        assert refused(status(moved, topology, node="n1", epoch=1), "names no node")
+    finally:
+        moved.close()
+        server.kubectl("delete", "clusterrolebinding", "moved")
 
 
 def test_a_daemon_changes_no_spec_and_makes_and_deletes_no_topology(daemons: Daemons, topology: str) -> None:
