@@ -22,9 +22,9 @@ def merged(source: NetworkList, current: NetworkList | None) -> bytes:
     What stands after meshnet in our `current` list was appended there by others (a service mesh does that), and stays,
     unless `source` has it itself by now.
     """
-    known = {plugin["type"] for plugin in source.plugins}
+    known = {PLUGIN, *(plugin["type"] for plugin in source.plugins)}
     added = [plugin for plugin in _after_ours(current) if plugin["type"] not in known]
-    ours = [] if PLUGIN in known else [ENTRY]
+    ours = [] if is_chained(source) else [ENTRY]
     document = {**source.document, "plugins": [*source.plugins, *ours, *added]}
     return json.dumps(document, indent=2).encode() + b"\n"
 

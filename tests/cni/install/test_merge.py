@@ -77,6 +77,12 @@ def test_what_others_appended_to_our_list_stays(tmp_path):
     assert types(merged(source, of("flannel", "istio-cni"))) == ["flannel", "portmap", "meshnet"]
 
 
+def test_of_several_calls_of_meshnet_in_our_list_one_stays(tmp_path):
+    current = of("calico", "meshnet", "istio-cni", "meshnet")
+
+    assert types(merged(of("calico"), current)) == ["calico", "meshnet", "istio-cni"]
+
+
 def test_one_that_calls_meshnet_already_is_not_made_to_call_it_twice():
     assert types(merged(of("flannel", "meshnet", "portmap"), None)) == ["flannel", "meshnet", "portmap"]
 
