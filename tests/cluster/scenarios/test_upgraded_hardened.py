@@ -30,8 +30,11 @@ def test_links_are_re_cabled_and_unplugged_and_an_address_needs_a_restart(upgrad
     space.wait_carrier("r2", "0")
     edit(space, "r1", down=True)
     space.wait_carrier("r3", "0")
-    edit(space, "r1", down=False, local_ip=ADDRESS)
+    edit(space, "r1", down=False)
+    space.wait_carrier("r3", "1")
+    edit(space, "r1", local_ip=ADDRESS)
     space.wait_reason("r1", "RestartPod")
+    space.wait_carrier("r3", "0")
     assert addresses(space, "r1") == [f"{OTHER.addresses[0]}/24"]
 
     space.delete("pod/r1")
