@@ -188,9 +188,10 @@ class Sandboxes:
 
     def _make(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[End]:
         """Make the ends of a new sandbox. Raises KernelError."""
+        # Known before the first peer is patched to it; the claim may find that it must be higher still.
+        sandbox.epoch = self._table.next_epoch(sandbox.pod_key) if sandbox.pod else 0
         if topology is not None:
-            # Known before the first peer is patched to it; the claim may find that it must be higher still.
-            sandbox.epoch = topology.claim.next_epoch
+            sandbox.epoch = max(sandbox.epoch, topology.claim.next_epoch)
         return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
 
     @contextlib.asynccontextmanager

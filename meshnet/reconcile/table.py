@@ -98,6 +98,13 @@ class Table:
         told = (claim.node, claim.container_id, claim.epoch)
         return sandbox is not None and told == (self.node, sandbox.key.container_id, sandbox.epoch)
 
+    def next_epoch(self, pod: PodKey) -> int:
+        """Return an epoch above those of a pod's sandboxes here: by it the newest is told, whatever the Topology says.
+
+        Also of one whose DEL is still to come after its successor's.
+        """
+        return max((box.epoch for box in self.sandboxes.values() if box.pod_key == pod), default=-1) + 1
+
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None
 
