@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import LinkError, MeshnetError
 from meshnet.reconcile.keyed import KeyedWorkers
+from meshnet.reconcile.owner import learn
 from meshnet.reconcile.rebuild import is_rebuilt, recall
 from meshnet.reconcile.state import Joint
 
@@ -69,15 +70,14 @@ class Aligner:
             self.look_at(sandbox)
 
     def recall(self, sandbox: Sandbox) -> None:
-        """Let a sandbox that was rebuilt learn what its Topology tells; who is patched to it knows it by its epoch."""
+        """Let a sandbox learn from its Topology what no checkpoint tells."""
         entry = self._cache.entry(sandbox.pod_key)
-        if entry is None or entry.topology is None or not is_rebuilt(sandbox):
+        if entry is None or entry.topology is None:
             return
-        if recall(sandbox, entry.topology.claim, entry.resource.status):
-            for end in self._table.ends():
-                peer = end.joint.peer if end.joint else None
-                if peer is not None and (peer.namespace, peer.pod) == sandbox.pod_key:
-                    end.joint = Joint(peer, sandbox.epoch)
+        told = is_rebuilt(sandbox) and recall(sandbox, entry.topology.claim, entry.resource.status)
+        if told:
+            self._rejoin(sandbox)
+        if learn(sandbox, entry.topology) or told:
             self._checkpoints.save_soon(sandbox)
 
     def newest(self, topology: Topology | None) -> Topology | None:
@@ -94,17 +94,17 @@ class Aligner:
             self._table.enter(end)
         return [end.endpoint for end in ends]
 
-    async def claim(self, sandbox: Sandbox) -> None:
-        """Take the pod over; a new epoch is kept, and told to those patched to the one before.
+    async def claim(self, sandbox: Sandbox, *, over: bool = True) -> None:
+        """Claim the pod, `over` another's claim or not; a new epoch is kept, and told to those patched to it before.
 
         Raises StoreError, InvalidObject.
         """
-        before = sandbox.epoch
+        before = (sandbox.epoch, sandbox.claimed)
         try:
-            await self._publisher.claim(sandbox)
+            await self._publisher.claim(sandbox, over=over)
         finally:
             # Also when it failed: the store may have it without having said so.
-            if sandbox.epoch != before and self._table.is_current(sandbox):
+            if (sandbox.epoch, sandbox.claimed) != before and self._table.is_current(sandbox):
                 self._checkpoints.save_soon(sandbox)
                 self.kick_toward(sandbox)
                 self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
@@ -126,6 +126,13 @@ class Aligner:
     async def close(self) -> None:
         """Cancel what is under way."""
         await self._pods.close()
+
+    def _rejoin(self, sandbox: Sandbox) -> None:
+        """Who is patched to a rebuilt sandbox knows it by its epoch."""
+        for end in self._table.ends():
+            peer = end.joint.peer if end.joint else None
+            if peer is not None and (peer.namespace, peer.pod) == sandbox.pod_key:
+                end.joint = Joint(peer, sandbox.epoch)
 
     def _differs(self, sandbox: Sandbox) -> bool:
         topology = self._cache.topology(sandbox.pod_key)
@@ -160,7 +167,7 @@ class Aligner:
             # Also for a pod that cannot be entered any more: its Topology says so.
             self._checkpoints.save_soon(sandbox)
             if self._publisher.unclaimed(sandbox):
-                await self.claim(sandbox)
+                await self.claim(sandbox, over=False)
             self._publisher.changed(sandbox)
 
     async def _withdraw_all(self, ends: Iterable[End]) -> None:

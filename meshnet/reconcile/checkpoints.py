@@ -108,6 +108,7 @@ def _encode(sandbox: Sandbox) -> dict[str, Any]:
         "netns_id": sandbox.netns_id,
         "nsid": sandbox.nsid,
         "epoch": sandbox.epoch,
+        "claimed": sandbox.claimed,
         "ends": {interface: _encode_end(end) for interface, end in sandbox.ends.items()},
     }
 
@@ -150,10 +151,15 @@ def _decode(saved: dict[str, Any]) -> Sandbox:
         netns_id=(int(device), int(inode)),
         nsid=int(saved["nsid"]),
         epoch=int(saved["epoch"]),
+        claimed=_decode_claimed(saved.get("claimed")),
     )
     for interface, end in saved["ends"].items():
         sandbox.ends[interface] = _decode_end(sandbox, interface, end)
     return sandbox
+
+
+def _decode_claimed(saved: Any) -> str | None:
+    return saved if isinstance(saved, str) else None  # an older daemon wrote none
 
 
 def _name(saved: Any) -> str:

@@ -18,6 +18,7 @@ from meshnet.model.codec import decode_claim
 from meshnet.model.resource import Kind
 from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
+from meshnet.reconcile.owner import unclaimed
 from meshnet.reconcile.status import all_up, cleared, compose, covers, failures
 
 if TYPE_CHECKING:
@@ -84,12 +85,14 @@ class Publisher:
         self._pending: dict[Sandbox, _Pending] = {}
         self._last: dict[Sandbox, float] = {}
 
-    async def claim(self, sandbox: Sandbox) -> bool:
-        """Take the pod over for a sandbox: epoch + 1, in one write. False when its Topology is gone.
+    async def claim(self, sandbox: Sandbox, *, over: bool = True) -> bool:
+        """Claim the pod for a sandbox: epoch + 1, in one write.
+
+        False when its Topology is gone, and, unless `over` the claim of another, when that came first.
 
         Raises StoreUnavailable, Conflict, InvalidObject.
         """
-        claimed = await self._write(sandbox, claiming=True)
+        claimed = await self._write(sandbox, claiming=True, over=over)
         if claimed and not self._table.is_current(sandbox):
             await self.clear(sandbox)  # it was removed while the claim was on its way
         elif claimed:
@@ -97,19 +100,9 @@ class Publisher:
         return claimed
 
     def unclaimed(self, sandbox: Sandbox) -> bool:
-        """Tell whether the pod is to be claimed for its sandbox once more.
-
-        Its Topology names no owner, and had none since the sandbox: it came after the pod. Or it has an older claim of
-        this node: the store was put back to an older state. A sandbox that was taken over does not come back when its
-        successor is gone: its own DEL is under way.
-        """
+        """Tell whether the pod is to be claimed for its sandbox once more."""
         topology = self._cache.topology(sandbox.pod_key)
-        if topology is None:
-            return False
-        claim = topology.claim
-        if claim.node == self._node:
-            return claim.epoch < sandbox.epoch
-        return not claim.node and claim.epoch <= sandbox.epoch
+        return topology is not None and unclaimed(sandbox, topology, self._node)
 
     async def clear(self, sandbox: Sandbox) -> None:
         """Clear node and sandbox from the Topology, if still this sandbox's. Raises StoreUnavailable, InvalidObject."""
@@ -202,7 +195,7 @@ class Publisher:
     async def _publish(self, sandbox: Sandbox, pending: _Pending) -> None:
         stands = True
         try:
-            stands = await self._write(sandbox, claiming=False)
+            stands = await self._write(sandbox)
         except (StoreError, InvalidObject) as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
             pending.again = True
@@ -217,37 +210,41 @@ class Publisher:
         if pending.again:
             self.changed(sandbox)
 
-    async def _write(self, sandbox: Sandbox, *, claiming: bool) -> bool:
+    async def _write(self, sandbox: Sandbox, *, claiming: bool = False, over: bool = False) -> bool:
         entry = await self._cache.read(sandbox.pod_key)
         for _ in range(TRIES):
             if entry is None or not self._table.is_current(sandbox):
                 return False
+            owned = self._owned(entry, sandbox)
+            if not owned and not (claiming and (over or self.unclaimed(sandbox))):
+                return False
             status = entry.resource.status
             if claiming:
                 claim = decode_claim(status)
-                sandbox.epoch = max(sandbox.epoch, claim.epoch if self._owned(entry, sandbox) else claim.next_epoch)
-            elif not self._owned(entry, sandbox):
-                return False
+                sandbox.epoch = max(sandbox.epoch, claim.epoch if owned else claim.next_epoch)
             wanted = self._compose(sandbox, entry)
-            if covers(status, wanted):
-                self._stands(sandbox, wanted)
-                return True
-            await self._kept()
             try:
-                await self._patch(entry, wanted)
+                await self._put(entry, wanted)
             except NotFound:
                 return False
             except Conflict:
                 entry = await self._cache.reread(sandbox.pod_key)
                 continue
-            self._stands(sandbox, wanted)
-            self._herald.tell(str(entry.resource), failures(status, wanted))
+            if claiming:
+                sandbox.claimed = entry.resource.uid
+            if self._gate is not None:
+                self._gate.tell(sandbox, wanted)
             return True
         raise Conflict(f"Topology {sandbox.namespace}/{sandbox.pod}: its status was changed by others {TRIES} times")
 
-    def _stands(self, sandbox: Sandbox, status: Mapping[str, Any]) -> None:
-        if self._gate is not None:
-            self._gate.tell(sandbox, status)
+    async def _put(self, entry: Entry, wanted: Mapping[str, Any]) -> None:
+        """Write a status and tell of what newly fails in it, unless it says all that already."""
+        status = entry.resource.status
+        if covers(status, wanted):
+            return
+        await self._kept()
+        await self._patch(entry, wanted)
+        self._herald.tell(str(entry.resource), failures(status, wanted))
 
     def _compose(self, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
         return compose(

@@ -88,6 +88,7 @@ def _sandbox(container_id: str, ports: Sequence[PanelPort]) -> Sandbox:
         netns="",
         netns_id=(0, 0),
         nsid=ports[0].nsid,
+        claimed=None,
     )
     for port in ports:
         if whole is not None:

@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, MeshnetError
+from meshnet.reconcile.owner import count_on
 from meshnet.reconcile.rebuild import rebuilt_key
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class Sandboxes:
                 return  # a newer sandbox has the pod; this one's DEL will come
             # The newer one is gone again: the pod is this one's.
             self._table.add(sandbox)
-            sandbox.epoch = max(sandbox.epoch, topology.claim.next_epoch if topology else 0)
+            if topology is not None:
+                count_on(sandbox, topology)
         sandbox.handed = inside
         try:
             async with self._turn(sandbox):
@@ -191,7 +193,7 @@ class Sandboxes:
         # Known before the first peer is patched to it; the claim may find that it must be higher still.
         sandbox.epoch = self._table.next_epoch(sandbox.pod_key) if sandbox.pod else 0
         if topology is not None:
-            sandbox.epoch = max(sandbox.epoch, topology.claim.next_epoch)
+            count_on(sandbox, topology)
         return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
 
     @contextlib.asynccontextmanager

@@ -10,13 +10,14 @@ import attrs
 from meshnet.dispatch.resolve import resolve
 from meshnet.errors import KernelError, LinkError
 from meshnet.reconcile.carrier import reaches
+from meshnet.reconcile.owner import superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.dispatch.place import Place
     from meshnet.dispatch.resolve import Plan
-    from meshnet.model.topology import Claim, Endpoint, Topology
+    from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.patch import Patcher
@@ -64,7 +65,7 @@ class Settler:
     def _is_here(self, peer: Endpoint | None, topology: Topology | None) -> bool:
         """Tell whether a peer is on this node: not when another node runs its pod, and an old sandbox waits for DEL."""
         end = self._table.end(peer)
-        return end is not None and not (topology is not None and _taken_over(end, topology.claim))
+        return end is not None and not (topology is not None and self._taken_over(end, topology))
 
     def plans(self, topology: Topology | None) -> list[Plan]:
         """Return what the endpoints that a Topology declares should be; without one, nothing."""
@@ -143,13 +144,16 @@ class Settler:
         plan = self.plan(topology, end.endpoint)
         if plan is None or topology is None:
             return plan
-        if _taken_over(end, topology.claim):
+        if self._taken_over(end, topology):
             claim = topology.claim
             message = f"node {claim.node} has taken the pod over with sandbox {claim.container_id[:13]}"
             if not claim.node:
                 message = f"another sandbox had taken the pod over (epoch {claim.epoch}) and is gone"
             return attrs.evolve(plan, reason="Superseded", message=message)
         return plan
+
+    def _taken_over(self, end: End, topology: Topology) -> bool:
+        return superseded(end.sandbox, topology, self._table.node)
 
     def _tell(self, end: End, before: Joint | None) -> None:
         self._changed(end)
@@ -158,11 +162,6 @@ class Settler:
             self._changed(peer)
             if end.joint != before and not reaches(peer, end):
                 self._kick(peer.endpoint)
-
-
-def _taken_over(end: End, claim: Claim) -> bool:
-    """Tell whether a newer sandbox than an end's has its pod."""
-    return claim.epoch > end.sandbox.epoch and claim.container_id != end.sandbox.key.container_id
 
 
 def _pod(endpoint: Endpoint | None) -> tuple[str, str] | None:

@@ -43,6 +43,8 @@ class Sandbox:
         netns_id: (device, inode) of it, since a path can come to mean another one.
         nsid: its number in the node's namespace.
         epoch: of the claim on its pod.
+        claimed: uid of the Topology whose epochs that is one of, ``""`` while it has claimed none; None when that is
+            not known: its checkpoint is lost, or of an older daemon.
         ends: by interface, of every link that the pod has an interface for.
         handed: the open inside, while its ADD lasts.
     """
@@ -55,6 +57,7 @@ class Sandbox:
     netns_id: tuple[int, int]
     nsid: int = -1
     epoch: int = 0
+    claimed: str | None = ""
     ends: dict[str, End] = attrs.field(factory=dict, repr=False)
     handed: Inside | None = None
 

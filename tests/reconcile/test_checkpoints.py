@@ -26,6 +26,7 @@ def checkpoints(tmp_path):
 
 def test_a_round_trip(checkpoints):
     box = sandbox("r1", epoch=7, nsid=3)
+    box.claimed = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
     end(box, "eth1", "r2:eth1", ifindex=5).applied = Applied(
         9, "02:00:00:00:00:07", 9000, ("10.0.0.1/24", "fd00::1/64")
     )
@@ -134,6 +135,7 @@ def test_the_good_one_of_these_is_good(checkpoints, tmp_path):
     (tmp_path / "sandboxes" / "any.json").write_text(json.dumps(GOOD))
     (loaded,) = checkpoints.load()
     assert loaded.key == SandboxKey("mesh", "c1", "eth0")
+    assert loaded.claimed is None  # an older daemon's, which did not write of it
 
 
 @pytest.mark.parametrize("version", [0, 2, "3-beta"])
