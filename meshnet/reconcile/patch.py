@@ -69,6 +69,9 @@ class Patcher:
     async def make(self, end: End) -> None:
         """Make an end as its plan says. Raises LinkError, KernelError."""
         plan = end.plan
+        if plan is None and end.interface:
+            await self._unplug_direct(end)
+            return
         if not _stays(end, plan) and not _replaced(end, plan):
             await self.unpatch(end)
         if plan is None or self._table.end(end.endpoint) is not end:
@@ -180,6 +183,14 @@ class Patcher:
             with unless_gone():
                 self._splicer.set_up(end.port, up=False)
                 self._splicer.splice(end.port, None, offload=end.port.offload)
+
+    async def _unplug_direct(self, end: End) -> None:
+        """Without a Topology a driver's own interface stays, as one with a port does, without carrier if it can."""
+        self._part(end, None)
+        self.unplug(end)
+        driver = self._catalog.find(end.patched_by)
+        if isinstance(driver, SetsCarrier):
+            await call(driver, "set_carrier", end.patched, False, limit_s=CALL_LIMIT_S)
 
     async def unpatch(self, end: End) -> None:
         """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""

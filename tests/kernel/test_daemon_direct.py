@@ -94,6 +94,33 @@ def test_one_that_was_deleted_meanwhile_is_made_anew(node: DaemonNode, nic: int)
     assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["running", "restarted"])
+def test_deleting_a_topology_only_takes_its_carrier(node: DaemonNode, nic: int, away: bool) -> None:
+    far_end(node, nic)
+    node.apply(external())
+    (r1,) = node.up("r1")
+    before = r1.links()["net1"].ifindex
+    r1.run("ip", "addr", "add", "192.0.2.7/24", "dev", "net1")
+    if away:
+        node.kill()
+    node.withdraw("r1")
+    if away:
+        node.start()
+
+    assert eventually(lambda: not r1.carrier("net1"))
+    assert node.state("r1", "net1") == ("Failed", "TopologyMissing")
+    node.apply(external())
+    assert eventually(lambda: r1.carrier("net1"))
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert r1.links()["net1"].ifindex == before
+    assert r1.addresses("net1") == ["192.0.2.1/24", "192.0.2.7/24"]
+
+    node.withdraw("r1")
+    assert eventually(lambda: not r1.carrier("net1"))
+    assert node.delete(r1).done
+    assert r1.links() == {}
+
+
 @pytest.fixture
 def moved(node: DaemonNode, nic: int, new_ns: Callable[[], int]) -> tuple[PodBox, PodBox]:
     """A pod, and a namespace within it that it has moved its interface to."""

@@ -95,6 +95,9 @@ class Furnisher:
     async def apply(self, end: End, plan: object) -> None:
         """The pod's end is as it should be."""
 
+    def observe(self, end: End) -> None:
+        """A driver's own interface is as the driver made it."""
+
     async def remove(self, end: End) -> None:
         self._table.forget(end)
         del end.sandbox.ends[end.endpoint.interface]
