@@ -103,7 +103,7 @@ class Node:
         await self._sort_out()
         if adopted.orphans:
             # Before anybody calls: a repeated ADD makes ports of the same names.
-            log.info("%d ports that no sandbox's checkpoint lists are deleted", len(adopted.orphans))
+            log.info("%d ports that were not finished are deleted", len(adopted.orphans))
             await kernel.deleter.delete(adopted.orphans)
         self._server.start()
         watch = UnderlayWatch(kernel.find_underlay, kernel.underlay)

@@ -9,8 +9,9 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet.model import names
+from meshnet.model.topology import Endpoint
 from meshnet.reconcile.leftovers import remember
-from meshnet.reconcile.rebuild import rebuild
+from meshnet.reconcile.rebuild import rebuild, take_in
 from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Adopted(NamedTuple):
 
     Attributes:
         vanished: sandboxes whose namespace went while no daemon was there.
-        orphans: indexes of ports that their sandbox's checkpoint does not know: made, and never told of.
+        orphans: indexes of ports that are no sandbox's: of one whose daemon was killed while it made them.
     """
 
     vanished: Sequence[Sandbox]
@@ -41,10 +42,10 @@ def adopt(
 ) -> Adopted:
     """Fill the table from checkpoints and ports; `ended` tells whether a sandbox's namespace has.
 
-    A sandbox without a checkpoint is known from its ports' marks.
+    A sandbox without a checkpoint is known from its ports' marks, and so is a port that its sandbox's does not list.
     """
     known = list(sandboxes)
-    left = _attach_all(known, ports)
+    left = _take_in_marked(known, _attach_all(known, ports))
     containers = {sandbox.key.container_id for sandbox in known}
     rebuilt = rebuild([port for port in left if port.container_id not in containers], known)
     for sandbox in rebuilt:
@@ -90,6 +91,43 @@ def _attach_all(sandboxes: Iterable[Sandbox], ports: Iterable[PanelPort]) -> lis
         for end in sandbox.ends.values():
             _attach(end, by_name.pop(names.port_name(sandbox.key.container_id, end.endpoint.interface), None))
     return list(by_name.values())
+
+
+def _take_in_marked(sandboxes: Sequence[Sandbox], ports: Iterable[PanelPort]) -> list[PanelPort]:
+    """Give sandboxes the ports that are marked as theirs and in no checkpoint: the disk was full. Return the others.
+
+    What is not declared any more goes when the Topology is known.
+    """
+    left = []
+    for port in ports:
+        sandbox = None if _is_unfinished(port) else _marked_as(port, sandboxes)
+        if sandbox is None:
+            left.append(port)
+            continue
+        log.warning("%s: no checkpoint lists it; known from its port", port.endpoint)
+        port.endpoint = Endpoint(sandbox.namespace, sandbox.pod, port.endpoint.interface)
+        take_in(sandbox, port)
+    return left
+
+
+def _is_unfinished(port: PanelPort) -> bool:
+    """Tell whether a daemon may have been killed before it gave a port's other end its addresses and set that up.
+
+    If it was the pod that set it down, it is made anew without harm: nothing forwards to it.
+    """
+    return not port.pod_up and not port.up and port.redirect is None
+
+
+def _marked_as(port: PanelPort, sandboxes: Iterable[Sandbox]) -> Sandbox | None:
+    """Return whose a port is by its mark, unless that has another one for the same interface."""
+    interface, mark = port.endpoint.interface, names.Mark.of(port.endpoint, port.uid, port.container_id)
+    its = [
+        sandbox
+        for sandbox in sandboxes
+        if mark.is_in(sandbox.key.container_id) and mark.is_of(Endpoint(sandbox.namespace, sandbox.pod, interface))
+    ]
+    newest = max(its, key=lambda sandbox: sandbox.epoch, default=None)
+    return None if newest is None or interface in newest.ends else newest
 
 
 def _attach(end: End, port: PanelPort | None) -> None:

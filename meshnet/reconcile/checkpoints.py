@@ -67,7 +67,7 @@ class Checkpoints:
                 log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
 
     def catch_up(self, sandboxes: Iterable[Sandbox]) -> None:
-        """Write what is due, and what somebody removed: a daemon that starts deletes the ports it knows nothing of.
+        """Write what is due, and what somebody removed: a daemon that starts knows less without it.
 
         Raises OSError when the directory cannot be used.
         """

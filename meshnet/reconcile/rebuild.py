@@ -93,9 +93,14 @@ def _sandbox(container_id: str, ports: Sequence[PanelPort]) -> Sandbox:
     for port in ports:
         if whole is not None:
             port.endpoint = attrs.evolve(port.endpoint, pod=whole.pod)
-        applied = Applied(port.uid, mac="", mtu=0, addresses=())
-        sandbox.ends[port.endpoint.interface] = End(port.endpoint, sandbox, applied, port=port, adopted=True)
+        take_in(sandbox, port)
     return sandbox
+
+
+def take_in(sandbox: Sandbox, port: PanelPort) -> None:
+    """Make the end of a port that its mark alone tells of."""
+    applied = Applied(port.uid, mac="", mtu=0, addresses=())
+    sandbox.ends[port.endpoint.interface] = End(port.endpoint, sandbox, applied, port=port, adopted=True)
 
 
 def _find_inside(sandbox: Sandbox, path: str) -> None:

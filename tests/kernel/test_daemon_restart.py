@@ -196,23 +196,63 @@ def test_links_go_on_without_the_store_and_lose_carrier_with_their_peer(node: Da
     assert len(node.ports()) == 1
 
 
-def test_ports_that_their_pods_checkpoint_does_not_list_are_deleted(node: DaemonNode) -> None:
-    """A daemon that dies between making a running pod's new port and writing of it makes it again."""
+def forget_links(node: DaemonNode, pod: str) -> None:
+    """Have a pod's checkpoint be from before it had any link."""
+    for file in (node.directory / "run" / "sandboxes").glob("*.json"):
+        saved = json.loads(file.read_text())
+        if saved["pod"] == pod:
+            file.write_text(json.dumps(saved | {"ends": {}}))
+
+
+def test_a_port_that_its_pods_checkpoint_does_not_list_stays(node: DaemonNode) -> None:
+    """A full disk keeps checkpoints from being written; pods get their links nevertheless."""
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")
     assert eventually(r2.carrier)
     before = r1.links()["eth1"].ifindex
     node.kill()
-    for file in (node.directory / "run" / "sandboxes").glob("*.json"):
-        saved = json.loads(file.read_text())
-        if saved["pod"] == "r1":
-            file.write_text(json.dumps(saved | {"ends": {}}))
+    forget_links(node, "r1")
     node.start()
 
-    assert eventually(lambda: "eth1" in r1.links() and r1.links()["eth1"].ifindex != before)
     assert eventually(settled(node, "r1", "r2"))
-    assert len(node.ports()) == 2
+    assert r1.links()["eth1"].ifindex == before
+    assert r1.addresses() == ["10.0.0.1/24"]
+    assert r1.carrier()
     assert r2.carrier()
+    node.kill()
+    node.start()  # and now it is listed
+    assert node.log().count("no checkpoint lists it") == 1
+
+
+def test_a_port_that_nothing_lists_or_declares_goes(node: DaemonNode) -> None:
+    """A daemon can be killed between writing that a link is withdrawn and deleting its port."""
+    node.apply(*pair())
+    (r1,) = node.up("r1")
+    node.kill()
+    forget_links(node, "r1")
+    node.apply(topology("r1"))
+    node.start()
+
+    assert eventually(lambda: r1.links() == {})
+    assert node.ports() == {}
+
+
+def test_a_port_whose_making_was_cut_off_is_made_again(node: DaemonNode) -> None:
+    """A daemon can be killed between marking a running pod's new port and giving the pod's end its addresses."""
+    node.apply(topology("r1"))
+    (r1,) = node.up("r1")
+    node.kill()
+    node.apply(*pair())
+    name, alias = names.port_name(r1.container, "eth1"), names.Mark("default", "r1", "eth1", 1, r1.container).alias
+    spec = VethSpec(name, 1 << 20, "06:00:00:00:00:01", 0, 1500, "eth1", "02:00:00:00:00:01", r1.fd)
+    with Netlink.open() as netlink:
+        netlink.run([links.new_veth(spec), links.set_link(1 << 20, alias=alias)])
+    half = r1.links()["eth1"].ifindex
+    node.start()
+
+    assert eventually(lambda: "eth1" in r1.links() and r1.links()["eth1"].ifindex != half)
+    assert eventually(lambda: r1.addresses() == ["10.0.0.1/24"])
+    assert len(node.ports()) == 1
 
 
 def test_ports_that_have_no_mark_yet_are_deleted(node: DaemonNode) -> None:

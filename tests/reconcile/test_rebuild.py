@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from meshnet.model import names
 from meshnet.model.topology import Claim, Endpoint
+from meshnet.netlink import Redirect
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.adopt import adopt
 from meshnet.reconcile.rebuild import is_rebuilt, rebuild, recall
@@ -65,10 +67,42 @@ def test_a_pods_name_that_is_cut_everywhere_is_nobodys():
     assert table.ends() == []
 
 
-def test_a_port_that_its_sandboxes_checkpoint_does_not_list_is_an_orphan():
-    known = sandbox("r1", "c1")
-    adopted = adopt(Table(), [known], [port("r1", "c1", number=1)], lambda _: False)
-    assert adopted.orphans == [(1 << 20) + 1]
+@pytest.mark.parametrize(("pod", "container"), [("r1", "c1"), ("r" * 200, "c" * 200)])
+def test_a_port_that_its_sandboxes_checkpoint_does_not_list_is_known_by_its_mark(pod, container):
+    known, table = sandbox(pod, container), Table()
+    told = names.parse_mark(names.Mark("default", pod, "eth1", 7, container).alias)
+    its = port(told.pod, told.container_id, number=1)
+    its.pod_up = True
+    adopted = adopt(table, [known], [its], lambda _: False)
+
+    assert adopted.orphans == []
+    end = table.end(Endpoint("default", pod, "eth1"))
+    assert (end.sandbox, end.port, end.adopted) == (known, its, True)
+    assert (end.applied.uid, end.applied.mac) == (7, "")
+    assert list(table.sandboxes.values()) == [known]
+
+
+@pytest.mark.parametrize("trace", ["pod_up", "up", "redirect"])
+def test_one_that_was_not_finished_is_an_orphan(trace):
+    known, its = sandbox("r1", "c1"), port("r1", "c1", number=1)
+    assert adopt(Table(), [known], [its], lambda _: False).orphans == [(1 << 20) + 1]
+    setattr(its, trace, Redirect("mirred", 9) if trace == "redirect" else True)
+    assert adopt(Table(), [known], [its], lambda _: False).orphans == []
+
+
+def test_one_that_stands_in_the_way_of_the_listed_one_is_an_orphan():
+    known, stray = sandbox("r1", "c1"), port("r1", "c1", number=2)
+    end(known, "eth1", "r2:eth1")
+    stray.pod_up = True
+    assert adopt(Table(), [known], [stray], lambda _: False).orphans == [(1 << 20) + 2]
+
+
+def test_one_of_two_attachments_of_a_container_goes_to_the_newer():
+    attachments = [sandbox("r1", "c1", epoch=epoch) for epoch in (2, 1)]
+    its = port("r1", "c1", number=1)
+    its.pod_up = True
+    adopt(Table(), attachments, [its], lambda _: False)
+    assert [len(each.ends) for each in attachments] == [1, 0]
 
 
 def test_a_status_of_another_sandbox_tells_nothing():
