@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
@@ -12,16 +14,25 @@ if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
     from meshnet.panel.port import PanelPort
     from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = 1
 """The interface index that every namespace has."""
 
 
 class Inspector:
-    """Reads ends from the kernel."""
+    """Reads ends from the kernel.
 
-    def __init__(self, netlink: Netlink) -> None:
+    Args:
+        netlink: of the node.
+        table: finds an end by where it was last read to be.
+    """
+
+    def __init__(self, netlink: Netlink, table: Table) -> None:
         self._netlink = netlink
+        self._table = table
 
     def problem(self, end: End) -> str:
         """Return what is not as the table says, ``""`` when all is. Raises KernelError when it cannot be read."""
@@ -66,6 +77,22 @@ class Inspector:
             "mac": info.mac,
             "counters": stats._asdict(),
         }
+
+    def look_again(self, end: End) -> None:
+        """Read an end's port anew: what no event told of, that its pod's end moved or that it is gone, is seen now."""
+        port = end.port
+        if port is None:
+            return
+        entered = self._table.end(end.endpoint) is end
+        self._table.detach(end)
+        try:
+            self.refresh(port)
+        except KernelError as error:
+            log.warning("%s: %s", end.endpoint, error)
+            if error.errno == errno.ENODEV:
+                end.lose_port()
+        if entered:
+            self._table.enter(end)
 
     def refresh(self, port: PanelPort) -> None:
         """Read a port anew, so that what nobody told of is seen. Raises KernelError."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from meshnet.errors import KernelError, MeshnetError, StoreError
+from meshnet.errors import MeshnetError, StoreError
 
 if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
-    from meshnet.panel.port import PanelPort
     from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
     from meshnet.reconcile.leftovers import Leftovers
     from meshnet.reconcile.publish import Publisher
     from meshnet.reconcile.sandboxes import Sandboxes
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.state import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)
@@ -125,8 +123,8 @@ class Passes:
         for position, end in enumerate(self._table.ends()):
             if position % CHUNK == 0:
                 await asyncio.sleep(BREATH_S)
-            if end.port is not None and self._table.end(end.endpoint) is end:
-                self._refresh(end, end.port)
+            if self._table.end(end.endpoint) is end:
+                self._inspector.look_again(end)
             self._workers.kick(end.endpoint)
         for sandbox in list(self._table.sandboxes.values()):
             self._publisher.changed(sandbox)
@@ -136,14 +134,3 @@ class Passes:
             await self._publisher.clear_absent()
         except StoreError as error:
             log.warning("status of pods that run no more not cleared yet: %s", error)
-
-    def _refresh(self, end: End, port: PanelPort) -> None:
-        """Read a port anew: what no event told of, that its pod's end moved or that it is gone, is seen now."""
-        self._table.detach(end)
-        try:
-            self._inspector.refresh(port)
-        except KernelError as error:
-            log.warning("%s: %s", end.endpoint, error)
-            if error.errno == errno.ENODEV:
-                end.lose_port()
-        self._table.enter(end)

@@ -124,8 +124,7 @@ class Sandboxes:
         if sandbox.pod and not self._table.is_current(sandbox):
             if self._table.current(sandbox.pod_key) is not None:
                 return  # a newer sandbox has the pod; this one's DEL will come
-            # The newer one is gone again: the pod is this one's.
-            self._table.add(sandbox)
+            self._give_back(sandbox)
             if topology is not None:
                 count_on(sandbox, topology)
         sandbox.handed = inside
@@ -269,13 +268,15 @@ class Sandboxes:
             self._reinstate(before)
 
     def _reinstate(self, sandbox: Sandbox) -> None:
-        for end in sandbox.ends.values():
-            if end.port is not None:
-                with contextlib.suppress(KernelError):  # gone: a pass finds out
-                    self._inspector.refresh(end.port)  # nobody has listened to it meanwhile
-        self._table.add(sandbox)
+        self._give_back(sandbox)
         self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
         self._aligner.kick_toward(sandbox)
+
+    def _give_back(self, sandbox: Sandbox) -> None:
+        """A newer sandbox had the pod, and is gone: it is this one's again."""
+        for end in sandbox.ends.values():
+            self._inspector.look_again(end)  # nobody has listened to it meanwhile
+        self._table.add(sandbox)
 
 
 def _short(sandbox: Sandbox) -> str:

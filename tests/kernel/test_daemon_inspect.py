@@ -18,6 +18,8 @@ from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
 from meshnet.panel.splice import Splicer
 from meshnet.reconcile.inspect import Inspector
+from meshnet.reconcile.table import Table
+from tests.reconcile.made import end, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ def in_pod(pod: int, command: str) -> None:
 def test_that_the_pod_set_its_end_down(netlink: Netlink, pod: int, port: PanelPort) -> None:
     for word, up in (("down", False), ("up", True)):
         in_pod(pod, f"ip link set eth1 {word}")
-        Inspector(netlink).refresh(port)
+        Inspector(netlink, Table()).refresh(port)
         assert port.pod_up is up
 
 
@@ -62,7 +64,7 @@ def test_where_the_pods_end_was_moved(netlink: Netlink, pod: int, port: PanelPor
     with entered(pod):
         subprocess.run(["ip", "link", "set", "eth1", "netns", f"/proc/self/fd/{inner}"], check=True, pass_fds=[inner])
     in_pod(inner, "ip link set eth1 up")
-    Inspector(netlink).refresh(port)
+    Inspector(netlink, Table()).refresh(port)
 
     assert port.nsid != before[0]
     assert port.pod_up
@@ -71,7 +73,7 @@ def test_where_the_pods_end_was_moved(netlink: Netlink, pod: int, port: PanelPor
 def test_what_somebody_did_to_the_port(netlink: Netlink, port: PanelPort) -> None:
     subprocess.run(["ip", "link", "set", port.name, "down"], check=True)
     subprocess.run(["tc", "qdisc", "del", "dev", port.name, "clsact"], check=True)
-    Inspector(netlink).refresh(port)
+    Inspector(netlink, Table()).refresh(port)
 
     assert (port.up, port.sealed) == (False, False)
 
@@ -80,4 +82,24 @@ def test_that_the_port_is_gone(netlink: Netlink, port: PanelPort) -> None:
     delete_ports([port.ifindex])
 
     with pytest.raises(KernelError, match="ENODEV"):
-        Inspector(netlink).refresh(port)
+        Inspector(netlink, Table()).refresh(port)
+
+
+@pytest.mark.parametrize("current", [True, False])
+def test_an_end_is_found_by_where_it_is_by_now(netlink: Netlink, pod: int, port: PanelPort, current: bool) -> None:
+    """Unless its sandbox has not got the pod: then the table does not know the end."""
+    box, table = sandbox("r1", "c1"), Table()
+    its = end(box, "eth1", "r2:eth1")
+    its.port = port
+    port.pod_ifindex, before = 77, port.pod_ifindex
+    if current:
+        table.add(box)
+    Inspector(netlink, table).look_again(its)
+    assert port.pod_ifindex == before
+    assert table.by_pod_end(port.nsid, before) is (its if current else None)
+    assert table.by_pod_end(port.nsid, 77) is None
+
+    delete_ports([port.ifindex])
+    Inspector(netlink, table).look_again(its)
+    assert its.port is None
+    assert table.by_port(port.ifindex) is None

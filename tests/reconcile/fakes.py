@@ -58,6 +58,19 @@ class Splicer:
         """There is nobody to see it."""
 
 
+class Inspector:
+    """Notes which ends are looked at again; finds the ports of those in `gone` gone."""
+
+    def __init__(self) -> None:
+        self.looked_at: list[End] = []
+        self.gone: set[End] = set()
+
+    def look_again(self, end: End) -> None:
+        self.looked_at.append(end)
+        if end in self.gone:
+            end.lose_port()
+
+
 class Identifiers:
     """Counts from 1, and keeps nothing."""
 

@@ -14,7 +14,7 @@ from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
 from meshnet.reconcile.state import Sandbox
 from meshnet.reconcile.table import Table
-from tests.reconcile.fakes import Moody
+from tests.reconcile.fakes import Inspector, Moody
 from tests.reconcile.made import NotingStore, link, topology
 from tests.reconcile.made import sandbox as closed
 from tests.reconcile.parts import Parts
@@ -89,9 +89,10 @@ class Room:
             "checkpoints": self.checkpoints,
         }
         self.aligner = Aligner(cache=self.cache, **parts)
+        self.inspector = cast("Any", Inspector())
         self.sandboxes = Sandboxes(
             deleter=cast("Any", Deleter()),
-            inspector=cast("Any", None),
+            inspector=self.inspector,
             aligner=self.aligner,
             **parts,
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import pytest
+
 from meshnet.driver import LinkError, Scope
+from meshnet.errors import StoreUnavailable
 from meshnet.model.resource import Kind
 from tests.reconcile.fakes import Moody
 from tests.reconcile.made import link, topology
@@ -178,6 +181,45 @@ def test_an_add_that_comes_again_after_the_del_makes_nothing(tmp_path: Path) -> 
             assert "its DEL came meanwhile" in str(again.exception())
             assert here.table.ends() == []
             assert here.saved() == []
+
+    run(main())
+
+
+def test_what_the_pod_did_while_a_newer_sandbox_had_it_is_seen_when_it_is_added_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            old, new = sandbox("r1"), sandbox("r1", "newer")
+            await here.add(old)
+            await here.add(new)
+            await here.sandboxes.remove(new, why="DEL")
+            assert here.inspector.looked_at == []
+            here.inspector.gone = {old.ends["eth2"]}
+
+            await here.sandboxes.add_again(old, here.cache.topology(R1), cast("Any", object()))
+
+            assert here.inspector.looked_at == list(old.ends.values())
+            assert old.ends["eth1"].port is not None
+            assert old.ends["eth2"].reason == "PortMissing"  # it is settled without: here nobody makes another
+
+    run(main())
+
+
+def test_and_when_the_newer_sandboxs_add_fails(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            old = sandbox("r1")
+            await here.add(old)
+            here.store.error = StoreUnavailable("away")
+            here.inspector.gone = {old.ends["eth2"]}
+
+            with pytest.raises(StoreUnavailable):
+                await here.add(sandbox("r1", "newer"))
+
+            assert here.table.is_current(old)
+            await asyncio.sleep(0.1)
+            assert old.ends["eth2"].reason == "PortMissing"
 
     run(main())
 
