@@ -132,6 +132,7 @@ class Core:
             cache=self.cache,
             carrier=self.carrier,
             patcher=self._patcher,
+            inspector=self.inspector,
             changed=lambda end: self.publisher.changed(end.sandbox),
             kick=self.kick,
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshnet.driver.api import Splice
-    from meshnet.netlink import Netlink, Request
+    from meshnet.netlink import Netlink
     from meshnet.netlink.ethtool import Ethtool
     from meshnet.panel.port import PanelPort
 
@@ -131,26 +131,23 @@ class Splicer:
         return None
 
     def _remove(self, port: PanelPort) -> None:
-        assert port.redirect is not None
-        self._netlink.run([self._removal(port, port.redirect.method)])
-
-    def _removal(self, port: PanelPort, method: str) -> Request:
-        if method == MIRRED:
-            return tc.remove_redirect(port.ifindex)
-        return tc.remove_redirect_peer(port.ifindex)
+        """Remove the redirect that a port had; gone already, by itself or with all filters, is success."""
+        if port.redirect is None:
+            return
+        mirred = port.redirect.method == MIRRED
+        removal = tc.remove_redirect(port.ifindex) if mirred else tc.remove_redirect_peer(port.ifindex)
+        self._netlink.run_tolerating([removal], errno.ENOENT, errno.EINVAL)
 
     def _mirred(self, port: PanelPort, wanted: Redirect) -> None:
-        requests = [tc.redirect(port.ifindex, wanted.ifindex)]
+        self._netlink.run([tc.redirect(port.ifindex, wanted.ifindex)])
         if port.redirect and port.redirect.method == REDIRECT_PEER:
-            requests.append(self._removal(port, REDIRECT_PEER))
-        self._netlink.run(requests)
+            self._remove(port)
 
     def _bpf(self, port: PanelPort, wanted: Redirect) -> None:
         program = bpf.load_redirect_peer(wanted.ifindex)
         try:
-            requests = [tc.redirect_peer(port.ifindex, wanted.ifindex, program)]
-            if port.redirect and port.redirect.method == MIRRED:
-                requests.append(self._removal(port, MIRRED))
-            self._netlink.run(requests)
+            self._netlink.run([tc.redirect_peer(port.ifindex, wanted.ifindex, program)])
         finally:
             os.close(program)
+        if port.redirect and port.redirect.method == MIRRED:
+            self._remove(port)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.patch import Patcher
     from meshnet.reconcile.state import End, Joint
     from meshnet.reconcile.table import Table
@@ -38,6 +39,7 @@ class Settler:
         cache: TopologyCache,
         carrier: CarrierKeeper,
         patcher: Patcher,
+        inspector: Inspector,
         changed: Callable[[End], None],
         kick: Callable[[Endpoint], None],
     ) -> None:
@@ -46,6 +48,7 @@ class Settler:
         self._cache = cache
         self._carrier = carrier
         self._patcher = patcher
+        self._inspector = inspector
         self._changed = changed
         self._kick = kick
 
@@ -126,6 +129,7 @@ class Settler:
             return not error.retry
         except KernelError as error:
             end.fail("KernelRefused", str(error))
+            self._inspector.look_again(end)  # it may not be as it was, and nobody told of it
             return False
         end.fail("", "")
         return True

@@ -116,6 +116,20 @@ def test_recabling_keeps_the_interface(node: DaemonNode) -> None:
     assert set(a.links()) == {"eth1"}
 
 
+def test_recabling_goes_on_after_somebody_took_the_filters_away(node: DaemonNode) -> None:
+    """Between two passes nobody sees that they are gone."""
+    node.apply(topology("a", link(1, "eth1", "b:eth1")), topology("b", link(1, "eth1", "a:eth1")))
+    a, b, c = node.up("a", "b", "c")
+    assert eventually(lambda: a.carrier() and b.carrier())
+    for port in node.ports():
+        node.run(f"tc qdisc del dev {port} clsact")
+
+    node.apply(topology("a", link(2, "eth1", "c:eth1")), topology("b"), topology("c", link(2, "eth1", "a:eth1")))
+    assert eventually(lambda: "eth1" in c.links() and a.carrier() and c.carrier())
+    assert b.links() == {}
+    assert node.cni("CHECK", a).done
+
+
 def test_one_uid_for_two_pairs_is_two_links(node: DaemonNode) -> None:
     node.apply(
         topology("a", link(1, "eth1", "b:eth1", local_ip="10.0.1.1/24")),

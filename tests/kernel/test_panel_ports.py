@@ -243,6 +243,17 @@ def test_splices_replace_each_other(panel: Panel) -> None:
         assert len(priorities(panel, one)) == 1 + (wanted is not None)
 
 
+@pytest.mark.parametrize("damage", ["tc qdisc del dev {} clsact", "tc filter del dev {} ingress"])
+def test_a_splice_that_somebody_took_away_is_taken_out(panel: Panel, damage: str) -> None:
+    one, two = panel.port("eth1"), panel.port("eth2")
+    splicer = panel.splicer()
+    splicer.splice(one, two.facts())
+    subprocess.run(damage.format(one.name).split(), check=True, timeout=10)
+
+    splicer.splice(one, None)
+    assert one.redirect is None
+
+
 def test_offload_moves_from_one_method_to_the_other_and_back(panel: Panel) -> None:
     why_not = bpf.why_unusable()
     if why_not:

@@ -14,7 +14,7 @@ from meshnet.reconcile.patch import Patcher
 from meshnet.reconcile.remote import Remotes
 from meshnet.reconcile.segment import Segmenter
 from meshnet.reconcile.settle import Settler
-from tests.reconcile.fakes import Furnisher, Identifiers, Splicer
+from tests.reconcile.fakes import Furnisher, Identifiers, Inspector, Splicer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +68,14 @@ class Parts:
             saved=lambda _: None,
             kick=kick,
         )
+        self.inspector = cast("Any", Inspector())
         self.settler = Settler(
             place=self.place,
             table=table,
             cache=cache,
             carrier=self.carrier,
             patcher=self.patcher,
+            inspector=self.inspector,
             changed=changed,
             kick=kick,
         )

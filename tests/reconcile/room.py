@@ -14,7 +14,7 @@ from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
 from meshnet.reconcile.state import Sandbox
 from meshnet.reconcile.table import Table
-from tests.reconcile.fakes import Inspector, Moody
+from tests.reconcile.fakes import Moody
 from tests.reconcile.made import NotingStore, link, topology
 from tests.reconcile.made import sandbox as closed
 from tests.reconcile.parts import Parts
@@ -89,7 +89,7 @@ class Room:
             "checkpoints": self.checkpoints,
         }
         self.aligner = Aligner(cache=self.cache, **parts)
-        self.inspector = cast("Any", Inspector())
+        self.inspector = made.inspector
         self.sandboxes = Sandboxes(
             deleter=cast("Any", Deleter()),
             inspector=self.inspector,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any
 
+from meshnet.errors import KernelError
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.status import link_state
@@ -145,6 +147,23 @@ def test_both_ends_lose_carrier_when_one_fails() -> None:
         Failing.fails = frozenset()
         await room.settler.settle(room.e1.endpoint)
         assert room.carriers() == (True, True)
+
+    run(main())
+
+
+def test_an_end_that_the_kernel_refuses_something_of_is_looked_at_again() -> None:
+    async def main() -> None:
+        room = Room()
+        await room.open()
+        await room.settle()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise KernelError(errno.EINVAL, "splice")
+
+        room.parts.splicer.splice = refuse
+        assert not await room.settler.settle(room.e1.endpoint)
+        assert room.state(room.e1) == ("Failed", "KernelRefused")
+        assert room.parts.inspector.looked_at == [room.e1]
 
     run(main())
 
