@@ -111,6 +111,7 @@ class Ear:
         except KernelError:
             return
         self._carry(end)
+        self._kick(end.endpoint)  # back in the pod it can be edited
 
     def _direct_gone(self, end: End) -> None:
         self._table.detach(end)

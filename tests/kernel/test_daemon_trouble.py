@@ -134,6 +134,25 @@ def test_an_edit_does_not_reach_another_interface_than_the_links_own(node: Daemo
         os.close(inner)
 
 
+def test_an_edit_is_applied_when_the_interface_is_back_in_the_pod(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    inner = anonymous_netns()
+    try:
+        move(r1, inner)
+        node.apply(*pair(mtu=1400))
+        assert eventually(lambda: node.state("r1")[1] == "RestartPod")
+        with entered(inner):
+            node.run(f"ip link set eth1 netns {r1.netns}")
+        r1.run("ip", "link", "set", "eth1", "up")
+
+        assert eventually(lambda: node.state("r1") == ("Up", ""))  # long before a pass
+        assert r1.links()["eth1"].mtu == 1400
+        assert eventually(lambda: r1.carrier() and r2.carrier())
+    finally:
+        os.close(inner)
+
+
 def test_an_end_without_a_namespace_number_ends_no_daemon(node: DaemonNode, node_ns: int) -> None:
     """So is one of a namespace that is ending; here it is the node's own, in which the test is."""
     node.stop()
