@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
+from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.leftovers import remember
 from meshnet.reconcile.rebuild import rebuild, take_in
 from meshnet.reconcile.state import Joint
@@ -79,8 +80,9 @@ def rejoin(table: Table, splicer: Splicer) -> None:
             end.joint = Joint(target.endpoint, target.sandbox.epoch)
         elif not splicer.exists(port.redirect.ifindex):
             log.info("%s: its patch leads to what is gone", end.endpoint)
-            splicer.set_up(port, up=False)
-            splicer.splice(port, None, offload=port.offload)
+            with unless_gone():  # a pod can die now, too
+                splicer.set_up(port, up=False)
+                splicer.splice(port, None, offload=port.offload)
             end.joint = None
 
 
