@@ -45,6 +45,8 @@ class Entry:
         try:
             return cls(resource, decode_topology(resource.document), None)
         except InvalidObject as error:
+            if last is not None:  # its links, but of this object, and with the owner that it has by now
+                last = attrs.evolve(last, uid=resource.uid, claim=decode_claim(resource.status))
             return cls(resource, last, error)
 
 

@@ -10,10 +10,8 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-import attrs
-
 from meshnet.errors import InvalidObject
-from meshnet.model.codec import decode_claim, decode_topology
+from meshnet.model.codec import decode_topology
 from meshnet.model.resource import Kind, Resource
 from meshnet.reconcile.keptfile import file_of, write_whole
 
@@ -77,10 +75,9 @@ class LastValid:
         if before is None or before.uid != now.uid:
             return None
         try:
-            topology = decode_topology(before.document)
+            return decode_topology(before.document)
         except InvalidObject:  # by the rules of this version
             return None
-        return attrs.evolve(topology, claim=decode_claim(now.status))
 
     def _path(self, key: PodKey) -> Path:
         return file_of(self._directory, key)

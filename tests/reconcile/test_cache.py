@@ -368,6 +368,26 @@ def test_an_invalid_edit_keeps_the_last_valid_links():
     run(main())
 
 
+def test_what_is_made_anew_invalid_has_the_owner_that_it_says_itself():
+    """Its predecessor's count of epochs is another."""
+
+    async def main():
+        room = Room()
+        old = await room.store.apply(wired("a", "x"))
+        await room.store.patch_status(Kind.TOPOLOGY, "default", "a", {"node": "n2", "epoch": 4})
+        await room.cache.reread(A)
+        await room.store.delete(Kind.TOPOLOGY, *A)
+        new = await room.store.apply(topology("a", link(1, "a-name-that-is-too-long", "x:eth1")))
+        await room.cache.reread(A)  # of its deletion nobody has told
+
+        found = room.cache.topology(A)
+        assert (found.uid, found.claim.node, found.claim.epoch) == (new.uid, "", 0)
+        assert new.uid != old.uid
+        assert found.links[0].local_intf == "eth1"
+
+    run(main())
+
+
 def test_what_never_was_valid_has_no_topology():
     async def main():
         room = Room()
