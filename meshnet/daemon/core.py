@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def open_identifiers(state_dir: Path) -> Identifiers:
-    """Return the identifiers that a state directory keeps. Raises InvalidObject where that is full."""
+    """Return the identifiers that a state directory keeps. Raises InvalidObject when it cannot be used."""
     path = state_dir / "identifiers.jsonl"
     try:
         return Identifiers(path)

@@ -52,16 +52,23 @@ class _Pool:
 
 
 class Identifiers:
-    """Hands out identifiers; a file keeps them. Raises OSError when that cannot be written."""
+    """Hands out identifiers; a file keeps them. Raises OSError when that cannot be used.
+
+    One that can only be read, as on a full file system, is enough to begin with: who has an identifier keeps it.
+    """
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._pools: dict[str, _Pool] = {RECEIVE: _Pool()}
         self._filling: asyncio.Future[None] | None = None
-        self._load(read(path, SPACE))
+        lines = read(path, SPACE)
+        self._load(lines)
         receive = self._pools[RECEIVE]
         receive.ahead = _draw(receive, AHEAD)
-        self._journal = Journal(path, self._lines())
+        self._journal = Journal(path, self._lines(), before=len(lines))
+        if not self._journal.anew:  # what is ahead is not kept; `kept` tries again
+            receive.taken.difference_update(receive.ahead)
+            receive.ahead = []
 
     def allocate(self, pool: str, endpoint: Endpoint) -> int:
         """Return the identifier of an endpoint in a pool, 1 to 2^24 - 1.
@@ -71,12 +78,12 @@ class Identifiers:
         known = self._pools.setdefault(pool, _Pool())
         key = str(endpoint)
         if key not in known.used:
-            rested, owed = known.resting.pop(key, None), False
-            if rested:
-                identifier = rested[0]
-            else:
-                identifier, owed = self._free(pool, known)
+            rested = known.resting.get(key)
+            identifier, owed = (rested[0], False) if rested else self._free(pool, known)
             self._journal.append([Line(pool, key, identifier)], owed=owed)
+            known.resting.pop(key, None)
+            if not (rested or owed):
+                known.ahead.pop()
             known.used[key] = identifier
             known.taken.add(identifier)
         return known.used[key]
@@ -108,10 +115,13 @@ class Identifiers:
         self._journal.close()
 
     def _free(self, pool: str, known: _Pool) -> tuple[int, bool]:
-        """Return one that nobody has, and whether the disk has still to be told of it. Raises LookupError."""
+        """Return one that nobody has, and whether the disk has still to be told of it: not of the last one ahead.
+
+        Raises LookupError.
+        """
         self._end_rest(known)
         if known.ahead:
-            return known.ahead.pop(), False
+            return known.ahead[-1], False
         if len(known.taken) >= SPACE - 1:
             raise LookupError(f"pool {pool}: all {SPACE - 1} identifiers are in use")
         identifier = secrets.randbelow(SPACE - 1) + 1

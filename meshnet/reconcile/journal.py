@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
@@ -36,9 +37,9 @@ class Line(NamedTuple):
 
 
 def read(path: Path, space: int) -> list[Line]:
-    """Return what a file tells, the oldest first; none when there is no file.
+    """Return what a file tells, the oldest first; none when there is no file. Raises OSError.
 
-    A line that cannot be read is one that a lost machine did not finish: nobody was told.
+    A line that cannot be read, or has no end, is one that a lost machine did not finish: nobody was told.
 
     Args:
         path: of the file.
@@ -48,8 +49,9 @@ def read(path: Path, space: int) -> list[Line]:
         text = path.read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return []
-    found, unread = [], 0
-    for line in text.splitlines():
+    *lines, unfinished = text.split("\n")
+    found, unread = [], int(bool(unfinished))
+    for line in lines:
         try:
             pool, key, identifier, until = json.loads(line)
             found.append(Line(str(pool), str(key), int(identifier), float(until)))
@@ -63,17 +65,22 @@ def read(path: Path, space: int) -> list[Line]:
 
 
 class Journal:
-    """The file, written anew when this is made. Raises OSError then.
+    """The file, written anew when this is made.
+
+    On a full file system it goes on as it is: a daemon that cannot be told anything new is better than none. Raises
+    OSError when not even that can be used.
 
     Args:
         path: of the file.
         lines: what it begins with, which survives the loss of power at once.
+        before: how many lines the file has that is there.
 
     Attributes:
+        anew: whether it begins with `lines`, and is not the one that was there.
         length: how many lines it has.
     """
 
-    def __init__(self, path: Path, lines: Iterable[Line]) -> None:
+    def __init__(self, path: Path, lines: Iterable[Line], *, before: int = 0) -> None:
         self._path = path
         self._owed = False
         self._keeping = asyncio.Lock()
@@ -81,15 +88,11 @@ class Journal:
         self._next: int | None = None
         self._renewing: asyncio.Task[None] | None = None
         given = list(lines)
-        self.length = len(given)
-        self._file = _fresh(path, given)
         try:
-            os.fdatasync(self._file)
-            _take_over(path)
-            _sync_directory(path.parent)
-        except BaseException:
-            os.close(self._file)
-            raise
+            self._file, self.anew, self.length = _anew(path, given), True, len(given)
+        except OSError as error:
+            self._file, self.anew, self.length = _as_it_is(path), False, before
+            log.error("%s: not written anew, it goes on as it is: %s", path, error)
 
     def append(self, lines: Iterable[Line], *, owed: bool) -> None:
         """Add lines; those that are owed have `kept` wait for the disk. Raises OSError."""
@@ -170,6 +173,7 @@ class Journal:
         if self._next is not None:
             self._close(self._next)
             self._next = None
+            _drop(self._path)
 
     def _close(self, file: int) -> None:
         """Close a file after all that the disk's thread has still to do with it."""
@@ -180,6 +184,35 @@ class Journal:
         return asyncio.get_running_loop().run_in_executor(self._thread, work, what)
 
 
+def _anew(path: Path, lines: Iterable[Line]) -> int:
+    """Return a new file of these lines, which has taken the place of that at `path` and survives the loss of power."""
+    file = _fresh(path, lines)
+    try:
+        os.fdatasync(file)
+        _take_over(path)
+        _sync_directory(path.parent)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _as_it_is(path: Path) -> int:
+    """Return the file at `path`, with all that is in it on the disk. Raises OSError.
+
+    A last line that was not finished goes, or it would spoil the next one.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(file, path.read_bytes().rfind(b"\n") + 1)
+        os.fdatasync(file)
+        _sync_directory(path.parent)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
 def _fresh(path: Path, lines: Iterable[Line]) -> int:
     """Return a new file of these lines beside that at `path`, which it may take the place of."""
     file = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -187,8 +220,15 @@ def _fresh(path: Path, lines: Iterable[Line]) -> int:
         _append(file, lines)
     except BaseException:
         os.close(file)
+        _drop(path)
         raise
     return file
+
+
+def _drop(path: Path) -> None:
+    """Remove the new file beside that at `path`: what is full has better use for its room."""
+    with contextlib.suppress(OSError):
+        _beside(path).unlink()
 
 
 def _take_over(path: Path) -> None:

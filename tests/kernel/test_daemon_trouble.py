@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.cli import exitcodes
+from meshnet.cni.error import Code
 from meshnet.errors import KernelError
 from meshnet.netlink.netns import anonymous_netns, entered
 from meshnet.reconcile.passes import ALIVE_S
@@ -56,6 +58,12 @@ def full_but_a_page(directory: Path) -> Iterator[None]:
     filler.unlink()
 
 
+def fill_page(file: Path) -> None:
+    """Have a file use all of its last page, by a line that says nothing."""
+    with file.open("a") as opened:
+        opened.write(" " * (-file.stat().st_size % PAGE - 1) + "\n")
+
+
 def move(pod: PodBox, netns: int) -> None:
     """Move a pod's eth1 to another network namespace."""
     pod.run("ip", "link", "set", "eth1", "netns", f"/proc/{os.getpid()}/fd/{netns}")
@@ -93,6 +101,45 @@ def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room(node: DaemonNod
         assert eventually(lambda: checkpoint.stat().st_size > PAGE, within=ALIVE_S + 2)
         assert os.listdir(run / "sandboxes") == [checkpoint.name]
         node.close()
+
+
+def test_a_daemon_starts_on_a_full_state_directory(node: DaemonNode) -> None:
+    state = node.directory / "state"
+    node.stop()
+    with small(state):
+        node.start()
+        node.apply(*pair(), topology("r3", link(2, "eth1", "r4:eth1")))
+        r1, r2 = node.up("r1", "r2")
+        assert eventually(r1.carrier)
+        with full_but_a_page(state):
+            node.kill()
+            (state / "more").write_bytes(bytes(PAGE))
+            fill_page(state / "identifiers.jsonl")
+            node.start()
+            assert eventually(r1.carrier)
+            assert node.delete(r2).done
+            assert node.add(node.pod("r5")).done  # it has no links
+            r3 = node.pod("r3")
+            assert node.add(r3).error["code"] == Code.TRY_AGAIN_LATER
+        (state / "more").unlink()
+        assert node.add(r3).done
+        assert eventually(lambda: node.state("r3")[1] == "PeerMissing")
+        node.close()
+
+
+def test_a_state_directory_that_cannot_be_used_is_told_in_one_line(node: DaemonNode) -> None:
+    node.stop()
+    kept = node.directory / "state" / "identifiers.jsonl"
+    kept.unlink()
+    kept.mkdir()
+    node.begin()
+
+    assert node.process is not None
+    assert node.process.wait(60) == exitcodes.FAILED
+    told = f"settings: MESHNET_STATE_DIR: '{kept}': a file that it can read and write: Is a directory"
+    assert node.log().splitlines()[-1] == f"error: {told}"
+    assert "Traceback" not in node.log()
+    node.process = None
 
 
 def test_a_run_directory_that_somebody_removed_comes_again(node: DaemonNode) -> None:

@@ -481,3 +481,100 @@ def test_a_file_that_cannot_be_written_anew_goes_on(make, clock, tmp_path, monke
     assert "identifiers.jsonl: not written anew" in caplog.text
     (tmp_path / "identifiers.new").rmdir()
     assert make().allocate(RECEIVE, endpoint(0)) == given
+
+
+@contextlib.contextmanager
+def full_disk(monkeypatch):
+    """Let nothing be written, as on a file system that is full, to the end of the block."""
+
+    def refuse(_file, _data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", refuse)
+        yield
+
+
+def test_a_daemon_that_starts_on_a_full_disk_knows_what_was_handed_out(make, clock, tmp_path, monkeypatch, caplog):
+    before = make()
+    given = {number: before.allocate(RECEIVE, endpoint(number)) for number in range(3)}
+    asyncio.run(before.kept())
+    with full_disk(monkeypatch):
+        ours = make()
+        assert {number: ours.allocate(RECEIVE, endpoint(number)) for number in given} == given
+        asyncio.run(ours.kept())
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                ours.allocate(RECEIVE, endpoint(9))
+    assert "identifiers.jsonl: not written anew, it goes on as it is: [Errno 28]" in caplog.text
+    assert not (tmp_path / "identifiers.new").exists()
+
+    again = make()
+    assert {number: again.allocate(RECEIVE, endpoint(number)) for number in given} == given
+
+
+def test_when_there_is_room_again_identifiers_are_handed_out_and_kept_ahead(make, monkeypatch, tmp_path):
+    make().allocate(RECEIVE, endpoint(0))
+    with full_disk(monkeypatch):
+        ours = make()
+    before, synced, fdatasync = length(tmp_path), [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (synced.append(file), fdatasync(file)))
+
+    async def main():
+        given = ours.allocate(RECEIVE, endpoint(1))
+        await ours.kept()
+        assert synced  # it was not kept ahead
+        await until(lambda: ours._filling is None)
+        assert length(tmp_path) == before + 1 + AHEAD
+        ours.close()
+        return given
+
+    given = asyncio.run(main())
+    assert make().allocate(RECEIVE, endpoint(1)) == given
+
+
+def test_a_file_that_goes_on_as_it_is_is_written_anew_when_it_has_overgrown(make, clock, monkeypatch, tmp_path):
+    come_and_go(make(), OVERGROWN * AHEAD)
+    clock.now += 2 * REST_S
+    with full_disk(monkeypatch):
+        ours = make()
+    before = length(tmp_path)
+
+    async def main():
+        ours.allocate(RECEIVE, endpoint(0))
+        await ours.kept()
+        await until(lambda: ours._filling is None)
+        clock.now += 2 * REST_S
+        await ours.kept()
+        await until(lambda: ours._journal._renewing is None)
+        ours.close()
+
+    asyncio.run(main())
+    assert length(tmp_path) < before / 2
+
+
+def test_a_line_without_an_end_does_not_spoil_the_next_one(make, monkeypatch, tmp_path):
+    known = make().allocate(RECEIVE, endpoint(0))
+    with (tmp_path / "identifiers.jsonl").open("a") as file:
+        file.write('["receive", "default/r1:eth1", 7')
+    with full_disk(monkeypatch):
+        ours = make()
+    given = ours.allocate(RECEIVE, endpoint(1))
+
+    again = make()
+    assert (again.allocate(RECEIVE, endpoint(0)), again.allocate(RECEIVE, endpoint(1))) == (known, given)
+
+
+def test_what_could_not_be_handed_out_is_not_lost(make, monkeypatch, clock):
+    ours = make()
+    rested = ours.allocate(RECEIVE, endpoint(0))
+    ours.release([endpoint(0)])
+    ahead = list(ours._pools[RECEIVE].ahead)
+    with full_disk(monkeypatch):
+        for number in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                ours.allocate(RECEIVE, endpoint(number))
+
+    assert ours.allocate(RECEIVE, endpoint(0)) == rested
+    assert ours.allocate(RECEIVE, endpoint(1)) in ahead
+    assert len(ours._pools[RECEIVE].ahead) == len(ahead) - 1
