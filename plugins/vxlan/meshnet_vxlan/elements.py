@@ -7,6 +7,7 @@ whatever else is there.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 _NETLINK_NETFILTER = 12
 _NF_TABLES = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_GET_TABLE = _NF_TABLES << 8 | 1
 _NEW_ELEMENT, _DELETE_ELEMENT = _NF_TABLES << 8 | 12, _NF_TABLES << 8 | 14
 _INET = 1
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
-_LIST_ELEMENT = _KEY = _DATA_VALUE = 1
+_TABLE_NAME = _LIST_ELEMENT = _KEY = _DATA_VALUE = 1
 _FAMILY = struct.Struct(">BBH")
 """struct nfgenmsg: the family, the version, and of a batch who it is for."""
 _ERROR = struct.Struct("=i")
@@ -59,6 +61,18 @@ class Elements:
         """Delete keys from sets, in one step or not at all; one that is not there is an error. Raises NftError."""
         self._change(_DELETE_ELEMENT, 0, elements)
 
+    def exists(self) -> bool:
+        """Tell whether the table is there. Raises NftError."""
+        body = _FAMILY.pack(_INET, 0, 0) + wire.string(_TABLE_NAME, self._table)
+        try:
+            self._socket.send(self._message(_GET_TABLE, wire.NLM_F_ACK, body))
+            self._wait(self._sequence, 1)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise self._refused(error) from error
+        return True
+
     def close(self) -> None:
         self._socket.close()
 
@@ -72,7 +86,10 @@ class Elements:
             self._socket.send(b"".join(parts))
             self._wait(first, len(named))
         except OSError as error:
-            raise NftError(f"table inet {self._table}: {error.strerror or error}") from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> NftError:
+        return NftError(f"table inet {self._table}: {error.strerror or error}")
 
     def _message(self, kind: int, flags: int, body: bytes) -> bytes:
         self._sequence += 1

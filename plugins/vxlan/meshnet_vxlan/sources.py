@@ -7,6 +7,7 @@ nf_tables, everything works without.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import time
 from typing import TYPE_CHECKING
@@ -74,10 +75,15 @@ class SourceFilter:
         self._admitted: dict[int, Admission] = {}
 
     def adopt(self, admitted: Mapping[int, Admission]) -> None:
-        """Take over what the devices of the kernel say, by VNI, in place of any table there was."""
+        """Take over what the devices of the kernel say, by VNI, in place of any table there was. Without any, no table.
+
+        One may be left by a daemon that was killed when it had just removed its last device.
+        """
         self._admitted = dict(admitted)
         if admitted:
             self._rebuild()
+        elif _is_there():
+            self._run(_REMOVE)
 
     def admit(self, vni: int, device: int, source: str) -> bool:
         """Let `source` in to `vni` of `device`; tell whether others still are, for `settle`. Again does no harm."""
@@ -152,6 +158,15 @@ class SourceFilter:
             self._refused_until = self._now() + AGAIN_S
         else:
             self._refused_until = None
+
+
+def _is_there() -> bool:
+    """Tell whether there is a table of ours; for that libnftables need not be loaded."""
+    try:
+        with contextlib.closing(Elements(_NAME)) as elements:
+            return elements.exists()
+    except NftError:
+        return False
 
 
 def _table(port: int, admitted: Mapping[int, Admission]) -> str:

@@ -60,3 +60,12 @@ def test_a_key_that_does_not_fit_is_refused(sets):
     _, elements = sets
     with pytest.raises(NftError, match="Invalid argument"):
         elements.add({"a": [b"\x08"]})
+
+
+def test_a_table_is_there_or_not(sets):
+    nft, elements = sets
+    assert elements.exists()
+    nft.run("delete table inet ours")
+    assert not elements.exists()
+    nft.run("add table ip ours")
+    assert not elements.exists()

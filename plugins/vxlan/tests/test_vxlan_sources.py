@@ -181,6 +181,19 @@ def test_it_ends_with_the_last_device_and_touches_no_other_table(net, nft):
     assert nft.run("list tables") == before
 
 
+def test_a_table_that_a_killed_daemon_left_goes_when_the_next_one_starts(net, nft):
+    node = net.nodes[0]
+    net.cable()
+    (device,) = node.devices()
+    node.call("stop")
+    node.netlink.run([links.delete_link(device.info.ifindex)])
+    assert "meshnet-vxlan" in nft.run("list tables")
+
+    node.start()
+
+    assert nft.run("list tables") == ""
+
+
 def test_foreign_vnis_at_our_port_are_none_of_its_business(net, nft):
     net.cable()
     node = net.nodes[0]

@@ -39,6 +39,14 @@ class Kernel:
             def __init__(self, _):
                 kernel.asked += 1
 
+            def exists(self):
+                if not kernel.tables:
+                    raise NftError("no netfilter sockets")
+                return False
+
+            def close(self):
+                pass
+
             def add(self, keys):
                 kernel.asked += 1
                 if not kernel.tables or not kernel.scripts:
@@ -125,3 +133,12 @@ def test_with_the_last_device_the_table_goes_whatever_was_refused(kernel, kept):
     kept.forget(4000, 10)
 
     assert kernel.scripts[1:] == [sources._REMOVE]
+
+
+@pytest.mark.parametrize("missing", ["library", "tables"])
+def test_a_node_without_a_device_and_a_table_is_asked_for_nothing(kernel, kept, missing, caplog):
+    setattr(kernel, missing, False)
+    with caplog.at_level(logging.INFO):
+        kept.adopt({})
+    assert (kernel.scripts, kernel.written, caplog.records) == ([], 0, [])
+    assert kept._nft is None
