@@ -73,7 +73,7 @@ class Pod(Protocol):
     def enter(self) -> AbstractContextManager[Inside]:
         """Give access to the pod's namespace for the length of a ``with``.
 
-        Raises RestartPod when the namespace cannot be entered any more.
+        Raises RestartPod when the namespace cannot be entered any more, KernelError when it cannot just now.
         """
 
 

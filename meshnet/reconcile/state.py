@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from meshnet.panel.port import PanelPort
 
 
+_NO_WAY_IN = frozenset({
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESRCH, errno.ESTALE, errno.ENXIO, errno.ENODEV,
+    errno.EACCES, errno.EPERM,
+})  # fmt: skip
+"""Say of a namespace's path that it leads nowhere, or not for this daemon. Others, as of descriptors that have run out,
+say nothing of the namespace."""
+
+
 class SandboxKey(NamedTuple):
     """What CNI calls an attachment: the network's name, the container's ID, the primary interface's name."""
 
@@ -67,13 +75,15 @@ class Sandbox:
 
     @contextlib.contextmanager
     def enter(self) -> Iterator[Inside]:
-        """Open the pod's namespace for a moment. Raises RestartPod when that is not possible (any more)."""
+        """Open the pod's namespace for a moment. Raises RestartPod when that is not possible any more, KernelError."""
         if self.handed is not None:
             yield self.handed
             return
         try:
             fd = open_netns(self.netns)
         except KernelError as error:
+            if error.errno not in _NO_WAY_IN:
+                raise
             raise RestartPod(f"the pod's network namespace cannot be entered again: {error}") from error
         try:
             with self._open(fd) as inside:
