@@ -24,25 +24,37 @@ class Liveness:
     contact: Contact = Contact.SEEKING
     _silent_s: float = attrs.field(default=0.0, init=False)
     _away_s: float = attrs.field(default=0.0, init=False)
+    _unasked: bool = attrs.field(default=False, init=False)
 
     def heard(self) -> None:
         """The daemon itself said something, in a session that stands."""
-        self._silent_s = 0.0
+        self.reached()
         self.contact = Contact.LIVE
 
     def answered(self) -> None:
         """The node answered, its daemon did not."""
-        self._silent_s = 0.0
+        self.reached()
         if self.contact in (Contact.SEEKING, Contact.LIVE):
             self._away_s = 0.0
             self.contact = Contact.AWAY
 
     def reached(self) -> None:
         """The node took a connection; whether its daemon is there is not known yet."""
+        self.silent()
         self._silent_s = 0.0
+
+    def silent(self) -> None:
+        """The node was asked and did not answer: the time that passes from here on tells."""
+        self._unasked = False
+
+    def unasked(self) -> None:
+        """This node could not ask: what was known goes on until it can, however long that takes."""
+        self._unasked = True
 
     def passes(self, seconds: float) -> None:
         """Time passed in which nothing else was told."""
+        if self._unasked:
+            return
         self._silent_s += seconds
         if self.contact is Contact.AWAY:
             self._away_s += seconds

@@ -1,4 +1,4 @@
-"""Does a node answer? A plain TCP connection tells: taken, refused, or nothing."""
+"""Does a node answer? A plain TCP connection tells: taken, refused, or nothing; or this node has no means to ask."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ ATTEMPT_S = 0.5
 
 _HIGHEST_PORT = 65535
 _FROM_THE_NODE = {errno.ECONNREFUSED, errno.ECONNRESET}
+_OUR_OWN_WANT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+"""What this node has run out of says nothing of the other."""
 
 
 class Answer(enum.Enum):
@@ -28,7 +30,11 @@ class Answer(enum.Enum):
 
     TAKEN = "takes connections"
     REFUSED = "refuses connections"
+    UNASKED = "cannot be asked"
     NOTHING = "does not answer"
+
+
+_BEST_FIRST = (Answer.TAKEN, Answer.REFUSED, Answer.UNASKED, Answer.NOTHING)
 
 
 @attrs.frozen
@@ -54,7 +60,7 @@ async def probe(addresses: Sequence[str], port: int) -> Probed:
             probed = await task
             if probed.answer is Answer.TAKEN:
                 return probed
-            if best is None or (probed.answer is Answer.REFUSED and best.answer is Answer.NOTHING):
+            if best is None or _BEST_FIRST.index(probed.answer) < _BEST_FIRST.index(best.answer):
                 best = probed
         return best or Probed(Answer.NOTHING)
     finally:
@@ -73,7 +79,7 @@ async def _probe(address: str, port: int) -> Probed:
     try:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
-        return Probed(Answer.NOTHING, address, f"this node has no socket for it: {error.strerror}")
+        return Probed(_answer(error.errno), address, f"this node has no socket for it: {error.strerror}")
     with contextlib.closing(sock):
         return Probed(await _connect(sock, address, port), address)
 
@@ -95,4 +101,6 @@ async def _connect(sock: socket.socket, address: str, port: int) -> Answer:
 def _answer(number: int | None) -> Answer:
     if not number:
         return Answer.TAKEN
+    if number in _OUR_OWN_WANT:
+        return Answer.UNASKED
     return Answer.REFUSED if number in _FROM_THE_NODE else Answer.NOTHING

@@ -146,7 +146,14 @@ class Subscription:
             return _LONGEST_PAUSE_S
         probed = await probe(record.addresses, record.port)
         where = probed.told(self.node, record.port)
+        if probed.answer is Answer.UNASKED:
+            self._liveness.unasked()
+            if where != self.why:
+                log.error("%s; what was known of it goes on", where)
+            self._say(where)
+            return _LONGEST_PAUSE_S
         if probed.answer is Answer.NOTHING:
+            self._liveness.silent()
             self._say(where)
             return _AFTER_NOTHING_S
         if probed.answer is Answer.REFUSED:

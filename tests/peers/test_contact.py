@@ -70,6 +70,23 @@ def test_a_dead_node_is_live_only_when_its_daemon_is_heard(liveness):
     assert liveness.contact is Contact.LIVE
 
 
+@pytest.mark.parametrize("known", [Contact.SEEKING, Contact.LIVE, Contact.AWAY])
+def test_what_was_known_goes_on_while_this_node_cannot_ask(liveness, known):
+    if known is not Contact.SEEKING:
+        liveness.heard()
+    if known is Contact.AWAY:
+        liveness.answered()
+    let_pass(liveness, 1)
+    liveness.unasked()
+    let_pass(liveness, 60)
+    assert liveness.contact is known
+    liveness.silent()
+    let_pass(liveness, 1.8)
+    assert liveness.contact is known
+    let_pass(liveness, 0.4)
+    assert liveness.contact is Contact.DEAD
+
+
 def test_each_time_away_has_a_grace_of_its_own(liveness):
     for _ in range(3):
         liveness.heard()

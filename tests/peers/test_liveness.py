@@ -105,6 +105,27 @@ def test_a_node_that_this_one_has_no_socket_for_is_told_with_its_reason_once(tmp
     run(main)
 
 
+def test_a_node_that_this_one_has_no_descriptor_for_stays_what_it_was(tmp_path, monkeypatch, caplog):
+    def refuse(*_args, **_named):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def main():
+        async with through_a_proxy(tmp_path, timeout_s=2) as (one, two, proxy):
+            with monkeypatch.context() as patched:
+                patched.setattr("meshnet.peers.probe.socket.socket", refuse)
+                proxy.freeze()
+                await until(lambda: "cannot be asked" in caplog.text)
+                await asyncio.sleep(2.5)
+                assert contacts(one) == [Contact.LIVE]
+            proxy.goes.set()
+            two.book.states = {end("r2"): EndState(5)}
+            await until(lambda: one.is_live(two) and one.book.told["b"] == two.book.states)
+            assert contacts(one) == [Contact.LIVE]
+            assert len([record for record in caplog.records if "cannot be asked" in record.message]) == 1
+
+    run(main)
+
+
 def test_a_moment_of_silence_is_nothing(tmp_path):
     async def main():
         async with through_a_proxy(tmp_path) as (one, _, proxy):

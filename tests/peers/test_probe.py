@@ -36,17 +36,39 @@ def test_who_takes_who_refuses_and_whose_address_is_none():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EMFILE])
-def test_a_node_that_this_one_has_no_socket_for_does_not_answer_and_it_is_told_why(monkeypatch, number):
+@pytest.mark.parametrize(
+    ("number", "answer", "told"),
+    [
+        (errno.EAFNOSUPPORT, Answer.NOTHING, "does not answer"),
+        (errno.EMFILE, Answer.UNASKED, "cannot be asked"),
+        (errno.ENFILE, Answer.UNASKED, "cannot be asked"),
+        (errno.ENOBUFS, Answer.UNASKED, "cannot be asked"),
+    ],
+)
+def test_a_node_that_this_one_has_no_socket_for_is_told_of_with_why(monkeypatch, number, answer, told):
+    """What this node has run out of is no silence of the other one; what it never has is."""
+
     async def main():
         refuse_sockets(monkeypatch, number)
         found = await probe(["::1"], 1)
-        assert found == Probed(Answer.NOTHING, "::1", f"this node has no socket for it: {os.strerror(number)}")
-        assert found.told("n2", 1) == f"node n2 does not answer at ::1, TCP port 1 ({found.why})"
+        assert found == Probed(answer, "::1", f"this node has no socket for it: {os.strerror(number)}")
+        assert found.told("n2", 1) == f"node n2 {told} at ::1, TCP port 1 ({found.why})"
+        assert (await probe(["no address", "::1"], 1)).answer is answer
         with socket.create_server((ADDRESS, 0)) as server:
             port = server.getsockname()[1]
             assert await probe(["::1", ADDRESS], port) == Probed(Answer.TAKEN, ADDRESS)
         assert await probe(["::1", ADDRESS], port) == Probed(Answer.REFUSED, ADDRESS)
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_this_node_has_no_memory_for_says_nothing(monkeypatch):
+    async def main():
+        async def refuse(*_):
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", refuse)
+        assert await probe([ADDRESS], 1) == Probed(Answer.UNASKED, ADDRESS)
 
     asyncio.run(main())
 
