@@ -50,15 +50,13 @@ class Door:
         caller = await self._known(context)
         task = asyncio.ensure_future(_run(work, caller))
         self._calls[task] = caller
-        task.add_done_callback(self._calls.pop)
+        task.add_done_callback(self._ended)
         try:
             await asyncio.wait({task})
         finally:
             if not task.done():  # the caller has gone
                 task.cancel()
                 await asyncio.wait({task})
-                if not task.cancelled():
-                    task.exception()  # nobody is there to be told
         if task.cancelled():
             with contextlib.suppress(grpc.aio.UsageError):  # it may have been refused already
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this call was ended")
@@ -82,6 +80,11 @@ class Door:
         """Count a refusal and end the call with it; does not return."""
         self._refusals.add(reason, context.peer(), detail)
         await context.abort(code, f"{reason}: {detail}")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._calls[task]
+        if not task.cancelled():
+            task.exception()  # else it is complained of where the caller goes just then, and nobody is left to be told
 
     async def _known(self, context: Context) -> Caller:
         shown: Mapping[str, Iterable[bytes]] = context.auth_context()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import grpc
 import pytest
@@ -70,6 +71,32 @@ def test_a_call_is_ended_once_its_answer_has_begun(tmp_path, ended):
         assert context.status is grpc.StatusCode.UNAUTHENTICATED
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_what_fails_just_when_the_caller_goes_is_nobodys(tmp_path, turns, caplog):
+    async def main():
+        certificate = Identity(tmp_path, "a").current.certificate
+        pins = Pins()
+        pins.set("a", (certificate,))
+        fails = asyncio.Event()
+
+        async def work(_caller):
+            await fails.wait()
+            raise ValueError("the caller has gone")
+
+        call = asyncio.create_task(Door(pins, Refusals()).serve(Context(certificate), work))
+        await asyncio.sleep(0.01)
+        fails.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait({call})
+        call.cancelled() or call.exception()
+
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_what_fails_while_a_call_is_ended_is_nobodys(caplog):
