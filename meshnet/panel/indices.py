@@ -46,6 +46,7 @@ class Indices:
     def _reserve(self, mark: int) -> None:
         fresh = self._path.with_suffix(".new")
         try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # somebody may have removed it
             fresh.write_text(str(mark))
             fresh.replace(self._path)
         except OSError as error:

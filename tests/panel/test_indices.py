@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from meshnet.errors import KernelError
@@ -33,9 +35,20 @@ def test_what_is_found_in_use_is_stepped_over(tmp_path):
 
 def test_a_number_that_cannot_be_written_down_is_not_given(tmp_path):
     """As an error of the kernel's, which is what who makes ports expects."""
+    (tmp_path / "full").touch()
     indices = Indices(tmp_path / "away" / "ifindex")
-    with pytest.raises(KernelError, match=r"reserve interface numbers in .*away/ifindex: No such file"):
+    (tmp_path / "away").symlink_to("full")
+    with pytest.raises(KernelError, match=r"reserve interface numbers in .*away/ifindex: File exists"):
         indices.take()
+
+
+def test_a_directory_that_somebody_removed_comes_again(tmp_path):
+    indices = Indices(tmp_path / "run" / "ifindex")
+    taken = [indices.take() for _ in range(BLOCK)]
+    shutil.rmtree(tmp_path / "run")
+
+    assert indices.take() == taken[-1] + 1
+    assert Indices(tmp_path / "run" / "ifindex").take() > taken[-1] + 1
 
 
 @pytest.mark.parametrize("text", ["", "x", "12", "-1", "99999999999999999999"])
