@@ -122,6 +122,7 @@ def _port(info: LinkInfo) -> PanelPort | None:
         container_id=mark.container_id,
         name=info.name,
         ifindex=info.ifindex,
+        mtu=info.mtu,
     )
     take_over(port, info)
     return port

@@ -73,8 +73,11 @@ def recall(sandbox: Sandbox, claim: Claim, status: Mapping[str, Any]) -> bool:
 
 
 def as_wanted(before: Applied, wanted: Applied) -> Applied:
-    """Return what counts as applied to an end: of a rebuilt one, whatever its spec says when it is first read."""
-    return before if before.mac else attrs.evolve(wanted, uid=before.uid)
+    """Return what counts as applied to an end: of a rebuilt one, what its spec says when it is first read.
+
+    But for what its port tells: the other end has its MTU from the spec as it is by now.
+    """
+    return before if before.mac else attrs.evolve(wanted, uid=before.uid, mtu=before.mtu)
 
 
 def _sandbox(container_id: str, ports: Sequence[PanelPort]) -> Sandbox:
@@ -99,7 +102,7 @@ def _sandbox(container_id: str, ports: Sequence[PanelPort]) -> Sandbox:
 
 def take_in(sandbox: Sandbox, port: PanelPort) -> None:
     """Make the end of a port that its mark alone tells of."""
-    applied = Applied(port.uid, mac="", mtu=0, addresses=())
+    applied = Applied(port.uid, mac="", mtu=port.mtu, addresses=())
     sandbox.ends[port.endpoint.interface] = End(port.endpoint, sandbox, applied, port=port, adopted=True)
 
 

@@ -107,6 +107,33 @@ def test_without_that_an_edit_says_restart_pod_and_the_rest_goes_on(
     assert eventually(up(node, r1, r2))
 
 
+def test_an_mtu_that_was_edited_meanwhile_is_applied(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, None, "r1")
+    node.apply(*pair(mtu=1400))
+    node.start()
+
+    assert eventually(lambda: r1.links()["eth1"].mtu == r2.links()["eth1"].mtu == 1400)
+    assert eventually(up(node, r1, r2))
+    assert {port.mtu for port in node.ports().values()} == {1400}
+
+
+def test_an_mtu_that_cannot_be_applied_is_told(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    node.kill()
+    spoil(node, None, "r1")
+    node.patch_status("r1", {"net_ns": ""})
+    node.apply(*pair(mtu=1400))
+    node.start()
+
+    assert eventually(lambda: node.state("r1") == ("Failed", "RestartPod"))
+    assert (r1.links()["eth1"].mtu, r2.links()["eth1"].mtu) == (1500, 1400)
+    node.apply(*pair())
+    assert eventually(up(node, r1, r2))
+    assert r2.links()["eth1"].mtu == 1500
+
+
 def test_del_by_its_container_removes_it(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
     r1, r2 = wired
     node.kill()

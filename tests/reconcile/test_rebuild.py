@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from meshnet.model import names
@@ -9,7 +10,8 @@ from meshnet.model.topology import Claim, Endpoint
 from meshnet.netlink import Redirect
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.adopt import adopt
-from meshnet.reconcile.rebuild import is_rebuilt, rebuild, recall
+from meshnet.reconcile.rebuild import as_wanted, is_rebuilt, rebuild, recall
+from meshnet.reconcile.state import Applied
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, sandbox
 
@@ -119,3 +121,13 @@ def test_a_path_is_believed_only_when_it_is_the_ports_namespace(path):
     assert recall(made, claim, {"net_ns": path})
     assert (made.epoch, made.pod_uid, made.netns) == (9, "u", "")
     assert not recall(made, claim, {"net_ns": path})
+
+
+def test_the_mtu_that_counts_as_applied_is_the_ports_own():
+    """The other end has that of the spec as it is by now."""
+    made = port("r1", "c1", number=1)
+    made.mtu = 1400
+    (box,) = rebuild([made], [])
+    wanted = Applied(9, "02:00:00:00:00:01", 1500, ("10.0.0.1/24",))
+
+    assert as_wanted(box.ends["eth1"].applied, wanted) == attrs.evolve(wanted, uid=7, mtu=1400)
