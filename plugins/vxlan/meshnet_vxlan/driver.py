@@ -111,7 +111,9 @@ class VxlanDriver(LinkDriver):
 
     async def inspect(self) -> Sequence[Owned]:
         told = []
-        for device in read_devices(self._ctx.netlink):
+        devices = read_devices(self._ctx.netlink)
+        self._sources.keep_only({device.info.ifindex for device in devices})
+        for device in devices:
             endpoint = self._endpoint(device)
             if endpoint is not None or is_newborn(device):
                 told.append(Owned(endpoint, Device(device.info.ifindex), f"VXLAN device {device.info.name}"))

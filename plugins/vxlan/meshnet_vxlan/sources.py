@@ -19,7 +19,7 @@ from meshnet_vxlan.nftables import Nft, NftError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     Keys = Mapping[str, Sequence[bytes]]
     Change = Callable[[Elements, Keys], None]
@@ -111,6 +111,12 @@ class SourceFilter:
             self._change(Elements.delete, vni, known.sources, whole=True)
         else:
             self._run(_REMOVE)
+
+    def keep_only(self, devices: Collection[int]) -> None:
+        """Forget the VNIs of devices that somebody else removed: of those there are, by ifindex."""
+        for vni, known in list(self._admitted.items()):
+            if known.device not in devices:
+                self.forget(vni, known.device)
 
     def close(self) -> None:
         """Let go of nf_tables; the table stays, as the devices do."""

@@ -181,6 +181,25 @@ def test_it_ends_with_the_last_device_and_touches_no_other_table(net, nft):
     assert nft.run("list tables") == before
 
 
+def test_what_somebody_else_removed_is_let_in_no_more(net, nft):
+    one, other = net.cable()
+    third, _ = net.cable("r1:eth2", "r2:eth2", uid=2)
+    node = net.nodes[0]
+    first, second = (end.link.receive_id for end in (one, third))
+    by_vni = {device.vni: device.info.ifindex for device in node.devices()}
+    node.netlink.run([links.delete_link(by_vni[second])])
+    third.unpatch()
+
+    node.call("inspect")
+    table = nft.run(f"list table {sources.TABLE}")
+    assert f"{second:#x}" not in table
+    assert f"{first:#x}" in table
+    assert ping(one.pod, other.station.addresses[0])
+    node.netlink.run([links.delete_link(by_vni[first])])
+    node.call("inspect")
+    assert nft.run("list tables") == ""
+
+
 def test_a_table_that_a_killed_daemon_left_goes_when_the_next_one_starts(net, nft):
     node = net.nodes[0]
     net.cable()
