@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -48,7 +49,7 @@ class Connection:
         return int(_CREDENTIALS.unpack(credentials)[1])
 
     async def receive(self) -> Call:
-        """Return the request. Raises FrameError, TimeoutError."""
+        """Return the request. Raises FrameError, TimeoutError, and OSError when no descriptor was left for its own."""
         decoder = FrameDecoder()
         async with asyncio.timeout(READ_LIMIT_S):
             while True:
@@ -77,7 +78,10 @@ class Connection:
                 await _readable(self._socket)
                 continue
             self._keep(ancillary)
-            if flags & socket.MSG_CTRUNC or len(self.descriptors) > MOST_DESCRIPTORS:
+            cut = flags & socket.MSG_CTRUNC
+            if cut and len(self.descriptors) < MOST_DESCRIPTORS:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel says no more than that some are cut
+            if cut or len(self.descriptors) > MOST_DESCRIPTORS:
                 raise FrameError(f"frame: at most {MOST_DESCRIPTORS} descriptors come with a request")
             return data
 

@@ -134,6 +134,9 @@ class LocalServer:
                 reply = encode_reply(1, error_json(CniError(Code.DECODING_FAILURE, str(error))))
             except ConnectionError:
                 return
+            except OSError as error:
+                log.error("local socket: %s", error)
+                reply = encode_reply(1, error_json(CniError(Code.TRY_AGAIN_LATER, f"the daemon: {error.strerror}")))
             else:
                 reply = await self._reply(call)
             for descriptor in connection.descriptors:

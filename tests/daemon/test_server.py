@@ -355,6 +355,31 @@ def test_out_of_descriptors_it_waits_and_goes_on(served, caplog):
     served(main)
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_call_whose_descriptors_find_no_room_is_to_be_tried_again(served, null, left, caplog):
+    async def main(room):
+        before = descriptors()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket(socket.AF_UNIX) as client:
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1 + left, hard))
+            try:
+                client.connect(str(room.path))
+                socket.send_fds(client, [REQUEST], [null] * 2)
+                answer = await asyncio.to_thread(client.recv, 1 << 16)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert code_of(answer) == 11
+        assert json.loads(answer[1:])["msg"] == "the daemon: Too many open files"
+        assert room.calls == []
+        await room.idle()
+        assert descriptors() == before
+        assert "local socket: [Errno 24] Too many open files" in caplog.text
+
+    served(main)
+
+
 def test_stopping_lets_calls_finish_and_takes_no_more(tmp_path):
     async def main():
         room = Room(tmp_path / "sock")
