@@ -29,6 +29,8 @@ PATIENCE = 3
 """So many turns of the loop may tell of frames that nobody reads before it is not listened for them any more."""
 PARKED_BUFFER = 256 << 10
 SEND_BUFFER = 8 << 20
+_IN_WANT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""Say that there is no socket now, not that there may be none."""
 _MEMBERSHIP = struct.Struct("=iHH8s")
 _STATISTICS = struct.Struct("=II")
 
@@ -134,6 +136,8 @@ def why_unusable() -> str | None:
     try:
         _deaf_socket().close()
     except OSError as error:
+        if error.errno in _IN_WANT:
+            return None  # a driver starts once; each of its wires is tried again
         return f"packet sockets are refused: {error.strerror}; the daemon needs the capability NET_RAW"
     return None
 

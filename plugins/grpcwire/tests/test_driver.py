@@ -4,12 +4,14 @@ import asyncio
 import errno
 import itertools
 import logging
+import os
 
 import pytest
 from meshnet_grpcwire import GrpcwireDriver
 from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.opener import LONGEST_DELAY_S, SOON_S, SOON_TRIES, back_off
 from meshnet_grpcwire.path import Path
+from meshnet_grpcwire.port_socket import why_unusable
 from meshnet_grpcwire.settings import Settings
 
 from meshnet.driver import AcceptsStreams, Counts, DriverContext, LinkError, Underlay
@@ -155,3 +157,21 @@ def test_a_path_that_was_there_once_has_the_whole_grace():
         return said
 
     assert asyncio.run(main()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (errno.EPERM, "packet sockets are refused: Operation not permitted; the daemon needs the capability NET_RAW"),
+        (errno.EAFNOSUPPORT, "packet sockets are refused: Address family not supported by protocol"),
+        (errno.ENFILE, None),
+        (errno.ENOBUFS, None),
+    ],
+)
+def test_it_is_usable_where_packet_sockets_are_only_short_just_now(number, why, monkeypatch):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("meshnet_grpcwire.port_socket.socket.socket", refuse)
+    told = why_unusable()
+    assert told is None if why is None else told.startswith(why)

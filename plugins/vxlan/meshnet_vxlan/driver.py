@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 1.0
 """How long what a link was before goes on: a device that another has replaced, the address that its peer had."""
+_IN_WANT = (errno.ENOMEM, errno.ENOBUFS)
+"""Say nothing of what this node's kernel can do. A driver starts once; each of its links is tried again."""
 _OVERHEAD = {4: 50, 6: 70}
 """Bytes that are put around what a pod's packet is: Ethernet 14, VXLAN 8, UDP 8, and IP."""
 
@@ -68,7 +70,7 @@ class VxlanDriver(LinkDriver):
         try:
             ctx.netlink.run([probe()])
         except KernelError as error:
-            if error.errno != errno.EINVAL:
+            if error.errno not in (errno.EINVAL, *_IN_WANT):
                 raise refusals.no_vxlan(error) from error
         self._local = canonical(ctx.underlay.address)
         self._sources = SourceFilter(self._port, ctx.log)

@@ -194,6 +194,12 @@ def test_without_vxlan_in_the_kernel_it_does_not_start(net):
     node.start()
 
 
+def test_it_starts_where_the_kernel_is_only_short_of_memory_just_now(net):
+    node = net.nodes[0]
+    node.call("stop")
+    node.call("start", attrs.evolve(node.context(), netlink=Short(node.netlink)))
+
+
 def test_start_and_stop_leave_nothing(net, caplog):
     node = net.nodes[0]
     node.call("stop")
@@ -210,6 +216,16 @@ class Powerless:
 
     def run(self, requests):
         raise KernelError(errno.EPERM, requests[0].what)
+
+
+class Short:
+    """A socket of a kernel that has no memory to make anything."""
+
+    def __init__(self, netlink):
+        self.dump = netlink.dump
+
+    def run(self, requests):
+        raise KernelError(errno.ENOBUFS, requests[0].what)
 
 
 class Other:
