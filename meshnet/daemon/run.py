@@ -16,6 +16,7 @@ from meshnet.daemon.notify import notify
 from meshnet.daemon.rundir import make_usable
 from meshnet.daemon.watchdog import Watchdog
 from meshnet.driver.registry import Registry
+from meshnet.errors import MeshnetError
 from meshnet.peers.polling import prefer_few_threads
 from meshnet.stores.open import open_store
 
@@ -40,9 +41,8 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(settings, open_store(settings.store), Registry.load(prefer=settings.prefer))
     watchdog = asyncio.create_task(Watchdog().run(), name="watchdog")
-    await node.start()
+    node = await _started(settings)
     notify("READY=1")
     try:
         await _until(stop, node)
@@ -51,6 +51,16 @@ async def _serve(settings: Settings) -> None:
         await node.stop()
         watchdog.cancel()
         log.info("stopped; links go on as they are")
+
+
+async def _started(settings: Settings) -> Node:
+    """Return this node's daemon when it serves. Raises MeshnetError, for what is wrong in its directories, too."""
+    try:
+        node = Node(settings, open_store(settings.store), Registry.load(prefer=settings.prefer))
+        await node.start()
+    except OSError as error:
+        raise MeshnetError(f"the daemon cannot start: {error}") from error
+    return node
 
 
 async def _until(stop: asyncio.Event, node: Node) -> None:

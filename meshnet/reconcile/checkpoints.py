@@ -7,6 +7,7 @@ spec was last applied to its interfaces, and whom on another node they are patch
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_IN_WANT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Say nothing of a file."""
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Checkpoints:
@@ -83,14 +86,23 @@ class Checkpoints:
         self._path(key).unlink(missing_ok=True)
 
     def load(self) -> list[Sandbox]:
-        """Return every sandbox there is a checkpoint of; a file that cannot be read is set aside and reported."""
+        """Return every sandbox there is a checkpoint of; a file that cannot be read is set aside and reported.
+
+        What a killed daemon was just writing goes. Raises OSError when this daemon can read none just now.
+        """
+        for path in self._directory.glob("*.new"):
+            with contextlib.suppress(OSError):
+                path.unlink()
         found = []
         for path in sorted(self._directory.glob("*.json")):
             try:
                 found.append(_decode(json.loads(path.read_bytes())))
             except _UNREADABLE as error:
+                if isinstance(error, OSError) and error.errno in _IN_WANT:
+                    raise
                 log.error("checkpoint %s cannot be read and is set aside: %r", path, error)
-                path.replace(path.with_suffix(".broken"))
+                with contextlib.suppress(OSError):
+                    path.replace(path.with_suffix(".broken"))
         return found
 
     def _path(self, key: SandboxKey) -> Path:

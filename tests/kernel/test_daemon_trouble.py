@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,7 @@ from tests.kernel.daemons import link, pair, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.kernel.daemons import DaemonNode, PodBox
 
@@ -138,6 +138,26 @@ def test_a_state_directory_that_cannot_be_used_is_told_in_one_line(node: DaemonN
     assert node.process.wait(60) == exitcodes.FAILED
     told = f"settings: MESHNET_STATE_DIR: '{kept}': a file that it can read and write: Is a directory"
     assert node.log().splitlines()[-1] == f"error: {told}"
+    assert "Traceback" not in node.log()
+    node.process = None
+
+
+@pytest.mark.parametrize(("name", "make"), [("sandboxes", Path.touch), ("ifindex", Path.mkdir)])
+def test_what_stands_in_the_way_in_the_run_directory_is_told_in_one_line(
+    node: DaemonNode, name: str, make: Callable[[Path], None]
+) -> None:
+    node.stop()
+    way = node.directory / "run" / name
+    if way.is_dir():
+        shutil.rmtree(way)
+    make(way)
+    node.begin()
+
+    assert node.process is not None
+    assert node.process.wait(60) == exitcodes.FAILED
+    last = node.log().splitlines()[-1]
+    assert last.startswith("error: the daemon cannot start: ")
+    assert last.endswith(f": '{way}'")
     assert "Traceback" not in node.log()
     node.process = None
 

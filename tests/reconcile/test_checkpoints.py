@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import attrs
 import pytest
@@ -150,3 +152,26 @@ def test_what_a_killed_daemon_was_writing_is_not_read(checkpoints, tmp_path):
     checkpoints.save(sandbox("r1"))
     (tmp_path / "sandboxes" / "half.new").write_text('{"version": 1, "key"')
     assert len(checkpoints.load()) == 1
+    assert not (tmp_path / "sandboxes" / "half.new").exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["directory", "nothing"])
+def test_what_is_no_file_costs_no_other_sandbox_its_place(checkpoints, tmp_path, make, caplog):
+    checkpoints.save(sandbox("r1"))
+    make(tmp_path / "sandboxes" / "broken.json")
+    for _ in range(2):
+        assert [each.pod for each in checkpoints.load()] == ["r1"]
+    assert caplog.text.count("broken.json cannot be read") == 1
+
+
+def test_a_daemon_that_can_read_nothing_just_now_forgets_no_sandbox(checkpoints, monkeypatch):
+    checkpoints.save(sandbox("r1"))
+
+    def refuse(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.read_bytes", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            checkpoints.load()
+    assert [each.pod for each in checkpoints.load()] == ["r1"]
