@@ -61,6 +61,7 @@ class Identifiers:
         self._now = now
         self._pools: dict[str, _Pool] = {RECEIVE: _Pool()}
         self._filling: asyncio.Future[None] | None = None
+        self._short = ""
         lines = read(path, SPACE)
         self._load(lines)
         receive = self._pools[RECEIVE]
@@ -148,7 +149,9 @@ class Identifiers:
             receive.ahead += drawn
         else:
             receive.taken.difference_update(drawn)
-            log.error("no receive identifiers can be kept ahead, so that ADDs wait for the disk: %s", error)
+            if str(error) != self._short:  # it is tried at each status that is written
+                log.error("no receive identifiers can be kept ahead, so that ADDs wait for the disk: %s", error)
+        self._short = str(error or "")
 
     def _give_back(self, keys: dict[str, Iterable[str]]) -> None:
         until = self._now() + REST_S

@@ -533,6 +533,25 @@ def test_when_there_is_room_again_identifiers_are_handed_out_and_kept_ahead(make
     assert make().allocate(RECEIVE, endpoint(1)) == given
 
 
+def test_that_nothing_can_be_kept_ahead_is_said_once_while_it_is_so(make, monkeypatch, caplog):
+    said = "no receive identifiers can be kept ahead"
+    with full_disk(monkeypatch):
+        ours = make()
+
+    async def main():
+        for times in (1, 2):
+            with full_disk(monkeypatch):
+                for _ in range(3):
+                    await ours.kept()
+            assert caplog.text.count(said) == times
+            await ours.kept()
+            await until(lambda: ours._filling is None)
+            ours._pools[RECEIVE].ahead.clear()
+        ours.close()
+
+    asyncio.run(main())
+
+
 def test_a_file_that_goes_on_as_it_is_is_written_anew_when_it_has_overgrown(make, clock, monkeypatch, tmp_path):
     come_and_go(make(), OVERGROWN * AHEAD)
     clock.now += 2 * REST_S
