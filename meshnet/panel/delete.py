@@ -9,17 +9,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from meshnet.model import names
 from meshnet.netlink import links
 from meshnet.netlink.groups import delete_together
-from meshnet.panel.read import is_newborn
+from meshnet.panel.read import is_newborn, is_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
 class Deleter:
-    """Deletes devices of ours by interface index. One that is gone already is success."""
+    """Deletes ports by interface index. One that is gone already is success."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[list[int], asyncio.Future[None]]] = []
@@ -27,13 +26,13 @@ class Deleter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="deleter")
 
     async def delete(self, ifindexes: Iterable[int]) -> None:
-        """Return when the devices are gone. Raises KernelError."""
+        """Return when the ports are gone. Raises KernelError."""
         wanted = list(ifindexes)
         if wanted:
             await self.delete_soon(wanted)
 
     def delete_soon(self, ifindexes: Sequence[int]) -> asyncio.Future[None]:
-        """Begin to delete; the future tells when the devices are gone."""
+        """Begin to delete; the future tells when the ports are gone."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         done.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -69,10 +68,10 @@ class Deleter:
 
 
 def delete_ports(ifindexes: Sequence[int]) -> None:
-    """Delete devices of ours. Blocks for the kernel. Raises KernelError."""
+    """Delete ports. Blocks for the kernel. Raises KernelError."""
     delete_together(ifindexes, _ours)
 
 
 def _ours(payload: bytes) -> bool:
     info = links.parse_link(payload)
-    return names.parse_mark(info.alias) is not None or is_newborn(info)
+    return is_port(info) or is_newborn(info)

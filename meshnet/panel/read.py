@@ -87,13 +87,16 @@ def read_newborn(netlink: Netlink) -> list[int]:
 
 def is_newborn(info: LinkInfo) -> bool:
     """Tell whether a link is a port without a mark yet: made with a port's name and index, and nothing done to it."""
-    return (
-        info.kind == "veth"
-        and not info.alias
-        and not info.up
-        and info.ifindex >= FIRST
-        and _PORT_NAME.fullmatch(info.name) is not None
-    )
+    return _looks_like_a_port(info) and not info.alias and not info.up
+
+
+def is_port(info: LinkInfo) -> bool:
+    """Tell whether a link is a port. The mark alone does not say so: drivers put it on their own devices."""
+    return _looks_like_a_port(info) and names.parse_mark(info.alias) is not None
+
+
+def _looks_like_a_port(info: LinkInfo) -> bool:
+    return info.kind == "veth" and info.ifindex >= FIRST and _PORT_NAME.fullmatch(info.name) is not None
 
 
 def read_filters(netlink: Netlink, ifindex: int) -> Filters:
@@ -114,7 +117,7 @@ def take_over(port: PanelPort, info: LinkInfo) -> None:
 
 def _port(info: LinkInfo) -> PanelPort | None:
     mark = names.parse_mark(info.alias)
-    if mark is None or info.kind != "veth":
+    if mark is None or not is_port(info):
         return None
     port = PanelPort(
         endpoint=Endpoint(mark.namespace, mark.pod, mark.interface),

@@ -17,7 +17,7 @@ from meshnet.panel.make import PortMaker
 from meshnet.panel.splice import Splicer
 from meshnet.testing import snapshot
 from meshnet.testing.cable import Cable
-from meshnet.testing.ends import End, endpoint_of, make_end
+from meshnet.testing.ends import End, assert_ports_are_cores, endpoint_of, make_end
 from meshnet.testing.exchange import Exchange
 from meshnet.testing.loop import LoopThread
 from meshnet.testing.node import NIC_MTU
@@ -153,6 +153,7 @@ class Bench:
     def restart(self) -> None:
         """Stop the driver and start a new instance: what a restart of the daemon is to it."""
         self.call("stop")
+        assert_ports_are_cores(self.node, self._class.name)
         self.patched.clear()
         self._exchange.drop(self.node.name)
         with self.node.entered():

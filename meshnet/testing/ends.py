@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.driver import Attachment
-from meshnet.model.names import pod_mac
+from meshnet.model.names import parse_mark, pod_mac, port_name
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links
 from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.port import PortWish
+from meshnet.panel.read import is_newborn, is_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,14 @@ def make_end(bench: Bench, endpoint: Endpoint, pod: KitPod, cidrs: tuple[str, ..
             raise made.error
         end.port = made.port
     return end
+
+
+def assert_ports_are_cores(node: Namespace, driver: str) -> None:
+    """Check that a starting daemon takes for ports what core has made alone: of others it deletes what it finds."""
+    for info in node.links():
+        mark = parse_mark(info.alias)
+        if is_newborn(info) or (is_port(info) and mark and info.name != port_name(mark.container_id, mark.interface)):
+            raise AssertionError(f"driver {driver}: {info.name} has a port's name; right would be one of the driver's")
 
 
 def endpoint_of(name: str, namespace: str = "default") -> Endpoint:

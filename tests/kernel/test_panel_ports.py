@@ -167,6 +167,19 @@ def test_only_marked_veths_are_ports(panel: Panel) -> None:
     assert list(panel.read()) == ["eth1"]
 
 
+def test_a_drivers_own_veth_is_no_port_whatever_its_mark(panel: Panel) -> None:
+    panel.port("eth1")
+    mark = names.Mark("default", "r1", "eth9", 1, "c1").alias
+    for name, number in (("wire0", FIRST + 100), ("mn0123456789ab", 77)):
+        add = ["ip", "link", "add", name, "index", str(number), "type", "veth", "peer", "name", f"p{number}"]
+        subprocess.run(add, check=True)
+        subprocess.run(["ip", "link", "set", name, "alias", mark], check=True)
+
+    assert list(panel.read()) == ["eth1"]
+    delete_ports([FIRST + 100, 77])
+    assert panel.on_node() >= {"wire0", "mn0123456789ab"}
+
+
 def test_what_cannot_be_made_fails_alone(panel: Panel) -> None:
     panel.port("eth2")
 

@@ -155,6 +155,19 @@ class ShortNamesOnly(Hop):
         return "h" + name, "k" + name
 
 
+class TakesNamesOfPorts(Hop):
+    """Has one more device for each link, named, numbered and marked as core does a port."""
+
+    async def patch(self, link, peer):
+        splice = await super().patch(link, peer)
+        index = link.port.ifindex + 1000
+        name = f"mn{index:012x}"
+        if name not in {each.name for each in map(links.parse_link, self.netlink.dump(links.dump_links()))}:
+            await told("ip", "link", "add", name, "index", str(index), "type", "veth")
+            self.netlink.run([links.set_link(index, alias=link.alias)])
+        return splice
+
+
 class KeepsDescriptors(Hop):
     kept = []  # noqa: RUF012 - that is what is wrong
 
