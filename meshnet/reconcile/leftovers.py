@@ -1,7 +1,7 @@
 """Leftovers: what drivers own on this node, matched with the links that need it.
 
 A daemon that was killed forgot what its drivers made. What an end here is patched by is remembered again; what no end
-needs goes.
+needs goes. A mark tells for which end a device was made and not by whom, so several drivers may tell of one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.driver.api import Interface, LinkEnd
+from meshnet.driver.api import Device, Interface, LinkEnd, Port
 from meshnet.driver.calls import TIMED_OUT, call
 from meshnet.errors import LinkError
 from meshnet.model import names
@@ -18,7 +18,7 @@ from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.rebuild import is_rebuilt
 
 if TYPE_CHECKING:
-    from meshnet.driver.api import LinkDriver, Owned
+    from meshnet.driver.api import LinkDriver, Owned, Splice
     from meshnet.driver.registry import Registry
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.keyed import KeyedWorkers
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)
+
+Tellers = dict[tuple["Endpoint", "Splice"], str]
+"""Which driver was the first to tell of what is an endpoint's."""
 
 
 class Leftovers:
@@ -38,9 +41,10 @@ class Leftovers:
 
     async def sort_out(self) -> None:
         """Remember what is needed and discard what is not. What fails is logged and stops nothing else."""
-        await asyncio.gather(*(self._sort_all(entry.driver) for entry in self._registry.usable()))
+        tellers: Tellers = {}
+        await asyncio.gather(*(self._sort_all(entry.driver, tellers) for entry in self._registry.usable()))
 
-    async def _sort_all(self, driver: LinkDriver) -> None:
+    async def _sort_all(self, driver: LinkDriver, tellers: Tellers) -> None:
         try:
             found = await call(driver, "inspect", limit_s=CALL_LIMIT_S)
         except LinkError as error:
@@ -48,23 +52,28 @@ class Leftovers:
             return
         for number, owned in enumerate(found, 1):
             try:
-                await self._sort(driver, owned)
+                await self._sort(driver, owned, tellers)
             except LinkError as error:
                 log.warning("driver %s: %s: %s", driver.name, owned.what, error)
                 if error.reason == TIMED_OUT:
                     log.warning("driver %s: it hangs: %d more can wait", driver.name, len(found) - number)
                     return
 
-    async def _sort(self, driver: LinkDriver, owned: Owned) -> None:
+    async def _sort(self, driver: LinkDriver, owned: Owned, tellers: Tellers) -> None:
         if owned.endpoint is None:
             await self._discard(driver, owned)
             return
         async with self._workers.hold(owned.endpoint):
             end = self._table.end(owned.endpoint)
-            if end is not None and end.patched is None and end.adopted:
-                remember(end, driver.name)
+            shared = tellers.setdefault((owned.endpoint, owned.splice), driver.name) != driver.name
+            if end is not None and end.adopted and (end.patched is None or shared):
+                _recall(end, driver.name, shared=shared)
             elif (end is None or end.patched_by != driver.name) and not self._of_unknown(owned, owned.endpoint):
                 await self._discard(driver, owned)
+
+    def _in_use(self, owned: Owned) -> bool:
+        """Tell whether an end has it for its patch, whichever driver made that: it is no leftover, whoever tells so."""
+        return any(_has(end, owned) for end in self._table.ends())
 
     def _of_unknown(self, owned: Owned, endpoint: Endpoint) -> bool:
         """Tell whether it is an interface in a pod that no checkpoint could be read of; it goes with the pod."""
@@ -72,8 +81,31 @@ class Leftovers:
         return isinstance(owned.splice, Interface) and (sandbox is None or is_rebuilt(sandbox))
 
     async def _discard(self, driver: LinkDriver, owned: Owned) -> None:
+        if self._in_use(owned):
+            return
         log.info("driver %s: %s is not needed any more", driver.name, owned.what)
         await call(driver, "discard", owned, limit_s=CALL_LIMIT_S)
+
+
+def _recall(end: End, driver: str, *, shared: bool) -> None:
+    """Note that a driver has patched an end. Of what several tell of nobody knows whose it is, until it is patched."""
+    if not shared:
+        remember(end, driver)
+    elif not end.interface:  # else the checkpoint says whose it is
+        end.patched, end.patched_by = None, ""
+
+
+def _has(end: End, owned: Owned) -> bool:
+    """Tell whether an end is patched to what a driver tells of, as far as is known or its port's filter says."""
+    splice, endpoint = owned.splice, owned.endpoint
+    if isinstance(splice, Interface):
+        # A number of its pod's, and each pod has numbers of its own.
+        same_pod = endpoint is None or (endpoint.namespace, endpoint.pod) == end.sandbox.pod_key
+        return same_pod and end.interface == splice.ifindex
+    redirect = end.port.redirect if end.port else None
+    if isinstance(splice, Device) and redirect is not None and redirect.ifindex == splice.ifindex:
+        return True
+    return isinstance(splice, Device | Port) and end.splice == splice
 
 
 def remember(end: End, driver: str) -> None:

@@ -12,16 +12,13 @@ from meshnet.driver import Device, Interface, LinkError, Port, Scope, SetsCarrie
 from meshnet.driver.declaration import declaration_problems
 from meshnet.driver.options import decode_options, option_names
 from meshnet.errors import InvalidObject
-from meshnet.netlink import VethSpec, links
 from meshnet.testing import snapshot
 from meshnet.testing.driver_base import DriverTestBase
 from meshnet.testing.holdings import devices, reported
+from meshnet.testing.strangers import make_marked, make_strangers
 
 if TYPE_CHECKING:
-    from meshnet.testing.bench import Bench
     from meshnet.testing.driver_base import AnyBench
-
-_STRANGER_INDEX = 1 << 18
 
 
 class LifecycleTests(DriverTestBase):
@@ -133,11 +130,28 @@ class LifecycleTests(DriverTestBase):
         before = bench.network()
         cable.patch()
         made = bench.network() - before
-        strangers = frozenset().union(*(_make_strangers(each, made) for each in bench.benches))
+        strangers = frozenset().union(*(make_strangers(each, made) for each in bench.benches))
 
         cable.unpatch()
 
         assert (before | strangers) - bench.network() == frozenset()
+
+    @pytest.mark.kernel
+    def test_what_others_have_marked_is_left_alone(self, bench: AnyBench) -> None:
+        """Devices of another driver, of the kinds that this one makes and with the mark of another endpoint."""
+        cable = bench.cable()
+        before = devices(bench)
+        cable.patch()
+        made = devices(bench) - before
+        strangers = frozenset().union(*(make_marked(each, made) for each in bench.benches))
+        self._only_if(bool(strangers), "devices of a kind that the kit can make")
+
+        cable.patch()
+        bench.restart()
+        cable.patch()
+        cable.unpatch()
+
+        assert strangers - bench.network() == frozenset()
 
     @pytest.mark.kernel
     def test_a_failed_patch_leaves_nothing(self, bench: AnyBench) -> None:
@@ -208,15 +222,3 @@ class LifecycleTests(DriverTestBase):
         end.bench.call("set_carrier", end.link, True)
         cable.near.settle()
         assert cable.near.carrier
-
-
-def _make_strangers(bench: Bench, made: frozenset[str]) -> frozenset[str]:
-    """Make foreign devices on the node and in a pod, named nearly as what the driver has made; return their lines."""
-    before = bench.network()
-    names = {line.split()[3] for line in made if ": link " in line} | {"stranger"}
-    for position, name in enumerate(sorted(names)):
-        alike = name[:-1] + ("x" if name[-1] != "x" else "y")
-        veth = VethSpec(alike, _STRANGER_INDEX + position, "06:00:5e:00:54:01", 0, 1500, alike, "06:00:5e:00:54:02", 0)
-        with_pod = veth._replace(peer_netns_fd=bench.node.pod("bystander").fd)
-        bench.node.netlink.run([links.new_veth(with_pod)])
-    return bench.network() - before

@@ -1,6 +1,7 @@
 """Drivers that are wrong in one way each, as strangers' drivers are."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 
@@ -8,6 +9,7 @@ import attrs
 from meshnet_macvlan import MacvlanDriver
 
 from meshnet.driver import Device, Interface, LinkDriver, LinkError
+from meshnet.errors import KernelError
 from meshnet.netlink import Ethtool, Netlink, links
 from tests.testing.hop import Hop, delete
 from tests.testing.relay import Relay, Wire
@@ -83,6 +85,17 @@ class DeletesByName(Hop):
     async def unpatch(self, link):
         there = map(links.parse_link, self.netlink.dump(links.dump_links()))
         await asyncio.to_thread(delete, [each.ifindex for each in there if each.name.startswith("h")])
+
+
+class DeletesByTheKind(Hop):
+    """Takes everything for its own that is a veth, bears a mark and is not core's."""
+
+    async def unpatch(self, link):
+        there = map(links.parse_link, self.netlink.dump(links.dump_links()))
+        mine = [each.ifindex for each in there if each.alias.startswith("meshnet:1 ") and each.ifindex < 1 << 20]
+        for ifindex in mine:
+            with contextlib.suppress(KernelError):  # gone with its other end
+                await asyncio.to_thread(delete, [ifindex])
 
 
 class SplicesTheWrongInterface(Hop):

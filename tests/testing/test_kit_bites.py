@@ -33,6 +33,10 @@ EXACTLY = {
     "MakesItTwice": {"test_patch_again_changes_nothing", "test_a_restarted_driver_adopts_what_is_there"},
     "ForgetsAtRestart": {"test_a_restarted_driver_adopts_what_is_there"},
     "DeletesByName": {"test_unpatch_leaves_foreign_devices_alone"},
+    "DeletesByTheKind": {
+        "test_unpatch_leaves_foreign_devices_alone",
+        "test_what_others_have_marked_is_left_alone",
+    },
     "SplicesTheWrongInterface": TRAFFIC,
     "WorksOneWay": TRAFFIC,
     "IgnoresTheMtu": {"test_the_mtu_is_honoured"},
