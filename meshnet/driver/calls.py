@@ -29,7 +29,7 @@ async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> A
     Raises LinkError: the driver's own; ``DriverTimeout`` after `limit_s` seconds (the call is cancelled); and
     ``DriverFailed`` for any other exception and for a result of a wrong type. `Rebuild` passes through.
     """
-    task = asyncio.ensure_future(_guarded(driver, method, args))
+    task = asyncio.create_task(_guarded(driver, method, args), name=f"driver {driver.name}: {method}")
     try:
         await asyncio.sleep(0)  # most have nothing to wait for, and then neither has the call
         if not task.done():

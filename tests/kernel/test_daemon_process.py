@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.driver.conftest import DRIVER, Site
 from tests.kernel.daemons import pair
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.kernel.daemons import DaemonNode
 
 pytestmark = pytest.mark.kernel
@@ -45,3 +49,28 @@ def test_it_may_open_as_many_descriptors_as_its_hard_limit_says(node: DaemonNode
     (line,) = (line for line in node.proc("limits").splitlines() if line.startswith("Max open files"))
     soft, hard = line.split()[3:5]
     assert soft == hard
+
+
+STUBBORN = """
+    async def inspect(self):
+        import asyncio
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+"""
+
+
+def test_a_driver_that_ignores_that_it_is_cancelled_does_not_keep_it(node: DaemonNode, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    Site(site).install("stubborn", DRIVER.format(name="stubborn", aliases=(), extra=STUBBORN.strip()))
+    node.stop()
+    node.start(PYTHONPATH=str(site))
+
+    begun = time.monotonic()
+    node.stop()
+
+    assert time.monotonic() - begun < 10
+    assert "driver stubborn: inspect: it ignores that it was cancelled, and is still running" in node.log()
