@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.driver import told
 from meshnet.driver.api import API, Attachment, Carries, LinkDriver, Scope
 from meshnet.driver.options import options_problem
 
@@ -68,7 +69,7 @@ def declaration_problems(candidate: object) -> list[str]:
     What can only be judged after something else is right (the members of what is no class at all) is left out then.
     """
     if not isinstance(candidate, type):
-        return [f"{candidate!r} is not a class; register the driver class itself, not an instance"]
+        return [f"{told.shown(candidate)} is not a class; register the driver class itself, not an instance"]
     if not issubclass(candidate, LinkDriver):
         return [f"class {candidate.__qualname__} is not a subclass of meshnet.driver.LinkDriver"]
     if candidate is LinkDriver:
@@ -107,7 +108,7 @@ def _value(driver: type[LinkDriver], rule: _Rule) -> Any:
 
 
 def _shown(driver: type[LinkDriver], attribute: str) -> str:
-    return repr(getattr(driver, attribute)) if hasattr(driver, attribute) else "missing"
+    return told.shown(getattr(driver, attribute)) if hasattr(driver, attribute) else "missing"
 
 
 def _method_problems(driver: type[LinkDriver]) -> Iterator[str]:
@@ -122,7 +123,7 @@ def _one_method(driver: type[LinkDriver], method: str, arguments: tuple[str, ...
     function = getattr(driver, method)
     call = f"{method}({', '.join(arguments)})"
     if not callable(function):
-        yield f"{method} is {function!r}; right would be a method, called as {call}"
+        yield f"{method} is {told.shown(function)}; right would be a method, called as {call}"
         return
     asynchronous = inspect.iscoroutinefunction(function)
     if method in _ASYNC and not asynchronous:

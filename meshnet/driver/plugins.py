@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pluggy
 
-from meshnet.driver import hookspecs
+from meshnet.driver import hookspecs, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ class Candidate:
     def broken(self, reason: str) -> Broken:
         name = getattr(self.object, "name", None)
         if not isinstance(name, str) or not name:
-            name = getattr(self.object, "__qualname__", None) or repr(self.object)
+            name = getattr(self.object, "__qualname__", None) or told.shown(self.object)
         return Broken(name, self.distribution, self.version, reason)
 
 
@@ -71,8 +71,8 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Disco
         distribution, version = _origin(point)
         try:
             registered = _registered(point)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            broken.append(Broken(point.name, distribution, version, _told(point, error)))
+        except BaseException as error:  # noqa: BLE001 - a stranger's module may raise anything
+            broken.append(Broken(point.name, distribution, version, f"{point.value}: {told.of_error(error)}"))
             continue
         if not registered:
             broken.append(Broken(point.name, distribution, version, f"{point.value}: {_NOTHING}"))
@@ -84,8 +84,11 @@ _NOTHING = "registers no driver; right would be a @hookimpl named meshnet_regist
 
 
 def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that an entry point belongs to."""
-    return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
+    """Name and version of the distribution that an entry point belongs to.
+
+    Half removed, it may have no metadata, which should tell them: then importlib gives None for both.
+    """
+    return (getattr(point.dist, "name", None) or "unknown", getattr(point.dist, "version", None) or "")
 
 
 def _registered(point: metadata.EntryPoint) -> list[object]:
@@ -99,8 +102,3 @@ def _registered(point: metadata.EntryPoint) -> list[object]:
     found: list[object] = []
     manager.hook.meshnet_register_drivers(register=found.append)
     return found
-
-
-def _told(point: metadata.EntryPoint, error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return f"{point.value}: {type(error).__name__}" + (f": {said}" if said else "")

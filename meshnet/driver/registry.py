@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from meshnet.driver import told
 from meshnet.driver.api import LinkDriver, Scope
 from meshnet.driver.calls import call
 from meshnet.driver.declaration import declaration_problems
@@ -173,8 +174,8 @@ class Registry:
         """Return an instance of a class that is a driver. Raises _Refused with the reason when it is none."""
         try:
             problems = declaration_problems(candidate)
-        except Exception as error:
-            raise _Refused(f"reading its declaration raised {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            raise _Refused(f"reading its declaration raised {told.of_error(error)}") from error
         if problems:
             raise _Refused("; ".join(problems))
         assert isinstance(candidate, type)
@@ -184,9 +185,9 @@ class Registry:
             raise _Refused(taken)
         try:
             return candidate()
-        except Exception as error:
-            told = f"{candidate.__qualname__}() raised {type(error).__name__}: {error}; right would be no arguments"
-            raise _Refused(told) from error
+        except BaseException as error:  # also what would end the process: it is the driver alone that is broken
+            why = f"{candidate.__qualname__}() raised {told.of_error(error)}; right would be no arguments"
+            raise _Refused(why) from error
 
     def _taken(self, cls: type[LinkDriver]) -> str | None:
         for name in (cls.name, *cls.aliases):

@@ -12,6 +12,7 @@ FAILURES = {
     "import error": ("import no_such_module_anywhere\n", "ModuleNotFoundError: No module named 'no_such_module_"),
     "syntax error": ("def (:\n", "SyntaxError"),
     "module ends the process": ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+    "module interrupts": ("raise KeyboardInterrupt\n", "aa_failing: KeyboardInterrupt"),
     "unknown hook argument": (
         HOOK + "def meshnet_register_drivers(register, colour): pass\n",
         "PluginValidationError.*meshnet_register_drivers.*colour",
@@ -64,6 +65,18 @@ def test_load_finds_what_is_installed(site):
     entry = Registry.load().get("zz-installed")
 
     assert (entry.distribution, entry.version) == ("zz-installed", "3.1")
+
+
+def test_one_without_metadata_is_told_as_far_as_can_be(site):
+    site.install_driver("aa-bare", driver="bare")
+    site.install_driver("zz-fine", driver="fine")
+    (site.path / "aa_bare-1.0.dist-info" / "METADATA").unlink()
+
+    registry = Registry.load()
+
+    bare, fine = registry.get("bare"), registry.get("fine")
+    assert (bare.distribution, bare.version) == ("unknown", "")
+    assert (fine.distribution, fine.version) == ("zz-fine", "1.0")
 
 
 def test_two_distributions_of_one_manager_do_not_blame_each_other(site):

@@ -83,14 +83,42 @@ def test_a_constructor_that_raises_makes_a_driver_broken():
     assert ".Wire() raised RuntimeError: no licence" in broken.reason
 
 
+class Oath(BaseException):
+    """Neither an Exception nor able to say what it is."""
+
+    def __str__(self):
+        raise self
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (Oath(), "Oath"),
+        (RuntimeError("two\nlines \x1b[31m \ud800"), r"RuntimeError: two lines \x1b[31m \ud800"),
+    ],
+)
+def test_whatever_a_constructor_raises_the_driver_alone_is_broken(error, said):
+    class Wire(driver("wire")):
+        def __init__(self):
+            raise error
+
+    registry = Registry.of(Wire, driver("fine"))
+
+    (broken,) = registry.broken()
+    assert f".Wire() raised {said}; right would be" in broken.reason
+    assert names(registry.usable()) == ["fine"]
+
+
 def test_a_class_that_cannot_even_be_looked_at_is_broken():
     class Trap:
         def __get__(self, instance, owner):
-            raise RuntimeError("hands off")
+            raise SystemExit("hands off")
 
     registry = Registry.of(driver("wire", rank=Trap()), driver("fine"))
 
-    assert "reading its declaration raised RuntimeError: hands off" in registry.broken()[0].reason
+    assert "reading its declaration raised SystemExit: hands off" in registry.broken()[0].reason
     assert names(registry.usable()) == ["fine"]
 
 
