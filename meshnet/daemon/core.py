@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.daemon.rundir import RunDirectory, unusable
 from meshnet.dispatch.place import Place
+from meshnet.driver.calls import path_reason
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.errors import InvalidObject, Problem
 from meshnet.netlink.netns import may_enter
@@ -196,7 +197,7 @@ class Core:
         """Take note of what a driver says of an end's path."""
         end = self.table.end(endpoint)
         if end is not None:
-            self.settler.path_changed(end, reason, by=driver)
+            self.settler.path_changed(end, path_reason(driver, reason), by=driver)
 
     async def follow_store(self) -> None:
         """Follow the Topologies, once the nodes are known: a link to one that is not is no link."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 
-from meshnet.driver.api import Attachment, Device, Interface, Owned, Port, Rebuild, Socket
-from meshnet.driver.link import GSO_LEGACY_MAX_SIZE, GSO_MAX_SIZE
-from meshnet.errors import LinkError, MeshnetError
-from meshnet.model.topology import Endpoint
+from meshnet.driver import told
+from meshnet.driver.api import Rebuild
+from meshnet.driver.results import what_is_right
+from meshnet.errors import LinkError
 
 if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Underlay
 
-OFFER_LIMIT = 64 << 10
-"""Bytes of an offer as JSON: many travel in one message, and one that does not fit would end the session."""
-_SHOWN = 200
+log = logging.getLogger(__name__)
+
 TIMED_OUT = "DriverTimeout"
+FAILED = "DriverFailed"
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,62}", re.ASCII)
 GRACE_S = 0.5
 """How long a driver that was cancelled may take to tidy up before core goes on without it."""
 
@@ -26,8 +27,9 @@ GRACE_S = 0.5
 async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> Any:
     """Call ``driver.method(*args)`` and return its checked result.
 
-    Raises LinkError: the driver's own; ``DriverTimeout`` after `limit_s` seconds (the call is cancelled); and
-    ``DriverFailed`` for any other exception and for a result of a wrong type. `Rebuild` passes through.
+    Raises LinkError: the driver's own, its message one printable line; ``DriverTimeout`` after `limit_s` seconds (the
+    call is cancelled); and ``DriverFailed`` for any other exception and for a result of a wrong type. `Rebuild` passes
+    through.
     """
     task = asyncio.create_task(_guarded(driver, method, args), name=f"driver {driver.name}: {method}")
     try:
@@ -48,11 +50,19 @@ def mtu_limit(driver: LinkDriver, underlay: Underlay) -> int | None:
     """Return the driver's MTU limit over `underlay` in bytes, None for none. Raises LinkError ``DriverFailed``."""
     try:
         limit = driver.mtu_limit(underlay)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _failed(driver, error) from error
     if limit is not None and (type(limit) is not int or limit <= 0):
         raise _wrong(driver, "mtu_limit", limit, "a positive number of bytes, or None")
     return limit
+
+
+def path_reason(driver: str, reason: object) -> str:
+    """Return the reason that a driver gives by `DriverContext.changed`; for what is none, ``DriverFailed``."""
+    if isinstance(reason, str) and (not reason or is_reason(reason)):
+        return "".join(reason)
+    log.warning("driver %s: changed to %s; right would be one CamelCase word, or ''", driver, told.shown(reason))
+    return FAILED
 
 
 async def _abandon(task: asyncio.Future[Any]) -> bool:
@@ -66,87 +76,54 @@ async def _abandon(task: asyncio.Future[Any]) -> bool:
 async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> Any:
     try:
         result = await getattr(driver, method)(*args)
-    except LinkError:
-        raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise  # by core
-        raise _failed(driver, error) from error  # it waited for a task of its own that it had cancelled
-    except Rebuild as error:
-        if method == "patch":
+        right = what_is_right(driver, method, args, result)
+    except GeneratorExit:
+        raise  # the loop's end
+    except BaseException as error:
+        outcome = _outcome(driver, method, error)
+        if outcome is error:
             raise
-        raise _failed(driver, error) from error
-    except (Exception, SystemExit) as error:
-        raise _failed(driver, error) from error
-    check = _CHECKS.get(method)
-    right = None if check is None else check(driver, result)
+        raise outcome from error
     if right is not None:
         raise _wrong(driver, method, result, right)
     return result
 
 
+def _outcome(driver: LinkDriver, method: str, error: BaseException) -> BaseException:
+    """Return what core goes by when a driver's method raises."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        by_core = task is None or bool(task.cancelling())
+        return error if by_core else _failed(driver, error)  # it waited for a task of its own that it had cancelled
+    if isinstance(error, Rebuild) and method == "patch":
+        return error
+    return _link_error(driver, error) if isinstance(error, LinkError) else _failed(driver, error)
+
+
+def _link_error(driver: LinkDriver, error: LinkError) -> LinkError:
+    """Return a driver's own error, or one that says what is wrong with it: both its parts stand in the status."""
+    reason, text = getattr(error, "reason", None), told.said(error)
+    raw = error.args[0] if error.args else None
+    if not isinstance(reason, str) or not is_reason(reason):
+        right = "right would be one CamelCase word, such as ParentMissing"
+        more = f" (it said: {text})" if text else ""
+        return LinkError(FAILED, f"driver {driver.name}: LinkError with reason {told.shown(reason)}; {right}{more}")
+    if not text or raw is None:
+        right = "right would be a sentence"
+        return LinkError(FAILED, f"driver {driver.name}: LinkError {reason} without a message; {right}")
+    if type(reason) is str and type(raw) is str and raw == text:
+        return error
+    return LinkError("".join(reason), text, retry=bool(getattr(error, "retry", True)))
+
+
+def is_reason(text: str) -> bool:
+    """Tell whether a text can stand as a reason in a status."""
+    return _REASON.fullmatch(text) is not None
+
+
 def _failed(driver: LinkDriver, error: BaseException) -> LinkError:
-    # Our own errors already say what they are; of a stranger's the class is half of what it says.
-    told = str(error) if isinstance(error, MeshnetError) else f"{type(error).__name__}: {error}"
-    return LinkError("DriverFailed", f"driver {driver.name}: {told}")
+    return LinkError(FAILED, f"driver {driver.name}: {told.of_error(error)}")
 
 
 def _wrong(driver: LinkDriver, method: str, result: object, right: str) -> LinkError:
-    told = f"driver {driver.name}: {method} returned {_shown(result)}; right would be {right}"
-    return LinkError("DriverFailed", told)
-
-
-def _shown(result: object) -> str:
-    try:
-        shown = repr(result)
-    except (RecursionError, ValueError, TypeError):  # it is a stranger's
-        shown = type(result).__name__
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-
-
-def _splice(driver: LinkDriver, result: object) -> str | None:
-    """Say what `patch` should have returned, or None when it did."""
-    if driver.attachment is Attachment.DIRECT:
-        return None if isinstance(result, Interface) else "an Interface, as its attachment is DIRECT"
-    if isinstance(result, Socket) and not _is_gso_size(result.gso_ipv4_max_size):
-        return f"a Socket whose gso_ipv4_max_size is {GSO_LEGACY_MAX_SIZE} to {GSO_MAX_SIZE} bytes"
-    if isinstance(result, Port | Device | Socket):
-        return None
-    return "a Port, a Device or a Socket, as its attachment is PORT"
-
-
-def _is_gso_size(size: object) -> bool:
-    return type(size) is int and GSO_LEGACY_MAX_SIZE <= size <= GSO_MAX_SIZE
-
-
-def _offer(_: LinkDriver, result: object) -> str | None:
-    right = f"a mapping of JSON types, of at most {OFFER_LIMIT} bytes"
-    if not isinstance(result, Mapping):
-        return right
-    try:
-        fits = len(json.dumps(dict(result), allow_nan=False)) <= OFFER_LIMIT
-    except (TypeError, ValueError, RecursionError):
-        return right
-    return None if fits else right
-
-
-def _owned(_: LinkDriver, result: object) -> str | None:
-    fine = isinstance(result, Sequence) and all(isinstance(item, Owned) and _is_whole(item) for item in result)
-    return None if fine else "a sequence of Owned, each of an Endpoint or None, with a splice"
-
-
-def _is_whole(owned: Owned) -> bool:
-    """Whether it is made of what it says, which its class does not see to."""
-    splice = owned.splice
-    return isinstance(owned.endpoint, Endpoint | None) and (
-        isinstance(splice, Port | Socket) or (isinstance(splice, Device | Interface) and type(splice.ifindex) is int)
-    )
-
-
-def _counters(_: LinkDriver, result: object) -> str | None:
-    fine = isinstance(result, Mapping) and all(isinstance(k, str) and type(v) is int for k, v in result.items())
-    return None if fine else "a mapping of names to whole numbers"
-
-
-_CHECKS = {"patch": _splice, "offer": _offer, "node_offer": _offer, "inspect": _owned, "counters": _counters}
+    return LinkError(FAILED, f"driver {driver.name}: {method} returned {told.shown(result)}; right would be {right}")

@@ -59,7 +59,7 @@ _RULES = (
     _Rule("attachment", lambda v: isinstance(v, Attachment), "Attachment.PORT or Attachment.DIRECT"),
     _Rule("carries", lambda v: isinstance(v, Carries), "Carries.ANY_FRAME or Carries.OWN_MAC"),
     _Rule("honest", lambda v: isinstance(v, bool), "True or False"),
-    _Rule("caution", lambda v: isinstance(v, str) and "\n" not in v, "a string of one line"),
+    _Rule("caution", lambda v: isinstance(v, str) and v.isprintable(), "a string of one line that can be printed"),
 )
 
 

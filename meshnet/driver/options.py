@@ -10,6 +10,7 @@ import attrs
 import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
+from meshnet.driver import told
 from meshnet.driver.api import Attachment
 from meshnet.errors import InvalidObject, Problem
 
@@ -83,7 +84,7 @@ def options_problem(driver: type[LinkDriver]) -> str | None:
     try:
         _converter().get_structure_hook(options)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's annotations make cattrs raise
-        return f"options class {options.__qualname__} cannot be decoded: {type(error).__name__}: {error}"
+        return f"options class {options.__qualname__} cannot be decoded: {told.of_error(error)}"
     return None
 
 
@@ -146,7 +147,7 @@ def _right(found: _Found, driver: LinkDriver | type[LinkDriver]) -> str:
         return f"driver {driver.name} has no such option; it has {', '.join(known) or 'none'}"
     if isinstance(found.error, KeyError):
         return "required"
-    return str(found.error) or type(found.error).__name__
+    return told.said(found.error) or type(found.error).__name__
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
@@ -51,7 +50,12 @@ class Herald:
     async def _record(self) -> None:
         try:
             while self._waiting:
-                with contextlib.suppress(StoreError):
-                    await self._store.record(self._waiting.popleft())
+                event = self._waiting.popleft()
+                try:
+                    await self._store.record(event)
+                except StoreError:
+                    continue  # it stands in the log
+                except Exception:
+                    log.exception("%s: %s: no store takes this event", event.about, event.reason)
         finally:
             self._task = None

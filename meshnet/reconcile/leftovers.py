@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Device, Interface, LinkEnd, Port
 from meshnet.driver.calls import TIMED_OUT, call
+from meshnet.driver.told import one_line
 from meshnet.errors import LinkError
 from meshnet.model import names
 from meshnet.reconcile.patch import CALL_LIMIT_S
@@ -54,7 +55,7 @@ class Leftovers:
             try:
                 await self._sort(driver, owned, tellers)
             except LinkError as error:
-                log.warning("driver %s: %s: %s", driver.name, owned.what, error)
+                log.warning("driver %s: %s: %s", driver.name, one_line(owned.what), error)
                 if error.reason == TIMED_OUT:
                     log.warning("driver %s: it hangs: %d more can wait", driver.name, len(found) - number)
                     return
@@ -83,7 +84,7 @@ class Leftovers:
     async def _discard(self, driver: LinkDriver, owned: Owned) -> None:
         if self._in_use(owned):
             return
-        log.info("driver %s: %s is not needed any more", driver.name, owned.what)
+        log.info("driver %s: %s is not needed any more", driver.name, one_line(owned.what))
         await call(driver, "discard", owned, limit_s=CALL_LIMIT_S)
 
 

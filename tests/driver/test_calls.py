@@ -2,10 +2,12 @@
 
 import asyncio
 
+import attrs
 import pytest
 
 from meshnet.driver import Attachment, Device, Interface, LinkError, Owned, Port, Rebuild, Socket, Underlay
-from meshnet.driver.calls import OFFER_LIMIT, call, mtu_limit
+from meshnet.driver.calls import call, mtu_limit, path_reason
+from meshnet.driver.results import OFFER_LIMIT
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from tests.driver.test_registry import driver
@@ -42,6 +44,15 @@ def test_a_direct_driver_returns_its_interface():
         ("patch", Socket(1500), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
         ("patch", Socket(1 << 20), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
         ("patch", Socket(True), Attachment.PORT, "a Socket whose gso_ipv4_max_size is 65536 to 524280 bytes"),
+        ("patch", Device("eth0"), Attachment.PORT, "a Device whose ifindex is an interface index"),
+        ("patch", Device(-5), Attachment.PORT, "a Device whose ifindex is an interface index"),
+        ("patch", Device(0), Attachment.PORT, "a Device whose ifindex is an interface index"),
+        ("patch", Device(1 << 40), Attachment.PORT, "a Device whose ifindex is an interface index, 1 to 2147483647"),
+        ("patch", Device(True), Attachment.PORT, "a Device whose ifindex is an interface index"),
+        ("patch", Port(None, None, None), Attachment.PORT, "a Port of an Endpoint, an interface index and a name"),
+        ("patch", Port(END, 7, None), Attachment.PORT, "a Port of an Endpoint, an interface index and a name"),
+        ("patch", Port(END, None, "p"), Attachment.PORT, "a Port whose ifindex is an interface index"),
+        ("patch", Interface("eth1"), Attachment.DIRECT, "an Interface whose ifindex is an interface index"),
         ("patch", Interface(3), Attachment.PORT, "as its attachment is PORT"),
         ("patch", Device(3), Attachment.DIRECT, "an Interface, as its attachment is DIRECT"),
         ("offer", None, Attachment.PORT, "a mapping of JSON types"),
@@ -52,6 +63,8 @@ def test_a_direct_driver_returns_its_interface():
         ("inspect", [Owned("default/r1:eth1", Device(3), "m1")], Attachment.PORT, "each of an Endpoint or None"),
         ("inspect", [Owned(END, "m1", "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
         ("inspect", [Owned(END, Device("m1"), "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
+        ("inspect", [Owned(END, Device(1 << 31), "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
+        ("inspect", [Owned(END, Device(3), None)], Attachment.PORT, "and what it is in words"),
         ("counters", {"frames": "3"}, Attachment.PORT, "names to whole numbers"),
     ],
 )
@@ -74,6 +87,103 @@ def test_a_result_of_a_wrong_type_says_what_would_be_right(method, result, attac
 )
 def test_a_right_result_comes_through(method, result):
     assert answer(method, result) == result
+
+
+@pytest.mark.parametrize("splice", [Port(END, 7, "p7"), Device(7)])
+def test_a_port_is_not_spliced_to_itself(splice):
+    async def patch(self, link, peer):
+        return splice
+
+    end = attrs.make_class("End", ["port"])(Port(END, 7, "p7"))
+    wire = driver("wire", patch=patch)()
+    with pytest.raises(LinkError, match="this is the port itself") as error:
+        asyncio.run(call(wire, "patch", end, None, limit_s=5))
+
+    assert error.value.reason == "DriverFailed"
+
+
+class Mute(BaseException):
+    """Says nothing, and fails at that."""
+
+    def __str__(self):
+        raise self
+
+    __repr__ = __str__
+
+
+def test_a_result_that_cannot_show_itself_is_told_by_its_class():
+    class Shy:
+        def __repr__(self):
+            raise Mute
+
+    with pytest.raises(LinkError, match="driver wire: patch returned Shy; right would be a Port") as error:
+        answer("patch", Shy())
+
+    assert error.value.reason == "DriverFailed"
+
+
+@pytest.mark.parametrize("method", ["patch", "start", "inspect"])
+@pytest.mark.parametrize("error", [Mute(), KeyboardInterrupt()])
+def test_whatever_is_raised_stops_nothing(method, error):
+    with pytest.raises(LinkError, match=f"driver wire: {type(error).__name__}") as raised:
+        answer(method, error)
+
+    assert raised.value.reason == "DriverFailed"
+
+
+class BareError(LinkError):
+    """Never says who it is."""
+
+    def __init__(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LinkError("", ""), "LinkError with reason ''; right would be one CamelCase word"),
+        (LinkError(None, None), "LinkError with reason None; right would be one CamelCase word"),
+        (LinkError(["A"], "no luck"), r"LinkError with reason \['A'\]; .* \(it said: no luck\)"),
+        (LinkError("no luck", "eth9"), r"LinkError with reason 'no luck'; .* \(it said: eth9\)"),
+        (LinkError("Über", "eth9"), "LinkError with reason 'Über'"),
+        (LinkError("NoLuck", ""), "LinkError NoLuck without a message"),
+        (LinkError("NoLuck", None), "LinkError NoLuck without a message"),
+        (BareError(), "LinkError with reason None"),
+    ],
+)
+def test_an_error_that_is_no_reason_says_what_would_be(error, said):
+    with pytest.raises(LinkError, match=f"driver wire: {said}") as raised:
+        answer("patch", error)
+
+    assert raised.value.reason == "DriverFailed"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("two\nlines", "two lines"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("half \ud800 of one", r"half \ud800 of one"),
+        ("é 你", "é 你"),
+        ("x" * 5000, "x" * 1000 + "…"),
+    ],
+)
+def test_what_a_driver_says_is_one_line_that_can_be_printed(text, line):
+    for error, reason, said in (
+        (LinkError("NoLuck", text, retry=False), "NoLuck", line),
+        (ValueError(text), "DriverFailed", f"driver wire: ValueError: {line}"),
+    ):
+        with pytest.raises(LinkError) as raised:
+            answer("patch", error)
+        assert (raised.value.reason, str(raised.value)) == (reason, said)
+        assert raised.value.retry == (reason == "DriverFailed")
+
+
+@pytest.mark.parametrize(("reason", "counts"), [("", ""), ("PathLost", "PathLost"), ("no luck", "DriverFailed"),
+                                                (None, "DriverFailed")])  # fmt: skip
+def test_a_path_fails_for_a_reason(reason, counts, caplog):
+    assert path_reason("wire", reason) == counts
+    assert ("driver wire: changed to" in caplog.text) == (counts != reason)
 
 
 def nested(depth):

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from meshnet.errors import StoreUnavailable
 from meshnet.reconcile.herald import WAITING, Herald
 from meshnet.stores.memory import MemoryStore
@@ -17,15 +19,16 @@ R1 = "Topology default/r1"
 class SlowStore(MemoryStore):
     """Takes a while for an event, and at first takes none."""
 
-    def __init__(self, refusals: int = 0) -> None:
+    def __init__(self, refusals: int = 0, error: Exception | None = None) -> None:
         super().__init__()
         self._refusals = refusals
+        self._error = error or StoreUnavailable("away")
 
     async def record(self, event: Event) -> None:
         await asyncio.sleep(1.0)
         if self._refusals:
             self._refusals -= 1
-            raise StoreUnavailable("away")
+            raise self._error
         await super().record(event)
 
 
@@ -45,9 +48,10 @@ def test_nobody_waits_for_events_but_who_asks() -> None:
     virtual_time.run(run())
 
 
-def test_one_that_is_refused_keeps_no_other_back() -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")])
+def test_one_that_is_refused_keeps_no_other_back(error: Exception) -> None:
     async def run() -> None:
-        store = SlowStore(refusals=1)
+        store = SlowStore(refusals=1, error=error)
         herald = Herald(store, "n1")
         herald.tell(R1, [("A", "a"), ("B", "b")])
         await herald.told(10.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
-from meshnet.driver import LinkError, Scope
+from meshnet.driver import Device, LinkError, Scope
 from meshnet.errors import StoreUnavailable
 from meshnet.model.resource import Kind
 from tests.reconcile.fakes import Moody
@@ -107,11 +107,11 @@ def test_a_newer_sandboxs_end_is_tried_again_when_the_older_is_gone(tmp_path: Pa
         scopes = claims = Scope.EXTERNAL
         holder: ClassVar[Any] = None
 
-        async def patch(self, link: LinkEnd, peer: Peer | None) -> Port:
+        async def patch(self, link: LinkEnd, peer: Peer | None) -> Device:  # type: ignore[override]
             if Busy.holder not in (None, link.pod):
                 raise LinkError("ParentBusy", "another sandbox has it")
             Busy.holder = link.pod
-            return cast("Port", link.port)
+            return Device(2)
 
         async def unpatch(self, link: LinkEnd) -> None:
             Busy.holder = None

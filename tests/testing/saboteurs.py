@@ -101,6 +101,12 @@ class DeletesByTheKind(Hop):
 class SplicesTheWrongInterface(Hop):
     async def patch(self, link, peer):
         await super().patch(link, peer)
+        return Device(self.found(link)[1].ifindex)
+
+
+class SplicesThePortItself(Hop):
+    async def patch(self, link, peer):
+        await super().patch(link, peer)
         return link.port
 
 

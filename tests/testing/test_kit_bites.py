@@ -66,6 +66,7 @@ EXACTLY = {
 
 AMONG_OTHERS = {
     "SplicesNothing": "test_patch_returns_a_splice_that_is_there",
+    "SplicesThePortItself": "test_patch_returns_a_splice_that_is_there",
     "NamesAnotherInterface": "test_patch_returns_a_splice_that_is_there",
     "BlocksTheLoop": "test_inspect_reports_exactly_what_is_there",
     "DropsLargeFrames": "test_the_mtu_is_honoured",
