@@ -83,7 +83,7 @@ AMONG_OTHERS = {
 def failing(pytester):
     """A function: run the kit on a driver and return the names of the tests that fail."""
 
-    def run(driver, *arguments):
+    def run(driver, *arguments, options=None):
         pytester.makepyfile(
             test_it=f"""
             from {driver.__module__} import {driver.__name__}
@@ -92,6 +92,7 @@ def failing(pytester):
             class TestIt(DriverTests):
                 driver_class = {driver.__name__}
                 limit_s = 1.0
+                options = {options or {}!r}
             """
         )
         record = pytester.inline_run("-q", "-p", "no:asyncio", *arguments)
@@ -105,6 +106,10 @@ def failing(pytester):
 @pytest.mark.parametrize("driver", [Hop, Relay])
 def test_a_right_driver_fails_nowhere(failing, driver):
     assert failing(driver) == set()
+
+
+def test_a_right_driver_fails_nowhere_with_offload(failing):
+    assert failing(Hop, "-k", "honest or offload", options={"offload": True}) == set()
 
 
 @pytest.mark.parametrize("name", EXACTLY)
