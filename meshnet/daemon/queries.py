@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
+
+log = logging.getLogger(__name__)
 
 COUNT_LIMIT_S = 1.0
 """How long a driver may take to tell what it counts."""
@@ -57,6 +60,7 @@ class Queries:
         self._cache = cache
         self._carrier = carrier
         self._installed = installed
+        self._cannot_count: set[str] = set()
         self._answers: dict[str, Callable[[], Any]] = {
             "peers": lambda: {"node": node, **peers()},
             "states": self.states,
@@ -134,7 +138,10 @@ class Queries:
             return {}
         try:
             told = await call(entry.driver, "counters", end.endpoint, limit_s=COUNT_LIMIT_S)
-        except LinkError:
+        except LinkError as error:
+            if entry.name not in self._cannot_count:  # once: whoever looks at links asks it of each
+                log.warning("%s: no counters: %s", end.endpoint, error)
+                self._cannot_count.add(entry.name)
             return {}
         return {"driver_counters": dict(told)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.driver import Device, Interface, LinkError, Port, Scope, SetsCarrier, Socket
+from meshnet.driver import Counts, Device, Interface, LinkError, Port, Scope, SetsCarrier, Socket
 from meshnet.driver.calls import FAILED
 from meshnet.driver.declaration import declaration_problems
 from meshnet.driver.options import decode_options, option_names
@@ -209,6 +209,18 @@ class LifecycleTests(DriverTestBase):
             each.call("discard", owned)
 
         assert devices(bench) == before
+
+    @pytest.mark.kernel
+    def test_counters_can_be_read(self, bench: AnyBench) -> None:
+        """While an end is patched, by a new instance, too: whole numbers by name."""
+        self._only_if(issubclass(self.driver_class, Counts), "counters")
+        cable = bench.cable()
+        cable.patch()
+        for restart in (False, True):
+            if restart:
+                bench.restart()
+            for end in cable.ends:
+                assert isinstance(end.bench.call("counters", end.endpoint), Mapping)
 
     @pytest.mark.kernel
     def test_carrier_can_be_taken_and_given(self, bench: AnyBench) -> None:

@@ -166,6 +166,11 @@ class LeavesHalf(Hop):
         return await super().patch(link, peer)
 
 
+class CountsInWords(Hop):
+    async def counters(self, local):
+        return {"frames": "many"}
+
+
 class ShortNamesOnly(Hop):
     """Builds device names from others, which may be longer."""
 

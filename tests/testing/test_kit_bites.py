@@ -50,6 +50,7 @@ EXACTLY = {
     "CannotDiscard": {"test_what_is_inspected_can_be_discarded"},
     "DiscardsTooMuch": {"test_what_is_inspected_can_be_discarded"},
     "GivesNoReason": {"test_a_failed_patch_leaves_nothing"},
+    "CountsInWords": {"test_counters_can_be_read"},
     "ShortNamesOnly": {"test_names_may_be_as_long_as_the_kernel_allows"},
     "KeepsDescriptors": REMOVES_ALL,
     "CleansUpAtStop": {
