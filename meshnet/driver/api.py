@@ -108,7 +108,7 @@ class NoOptions:
 
 
 class Rebuild(Exception):  # noqa: N818 - an answer, not a failure
-    """Raised by `patch`: this change cannot be made in place; patch anew, then unpatch the old."""
+    """Raised by `patch`: this change cannot be made in place. Core unpatches the old, then patches anew."""
 
 
 class LinkDriver:
