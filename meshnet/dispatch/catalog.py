@@ -37,6 +37,9 @@ class Catalog(Protocol):
         Raises LinkError("DriverAmbiguous") when two of equal rank claim it and configuration does not decide.
         """
 
+    def chosen_by(self, scope: Scope) -> str:
+        """Return the setting that chooses the first of `claimants`; ``""`` when their ranks do."""
+
 
 def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriver, str]:
     """Return the driver for a link and the sentence that tells why it is that one. Raises LinkError."""
@@ -54,4 +57,6 @@ def _claimed(catalog: Catalog, scope: Scope) -> tuple[LinkDriver, str]:
     claimants = catalog.claimants(scope)
     if not claimants:
         raise LinkError("DriverMissing", f"no usable driver claims this kind of link: {KIND_OF_LINK[scope]}")
-    return claimants[0], f"{KIND_OF_LINK[scope]}, and {claimants[0].name} claims such links"
+    first, setting = claimants[0], catalog.chosen_by(scope)
+    why = f"{setting} chooses {first.name} for such links" if setting else f"{first.name} claims such links"
+    return first, f"{KIND_OF_LINK[scope]}, and {why}"

@@ -46,6 +46,10 @@ class NodeCatalog:
             raise LinkError("DriverUnusable", _unusable(entries[0]))
         return [entry.driver for entry in entries if not entry.unusable]
 
+    def chosen_by(self, scope: Scope) -> str:
+        """Return the setting that chooses the first of `claimants`; ``""`` when their ranks do."""
+        return self._registry.chosen_by(scope)
+
 
 def _unusable(entry: Entry) -> str:
     return f"driver {entry.name} claims this kind of link but does not work on this node: {entry.unusable}"

@@ -126,6 +126,10 @@ class Registry:
             raise LinkError("DriverAmbiguous", _tie(scope, ranked[0], ranked[1]))
         return list(ranked)
 
+    def chosen_by(self, scope: Scope) -> str:
+        """Return the setting that chooses the driver for a kind of link; ``""`` when ranks do."""
+        return setting_of(scope) if scope in self._prefer else ""
+
     def _rank(self, scope: Scope) -> tuple[Entry, ...]:
         claiming = (entry for entry in self.entries() if scope in entry.driver.claims)
         return tuple(sorted(claiming, key=lambda entry: -entry.driver.rank))

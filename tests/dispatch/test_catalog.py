@@ -69,6 +69,17 @@ def test_configuration_decides_before_rank_and_between_equals():
     assert choose(catalog(Wire, Equal, prefer={Scope.SAME_NODE: "equal"}), Scope.SAME_NODE, None)[0].name == "equal"
 
 
+def test_a_driver_that_configuration_chose_is_not_said_to_claim_the_link():
+    chosen = catalog(Wire, Shy, prefer={Scope.SAME_NODE: "wire", Scope.EXTERNAL: "shy"})
+
+    assert choose(chosen, Scope.SAME_NODE, None)[1] == (
+        "both pods are on this node, and MESHNET_PREFER_SAME_NODE chooses wire for such links"
+    )
+    assert choose(chosen, Scope.EXTERNAL, None)[1] == (
+        "the peer is an interface of the node, and MESHNET_PREFER_EXTERNAL chooses shy for such links"
+    )
+
+
 def test_equals_without_configuration_are_an_error_that_names_both():
     reason, message = refused(catalog(Wire, Equal), Scope.SAME_NODE, None)
     assert reason == "DriverAmbiguous"
