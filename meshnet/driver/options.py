@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import cattrs
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.errors import (
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    StructureHandlerNotFoundError,
+)
 
 from meshnet.driver import told
 from meshnet.driver.api import Attachment
+from meshnet.driver.optiontypes import RIGHT, undecodable
 from meshnet.errors import InvalidObject, Problem
 
 if TYPE_CHECKING:
@@ -83,9 +89,10 @@ def options_problem(driver: type[LinkDriver]) -> str | None:
         return f"options has the field {min(taken)!r}, which is core's own; right would be another name"
     try:
         _converter().get_structure_hook(options)
+        wrong = undecodable(options, _is_known)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's annotations make cattrs raise
         return f"options class {options.__qualname__} cannot be decoded: {told.of_error(error)}"
-    return None
+    return None if wrong is None else f"options has the field {told.one_line(wrong)}; right would be {RIGHT}"
 
 
 def _not_for_direct(driver: LinkDriver | type[LinkDriver], path: str, key: str, value: object) -> Problem:
@@ -161,6 +168,17 @@ def _converter() -> cattrs.Converter:
         converter.register_structure_hook(primitive, _strict)
     converter.register_structure_hook(enum.Enum, _one_of)
     return converter
+
+
+def _is_known(hint: Any) -> bool:
+    """Tell whether the converter has any idea of a type."""
+    try:
+        _converter().structure(object(), hint)
+    except StructureHandlerNotFoundError:
+        return False
+    except Exception:  # noqa: BLE001 - it is no such value, which somebody could tell
+        return True
+    return True
 
 
 _WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}

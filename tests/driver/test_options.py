@@ -1,12 +1,15 @@
 """Options: core's split off, the driver's typed, and everything wrong told by path, value and what would be right."""
 
+import datetime
+import decimal
 import enum
+from typing import Any, Literal
 
 import attrs
 import pytest
 
 from meshnet.driver import Attachment, NoOptions
-from meshnet.driver.options import CoreOptions, decode_options, option_names, per_end
+from meshnet.driver.options import CoreOptions, decode_options, option_names, options_problem, per_end
 from meshnet.errors import InvalidObject, Problem
 from tests.driver.test_registry import driver
 
@@ -105,3 +108,52 @@ def test_cores_option_is_refused_where_there_is_no_port():
 def test_per_end_options_are_those_marked():
     assert per_end(WIRE) == frozenset({"tag"})
     assert per_end(driver("bare")()) == frozenset()
+
+
+@attrs.frozen
+class Tree:
+    name: str = ""
+    branches: "list[Tree]" = attrs.Factory(list)
+
+
+def options_of(hint):
+    return driver("wire", options=attrs.make_class("Timed", {"x": attrs.field(default=None, type=hint)}))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        datetime.datetime,
+        datetime.datetime | None,
+        list[datetime.datetime],
+        dict[str, list[decimal.Decimal | None]],
+        int | str,
+        object(),
+    ],
+    ids=str,
+)
+def test_a_field_that_nothing_can_be_decoded_for_is_the_drivers_fault(hint):
+    problem = options_problem(options_of(hint))
+
+    assert "options has the field x of type " in problem or "cannot be decoded: " in problem
+
+
+def test_such_a_field_further_in_is_told_with_its_path():
+    @attrs.frozen
+    class Inner:
+        when: datetime.datetime | None = None
+
+    inner = attrs.make_class("Outer", {"all": attrs.field(factory=list, type=list[Inner])})
+
+    assert "the field all.when of type " in options_problem(driver("wire", options=inner))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [bool, int, float, str, Mode, Mode | None, Shaper | None, list[Shaper], tuple[int, ...], tuple[int, str], set[str],
+     frozenset[int], dict[str, int], Literal["a", "b"], Any, Tree, dict[str, Any], list],
+    ids=str,
+)  # fmt: skip
+def test_what_can_be_decoded_is_no_problem(hint):
+    assert options_problem(options_of(hint)) is None
+    assert options_problem(WIRE) is None
