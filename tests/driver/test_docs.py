@@ -1,5 +1,6 @@
 """docs/drivers.md tells of everything that a driver's author can use, and what it shows works."""
 
+import errno
 import inspect
 import re
 import tomllib
@@ -21,7 +22,11 @@ from meshnet.driver import (
     hookspecs,
 )
 from meshnet.driver.options import decode_options, per_end
-from meshnet.errors import InvalidObject
+from meshnet.errors import InvalidObject, KernelError
+from meshnet.model.names import Mark, parse_mark
+from meshnet.model.topology import Endpoint
+from meshnet.netlink import links
+from meshnet.netlink.netns import dump_nsids, parse_nsid
 from meshnet.testing.drivers import DriverTests
 from tests.driver.test_registry import driver
 
@@ -100,6 +105,38 @@ def test_the_options_shown_are_decoded_as_told():
 
     assert str(error.value.problems[0]) in PAGE
     assert per_end(wire) == {"label"}
+
+
+def test_marks_are_read_as_shown():
+    room = {}
+    exec(block("## Marks", "python"), room)
+    short, long = Endpoint("default", "r1", "eth1"), Endpoint("n" * 63, "p" * 253, "i" * 15)
+    marks = [parse_mark(Mark.of(endpoint, 1, "c" * 64).alias) for endpoint in (short, long)]
+
+    assert [room["endpoint_of"](mark, ()) for mark in marks] == [short, None]
+    assert room["endpoint_of"](marks[1], (short, long)) == long
+    assert len(room["birth_name"](marks[0].alias)) == 15
+
+
+@pytest.mark.kernel
+def test_marked_devices_are_found_as_shown(meshnet_node):
+    room = {}
+    exec(block("## Marks", "python"), room)
+    mark = Mark("default", "r1", "eth1", 1, "c1")
+    pod = meshnet_node.pod("r1")
+    made = [space.make_stranger("br0") for space in (meshnet_node, pod)]
+    for space, ifindex in zip((meshnet_node, pod), made, strict=True):
+        space.make_stranger("br1")
+        space.netlink.run([links.set_link(ifindex, alias=mark.alias)])
+
+    netlink, numbers = meshnet_node.netlink, set(map(parse_nsid, meshnet_node.netlink.dump(dump_nsids())))
+
+    assert pod.nsid in numbers
+    for nsid, ifindex in zip((None, pod.nsid), made, strict=True):
+        assert [(info.ifindex, found) for info, found in room["marked"](netlink, "bridge", nsid)] == [(ifindex, mark)]
+    with pytest.raises(KernelError) as error:
+        list(room["marked"](netlink, "bridge", 4711))
+    assert error.value.errno == errno.EINVAL
 
 
 @pytest.mark.kernel
