@@ -19,6 +19,8 @@ from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.rebuild import is_rebuilt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshnet.driver.api import LinkDriver, Owned, Splice
     from meshnet.driver.registry import Registry
     from meshnet.model.topology import Endpoint
@@ -28,8 +30,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Tellers = dict[tuple["Endpoint", "Splice"], str]
-"""Which driver was the first to tell of what is an endpoint's."""
+Thing = tuple["Endpoint | None", "Splice"]
+
+
+class _Round:
+    """What drivers tell of in one round.
+
+    Attributes:
+        first: the driver that was the first to tell of a thing.
+        told: what each has told of last.
+    """
+
+    def __init__(self) -> None:
+        self.first: dict[Thing, str] = {}
+        self.told: dict[str, set[Thing]] = {}
 
 
 class Leftovers:
@@ -42,35 +56,54 @@ class Leftovers:
 
     async def sort_out(self) -> None:
         """Remember what is needed and discard what is not. What fails is logged and stops nothing else."""
-        tellers: Tellers = {}
-        await asyncio.gather(*(self._sort_all(entry.driver, tellers) for entry in self._registry.usable()))
+        this = _Round()
+        await asyncio.gather(*(self._sort_all(entry.driver, this) for entry in self._registry.usable()))
 
-    async def _sort_all(self, driver: LinkDriver, tellers: Tellers) -> None:
+    async def _sort_all(self, driver: LinkDriver, this: _Round) -> None:
         try:
-            found = await call(driver, "inspect", limit_s=CALL_LIMIT_S)
+            found = await self._inspect(driver, this)
         except LinkError as error:
             log.warning("driver %s: %s", driver.name, error)
             return
         for number, owned in enumerate(found, 1):
             try:
-                await self._sort(driver, owned, tellers)
+                await self._sort(driver, owned, this)
             except LinkError as error:
                 log.warning("driver %s: %s: %s", driver.name, one_line(owned.what), error)
                 if error.reason == TIMED_OUT:
                     log.warning("driver %s: it hangs: %d more can wait", driver.name, len(found) - number)
                     return
 
-    async def _sort(self, driver: LinkDriver, owned: Owned, tellers: Tellers) -> None:
+    async def _inspect(self, driver: LinkDriver, this: _Round) -> Sequence[Owned]:
+        found: Sequence[Owned] = await call(driver, "inspect", limit_s=CALL_LIMIT_S)
+        this.told[driver.name] = set(map(_thing, found))
+        return found
+
+    async def _sort(self, driver: LinkDriver, owned: Owned, this: _Round) -> None:
         if owned.endpoint is None:
             await self._discard(driver, owned)
             return
         async with self._workers.hold(owned.endpoint):
             end = self._table.end(owned.endpoint)
-            shared = tellers.setdefault((owned.endpoint, owned.splice), driver.name) != driver.name
+            shared = this.first.setdefault(_thing(owned), driver.name) != driver.name
             if end is not None and end.adopted and (end.patched is None or shared):
                 _recall(end, driver.name, shared=shared)
-            elif (end is None or end.patched_by != driver.name) and not self._of_unknown(owned, owned.endpoint):
+            elif end is not None and (end.patched_by == driver.name or await self._is_the_patchers(owned, end, this)):
+                return
+            elif not self._of_unknown(owned, owned.endpoint):
                 await self._discard(driver, owned)
+
+    async def _is_the_patchers(self, owned: Owned, end: End, this: _Round) -> bool:
+        """Tell whether the driver that has patched an end counts as its own what another one tells of."""
+        entry = self._registry.find(end.patched_by)
+        if entry is None or entry.unusable:
+            return False
+        if _thing(owned) not in this.told.get(entry.name, ()):
+            try:
+                await self._inspect(entry.driver, this)  # anew: it may have been made since, but not now
+            except LinkError:
+                return True  # for all that is known
+        return _thing(owned) in this.told[entry.name]
 
     def _in_use(self, owned: Owned) -> bool:
         """Tell whether an end has it for its patch, whichever driver made that: it is no leftover, whoever tells so."""
@@ -86,6 +119,10 @@ class Leftovers:
             return
         log.info("driver %s: %s is not needed any more", driver.name, one_line(owned.what))
         await call(driver, "discard", owned, limit_s=CALL_LIMIT_S)
+
+
+def _thing(owned: Owned) -> Thing:
+    return owned.endpoint, owned.splice
 
 
 def _recall(end: End, driver: str, *, shared: bool) -> None:

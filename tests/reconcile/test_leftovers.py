@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from meshnet.driver import Device, Interface, LinkDriver, Owned, Port, Scope
+from meshnet.driver import Device, Interface, LinkDriver, LinkError, Owned, Port, Scope
 from meshnet.driver.registry import Registry
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Redirect
@@ -102,6 +102,40 @@ def test_what_a_ports_filter_leads_to_stays() -> None:
 )
 def test_what_no_end_is_patched_to_goes(owned: Owned) -> None:
     assert sort_out(patched(Device(7), "third"), owned, drivers=[Finder]) == [owned]
+
+
+def test_what_the_driver_that_patched_the_end_tells_of_too_stays() -> None:
+    """More belongs to a patch than what the port is spliced to."""
+    more = Owned(R1, Device(8), "the far end of m7")
+
+    assert sort_out(patched(Device(7), "finder"), more) == []
+    assert sort_out(patched(Device(7), "stranger"), more) == []
+    assert sort_out(patched(Device(7), "third"), more) == [more, more]
+
+
+def test_what_it_has_made_since_it_was_asked_stays() -> None:
+    class Late(Stranger):
+        name = "late"
+        asked: ClassVar[int] = 0
+
+        async def inspect(self) -> Sequence[Owned]:
+            Late.asked += 1
+            return list(self.found) if Late.asked > 1 else []
+
+    more = Owned(R1, Device(8), "the far end of m7")
+
+    assert sort_out(patched(Device(7), "late"), more, drivers=[Late, Finder]) == []
+    assert Late.asked == 2
+
+
+def test_what_the_driver_that_patched_the_end_cannot_tell_of_stays() -> None:
+    class Failing(Stranger):
+        name = "failing"
+
+        async def inspect(self) -> Sequence[Owned]:
+            raise LinkError("NoLuck", "not today")
+
+    assert sort_out(patched(Device(7), "failing"), Owned(R1, Device(8), "m8"), drivers=[Failing, Finder]) == []
 
 
 def test_an_interface_of_that_number_in_another_pod_is_another() -> None:
