@@ -60,6 +60,7 @@ class VxlanDriver(LinkDriver):
         self._local = ""
         self._remover = Remover()
         self._current: dict[Endpoint, int] = {}
+        self._peers: dict[Endpoint, Endpoint | None] = {}
         self._tidying: set[asyncio.Task[None]] = set()
 
     async def start(self, ctx: DriverContext) -> None:
@@ -93,7 +94,7 @@ class VxlanDriver(LinkDriver):
         replaced = [device for device in slots.devices if device is not fitting]
         device = fitting or await self._make(link, tunnel, slots)
         try:
-            others = self._sources.admit(tunnel.vni, device.info.ifindex, remote.address)
+            others = self._admit(link, tunnel.vni, device.info.ifindex, remote.address)
             adjust(self._ctx.netlink, device, tunnel, fresh=fitting is None)
         except KernelError as error:
             if fitting is None:
@@ -110,6 +111,7 @@ class VxlanDriver(LinkDriver):
         await self._remove(gone)
         if self._current.get(link.local) in [device.info.ifindex for device in gone]:
             del self._current[link.local]
+            self._peers.pop(link.local, None)
 
     async def inspect(self) -> Sequence[Owned]:
         told = []
@@ -139,6 +141,19 @@ class VxlanDriver(LinkDriver):
             for remote in read_remotes(self._ctx.netlink, device):
                 admitted[device.vni] = Admission(device.info.ifindex, remote.address)
         return admitted
+
+    def _admit(self, link: LinkEnd, vni: int, device: int, source: str) -> bool:
+        """Let the peer's node in; tell whether the one where that peer was before still is, for a moment.
+
+        Another peer is another cable, by which nothing of the one before comes any more, nor of one not known: an
+        earlier daemon's.
+        """
+        others = self._sources.admit(vni, device, source)
+        if self._peers.get(link.local) == link.peer:
+            return others
+        self._peers[link.local] = link.peer
+        self._sources.settle(vni)
+        return False
 
     async def _make(self, link: LinkEnd, tunnel: Tunnel, slots: Slots) -> Vxlan:
         """Make a device, not up yet. One that it replaces stays for now, unless both names are used."""

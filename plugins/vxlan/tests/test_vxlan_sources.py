@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 
+import attrs
 import pytest
 from meshnet_vxlan import sources
 from meshnet_vxlan.messages import NewVxlan, new_vxlan
@@ -132,6 +133,23 @@ def test_when_the_peer_moves_its_new_node_is_let_in_and_the_old_one_is_not(make_
     while comes_in(one, net.nodes[1], "192.0.2.1"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    assert comes_in(one, net.nodes[2], "192.0.2.1")
+
+
+def test_what_is_cabled_to_another_peer_takes_nothing_of_the_one_before(make_net):
+    """Its daemon may be away, and go on sending for as long as it is."""
+    net = make_net(nodes=3)
+    with nft_of(net.nodes[0]):
+        one, other = net.cable()
+    another = net.end(net.nodes[2], "r3:eth1")
+    one.link = attrs.evolve(one.link, peer=other.endpoint)
+    one.patch(other)
+    assert comes_in(one, net.nodes[1], "192.0.2.1")
+
+    one.link = attrs.evolve(one.link, peer=another.endpoint)
+    one.patch(another)
+
+    assert not comes_in(one, net.nodes[1], "192.0.2.1")
     assert comes_in(one, net.nodes[2], "192.0.2.1")
 
 
