@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
-from meshnet.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, attributes, u32
+from meshnet.netlink.ifla import IFINFO, IFLA_AF_SPEC, RTM_SETLINK
+from meshnet.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, attributes, nested, to_u32, u32
 
 RTM_NEWADDR = 20
 RTM_DELADDR = 21
@@ -17,6 +18,9 @@ IFA_BROADCAST = 4
 IFA_FLAGS = 8
 IFA_TARGET_NETNSID = 10
 IFA_F_NODAD = 0x02
+
+_IFLA_INET_CONF = 1
+_PROMOTE_SECONDARIES = 20
 
 _IFADDR = struct.Struct("=BBBBI")
 
@@ -40,6 +44,23 @@ def delete_address(ifindex: int, cidr: str) -> Request:
     family, packed, length = _parsed(cidr)
     body = _IFADDR.pack(family, length, 0, 0, ifindex) + _ends(packed)
     return Request(RTM_DELADDR, 0, body, f"delete address {cidr} from link {ifindex}")
+
+
+def promote_secondaries(ifindex: int, *, on: bool) -> Request:
+    """Set the link's sysctl of that name: whether an IPv4 address that goes takes those of its subnet with it (off).
+
+    EAFNOSUPPORT where the link has no IPv4.
+    """
+    conf = nested(socket.AF_INET, nested(_IFLA_INET_CONF, u32(_PROMOTE_SECONDARIES, int(on))))
+    body = IFINFO.pack(0, 0, ifindex, 0, 0) + nested(IFLA_AF_SPEC, conf)
+    return Request(RTM_SETLINK, 0, body, f"set promote_secondaries of link {ifindex}")
+
+
+def parse_promote_secondaries(payload: bytes) -> bool:
+    """Return the link's own sysctl of that name, from an answer to `get_link`; of all links' nothing is told."""
+    families = attributes(attributes(payload, IFINFO.size).get(IFLA_AF_SPEC, b""))
+    values = attributes(families.get(socket.AF_INET, b"")).get(_IFLA_INET_CONF, b"")
+    return to_u32(values[4 * (_PROMOTE_SECONDARIES - 1) :][:4]) != 0
 
 
 def dump_addresses(nsid: int | None = None) -> Request:

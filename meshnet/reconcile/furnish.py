@@ -15,12 +15,12 @@ import attrs
 
 from meshnet.errors import KernelError, LinkError, RestartPod
 from meshnet.model import names
-from meshnet.netlink import addresses, links
+from meshnet.netlink import links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
-from meshnet.reconcile.inside import NO_IPV6, entered, give_addresses, moved_on
+from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
 
@@ -195,16 +195,14 @@ class Furnisher:
         """
         index = end.pod_ifindex
         changes = [] if end.port is None else _link_changes(index, before, wanted)
-        gone = [addresses.delete_address(index, cidr) for cidr in before.addresses if cidr not in wanted.addresses]
+        gone = [cidr for cidr in before.addresses if cidr not in wanted.addresses]
         new = [cidr for cidr in wanted.addresses if cidr not in before.addresses]
         if not index or not (changes or gone or new):
             return ()
         with entered(self._netlink, end) as inside:
             if changes:
                 inside.netlink.run(changes)
-            # The pod may have taken an address away itself.
-            inside.netlink.run_tolerating(gone, errno.EADDRNOTAVAIL)
-            return give_addresses(inside.netlink, index, new)
+            return change_addresses(inside.netlink, index, gone, new)
 
 
 def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:

@@ -51,6 +51,25 @@ def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Seque
     return ()
 
 
+def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Sequence[str]) -> Sequence[str]:
+    """Take addresses from a pod's interface and give it others; all that are neither stay, also the pod's own.
+
+    Return those of IPv6 where the pod has no IPv6. Raises KernelError for any other refusal.
+    """
+    refused = give_addresses(inside, ifindex, new)  # first: routes by a subnet that is in both stay
+    if not gone:
+        return refused
+    changes = [addresses.delete_address(ifindex, cidr) for cidr in gone]
+    if not addresses.parse_promote_secondaries(inside.ask(links.get_link(ifindex))):
+        # Else the kernel would take every later address of the same IPv4 subnet, too.
+        on, off = (addresses.promote_secondaries(ifindex, on=on) for on in (True, False))
+        changes = [on, *changes, off]
+    # The pod may have taken an address away itself, or all of IPv4.
+    inside.run_tolerating(changes, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    # Again: of IPv6 one with another prefix length was there until now.
+    return give_addresses(inside, ifindex, new)
+
+
 def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:
     """Tell whether the pod has moved an interface of ours on, into a namespace of its own. Raises KernelError.
 

@@ -208,6 +208,33 @@ def test_addresses_and_mac_follow_and_those_of_the_pod_stay(node: DaemonNode) ->
     assert eventually(lambda: pings(r1, "10.0.0.2"))
 
 
+@pytest.mark.parametrize("promote", ["0", "1"])
+def test_an_address_that_goes_takes_no_other_and_no_route_with_it(node: DaemonNode, promote: str) -> None:
+    """The kernel takes all of a subnet with its first address, unless the interface is told otherwise for the moment."""
+
+    def edit(*addresses: str) -> None:
+        node.apply(topology("r1", link(1, "eth1", "r2:eth1", local_ips=addresses, mtu=1500)))
+
+    node.apply(*pair())
+    edit("10.0.0.1/24", "10.0.0.3/24", "2001:db8::1/64")
+    (r1,) = node.up("r1")
+    sysctl = "net.ipv4.conf.eth1.promote_secondaries"
+    r1.run("sysctl", "-w", f"{sysctl}={promote}")
+    r1.run("ip", "addr", "add", "10.0.0.9/24", "dev", "eth1")
+    r1.run("ip", "route", "add", "192.0.2.0/24", "via", "10.0.0.2")
+
+    edit("10.0.0.3/24", "10.0.0.7/24", "2001:db8::1/127")
+
+    assert eventually(lambda: "2001:db8::1/127" in r1.addresses())
+    assert sorted(r1.addresses()) == ["10.0.0.3/24", "10.0.0.7/24", "10.0.0.9/24", "2001:db8::1/127"]
+    edit("10.0.0.8/24")
+    assert eventually(lambda: sorted(r1.addresses()) == ["10.0.0.8/24", "10.0.0.9/24"])
+    edit("10.0.0.8/28")
+    assert eventually(lambda: sorted(r1.addresses()) == ["10.0.0.8/28", "10.0.0.9/24"])
+    assert "192.0.2.0/24 via 10.0.0.2" in r1.run("ip", "route")
+    assert r1.run("sysctl", "-n", sysctl).strip() == promote
+
+
 def test_deleting_a_topology_only_unplugs_until_del(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")
