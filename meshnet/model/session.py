@@ -44,7 +44,7 @@ class EndState:
         patched: the endpoint that it is patched to, or None.
         patched_epoch: of the sandbox of that.
         up: its interface is administratively up.
-        reason: why it is not as it should be, ``""`` when it is.
+        reason: what keeps its side of the cable from being whole, ``""`` when nothing does.
         receive_id: what its node takes frames for it by; 0 for none. Here sooner than in its Topology's status.
         offer: what its driver needs the peer to know.
     """

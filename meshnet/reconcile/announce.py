@@ -102,7 +102,7 @@ def state_of(end: End) -> EndState:
         patched=joint.peer if joint else None,
         patched_epoch=joint.epoch if joint else 0,
         up=end.pod_up,
-        reason=end.why_not[0],
+        reason=end.fault[0],
         receive_id=end.receive_id,
         offer=end.offer,
     )

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 
 def complete(end: End, peer: End | FarEnd | None) -> bool:
-    """Tell whether both sides are patched to each other as they are now, and nothing is wrong with either."""
-    if end.plan is None or end.why_not != ("", "") or end.joint is None:
+    """Tell whether both sides are patched to each other as they are now, and nothing is wrong with either.
+
+    What of its spec an interface has not got yet makes no cable less whole.
+    """
+    if end.plan is None or end.fault != ("", "") or end.joint is None:
         return False
     if end.plan.peer is None:
         return True
@@ -36,7 +39,7 @@ def complete(end: End, peer: End | FarEnd | None) -> bool:
 
 def _sound(peer: End) -> bool:
     """Tell whether nothing is known to be wrong with a peer; one that was adopted is as it was until it is settled."""
-    return peer.adopted or peer.why_not == ("", "")
+    return peer.adopted or peer.fault == ("", "")
 
 
 def reaches(end: End, peer: End) -> bool:

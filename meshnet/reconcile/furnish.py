@@ -94,23 +94,33 @@ class Furnisher:
         if before is not end.applied:
             end.applied = before
             self._save(end.sandbox)
-        if wanted == before:
-            return
+        done = before if wanted == before else self._edit(end, before, wanted)
+        if done == wanted:
+            end.outstanding = ""
+        if done != before:
+            end.applied = done
+            self._save(end.sandbox)
+
+    def _edit(self, end: End, before: Applied, wanted: Applied) -> Applied:
+        """Change an interface; return what of its spec it has then.
+
+        The inside of a pod that cannot be entered stays as it is, and so does the cable: what has not come about is
+        noted. Raises KernelError.
+        """
         try:
             refused = self._change_pod_end(end, before, wanted)
-        except RestartPod:
-            known = self._refused_before(end)
-            if _without(wanted, known) != before:
-                raise
-            self._refused[end] = known  # nothing new: the pod did not take them when it could be entered
-            return
+            end.outstanding = ""
+        except RestartPod as error:
+            refused = self._refused_before(end)
+            if _without(wanted, refused) == before:
+                end.outstanding = ""  # nothing new: the pod did not take them when it could be entered
+            else:
+                end.outstanding = _outstanding(before, wanted, error)
+                wanted, refused = attrs.evolve(before, uid=wanted.uid), self._refused.get(end, ())
         if end.port is not None:
             self._change_port(end.port, before, wanted)
         self._refused[end] = refused
-        wanted = _without(wanted, refused)
-        if wanted != before:
-            end.applied = wanted
-            self._save(end.sandbox)
+        return _without(wanted, refused)
 
     def observe(self, end: End) -> None:
         """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
@@ -131,6 +141,7 @@ class Furnisher:
                 inside.netlink.run([links.set_link(end.interface, up=True)])
             end.interface_up = True
             end.applied = _without(attrs.evolve(_applied(plan), driver=name), refused)
+            end.outstanding = ""
             self._save(sandbox)
 
     async def remove(self, end: End) -> None:
@@ -212,6 +223,17 @@ def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]
     if wanted.mac != before.mac:
         changes.append(links.set_link(index, mac=wanted.mac))
     return changes
+
+
+def _outstanding(before: Applied, wanted: Applied, error: RestartPod) -> str:
+    """Return what an interface has not got, beside what it has, and why it cannot be given it."""
+    pairs = (
+        ("MTU", str(before.mtu), str(wanted.mtu)),
+        ("MAC", before.mac, wanted.mac),
+        ("addresses", ", ".join(before.addresses), ", ".join(wanted.addresses)),
+    )
+    told = (f"{what} {has or 'none'} instead of {asked or 'none'}" for what, has, asked in pairs if has != asked)
+    return f"until the pod is restarted its interface has {', '.join(told)}: {error}"
 
 
 def refusal(error: KernelError, end: End) -> LinkError:

@@ -169,6 +169,7 @@ class End:
         joint: whom the patch reaches.
         confirmed: of a joint with an end on another node: its daemon has said the same.
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
+        outstanding: what of its spec the running pod's interface has not got, and cannot be given; ``""`` for nothing.
         path_reason: what the driver says of its path, ``""`` while it is good.
         receive_id, offer: what a peer on another node needs to reach it: core's part and the driver's.
         adopted: found in the kernel at the daemon's start, and not settled since.
@@ -190,6 +191,7 @@ class End:
     confirmed: bool = False
     reason: str = ""
     message: str = ""
+    outstanding: str = ""
     path_reason: str = ""
     receive_id: int = 0
     offer: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
@@ -231,7 +233,14 @@ class End:
 
     @property
     def why_not(self) -> tuple[str, str]:
-        """(reason, message) of what is wrong, the plan's first; empty when nothing is."""
+        """(reason, message) of what is not as its spec says, the plan's first; empty when all is."""
+        if self.fault == ("", "") and self.outstanding:
+            return "RestartPod", self.outstanding
+        return self.fault
+
+    @property
+    def fault(self) -> tuple[str, str]:
+        """(reason, message) of what keeps the cable from being whole, the plan's first; empty when nothing does."""
         if self.plan is None:
             return "TopologyMissing", "the pod's Topology does not exist (any more) or does not declare this interface"
         if self.plan.reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tests.kernel.daemons import link, pair, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.kernel.daemons import DaemonNode, PodBox
 
@@ -30,6 +31,28 @@ def spoil(node: DaemonNode, text: str | None, *pods: str) -> None:
                 file.unlink()
             else:
                 file.write_text(text)
+
+
+def forget_inside(node: DaemonNode) -> None:
+    """Start the daemon anew with nothing left that tells where the pods of `wired` can be entered."""
+    node.kill()
+    spoil(node, None, "r1", "r2")
+    for name in ("r1", "r2"):
+        node.patch_status(name, {"net_ns": ""})
+    node.start()
+
+
+@contextlib.contextmanager
+def listening(pod: PodBox) -> Iterator[list[str]]:
+    """Hear what happens to a pod's interfaces during the ``with``; the list has it afterwards."""
+    heard: list[str] = []
+    with pod.spawn("ip", "monitor", "link") as process:
+        try:
+            yield heard
+            time.sleep(0.5)
+        finally:
+            process.terminate()
+            heard.append(process.communicate(timeout=10)[0])
 
 
 def indexes(*pods: PodBox) -> list[dict[str, int]]:
@@ -55,15 +78,13 @@ def test_traffic_does_not_notice(
 ) -> None:
     r1, r2 = wired
     before, epoch = indexes(r1, r2), node.status("r1")["epoch"]
-    with r1.spawn("ip", "monitor", "link") as heard:
+    with listening(r1) as heard:
         node.kill()
         spoil(node, text, *whose)
         node.start()
         assert eventually(up(node, r1, r2))
-        time.sleep(0.5)
-        heard.terminate()
-        assert heard.communicate(timeout=10)[0] == ""
 
+    assert heard == [""]
     assert indexes(r1, r2) == before
     assert " 1 received" in r1.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
     assert node.status("r1")["epoch"] == epoch
@@ -89,22 +110,53 @@ def test_a_pod_whose_path_the_status_tells_is_edited_as_ever(node: DaemonNode, w
     assert eventually(up(node, r1, r2))
 
 
-def test_without_that_an_edit_says_restart_pod_and_the_rest_goes_on(
-    node: DaemonNode, wired: tuple[PodBox, PodBox]
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ({"local_ip": "10.0.0.7/24"}, "addresses 10.0.0.1/24 instead of 10.0.0.7/24"),
+        ({"mtu": 1400}, "MTU 1500 instead of 1400"),
+        ({"local_mac": "02:11:22:33:44:55"}, " instead of 02:11:22:33:44:55"),
+    ],
+    ids=["address", "mtu", "mac"],
+)
+def test_without_that_an_edit_says_restart_pod_and_the_cable_stays_whole(
+    node: DaemonNode, wired: tuple[PodBox, PodBox], edit: dict[str, object], told: str
 ) -> None:
     r1, r2 = wired
-    node.kill()
-    spoil(node, None, "r1", "r2")
-    for name in ("r1", "r2"):
-        node.patch_status(name, {"net_ns": ""})
-    node.start()
+    forget_inside(node)
     assert eventually(up(node, r1, r2))
+    before, was = indexes(r1, r2), r1.links()["eth1"]
     one, other = pair()
-    one["spec"]["links"][0] |= {"local_ip": "10.0.0.7/24"}
-    node.apply(one, other)
-    assert eventually(lambda: node.state("r1") == ("Failed", "RestartPod"))
-    node.apply(*pair())
-    assert eventually(up(node, r1, r2))
+    one["spec"]["links"][0] |= edit | {"uid": 2}
+    other["spec"]["links"][0] |= {"uid": 2, "mtu": edit.get("mtu", 1500)}
+    with listening(r1) as heard:
+        node.apply(one, other)
+        assert eventually(lambda: node.state("r1") == ("Failed", "RestartPod"))
+        row = next(row for row in node.ask("links")["links"] if row["pod"] == "r1")
+        assert told in row["message"]
+        assert row["uid"] == 2
+        assert " 1 received" in r1.run("ping", "-c", "1", "-W", "5", "10.0.0.2")
+        node.kill()
+        node.start()
+        assert eventually(lambda: node.state("r1") == ("Failed", "RestartPod"))
+        node.apply(*pair())
+        assert eventually(up(node, r1, r2))
+    assert heard == [""]
+    assert indexes(r1, r2) == before
+    assert (r1.links()["eth1"].mtu, r1.links()["eth1"].mac, r1.addresses()) == (1500, was.mac, ["10.0.0.1/24"])
+
+
+def test_without_that_a_link_is_cabled_to_another_peer_as_ever(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:
+    r1, r2 = wired
+    forget_inside(node)
+    r3 = topology("r3", link(1, "eth1", "r1:eth1", local_ip="10.0.0.3/24"))
+    node.apply(topology("r1", link(1, "eth1", "r3:eth1", local_ip="10.0.0.7/24")), r3)
+    (third,) = node.up("r3")
+
+    assert eventually(lambda: r1.carrier() and third.carrier() and not r2.carrier())
+    assert node.state("r1") == ("Failed", "RestartPod")
+    assert node.state("r3") == ("Up", "")
+    assert " 1 received" in r1.run("ping", "-c", "1", "-W", "5", "10.0.0.3")
 
 
 def test_an_mtu_that_was_edited_meanwhile_is_applied(node: DaemonNode, wired: tuple[PodBox, PodBox]) -> None:

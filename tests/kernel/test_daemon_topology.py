@@ -210,7 +210,7 @@ def test_addresses_and_mac_follow_and_those_of_the_pod_stay(node: DaemonNode) ->
 
 @pytest.mark.parametrize("promote", ["0", "1"])
 def test_an_address_that_goes_takes_no_other_and_no_route_with_it(node: DaemonNode, promote: str) -> None:
-    """The kernel takes all of a subnet with its first address, unless the interface is told otherwise for the moment."""
+    """The kernel takes all of a subnet with its first address, unless the interface is told otherwise."""
 
     def edit(*addresses: str) -> None:
         node.apply(topology("r1", link(1, "eth1", "r2:eth1", local_ips=addresses, mtu=1500)))

@@ -69,6 +69,16 @@ def test_what_is_not_as_it_should_be_has_no_carrier(break_it):
     assert link_state(one, other)[0] != "Up"
 
 
+def test_what_an_interface_has_not_got_of_its_spec_costs_neither_end_its_carrier():
+    one, other = couple()
+    one.outstanding = "until the pod is restarted its interface has MTU 1500 instead of 1400"
+
+    assert carrier(one, other)
+    assert carrier(other, one)
+    assert link_state(one, other) == ("Failed", "RestartPod", one.outstanding)
+    assert link_state(other, one)[0] == "Up"
+
+
 def test_without_a_peer_there_is_no_carrier():
     one, _ = couple()
     assert not carrier(one, None)
