@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
 from meshnet.netlink import links
+from meshnet.panel.read import read_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
     from meshnet.netlink.events import LinkEvent, LinkMonitor
+    from meshnet.panel.port import PanelPort
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
@@ -73,12 +75,34 @@ class Ear:
 
     def _hear(self, event: LinkEvent) -> None:
         if event.nsid is None:
-            if event.gone:
-                self._port_gone(event.ifindex)
+            self._of_node(event, self._table.by_port(event.ifindex))
         elif event.ifindex == 0:
             self._namespace_gone(event.nsid)
         else:
             self._pod_end(event, self._table.by_pod_end(event.nsid, event.ifindex))
+
+    def _of_node(self, event: LinkEvent, end: End | None) -> None:
+        """Of the node's own links two kinds count: ports, and devices that ports are spliced to.
+
+        Somebody else has touched them, or it is told what is known here already. Others come and go by thousands.
+        """
+        if end is None:
+            if event.gone or not event.up:
+                for spliced in self._table.by_device(event.ifindex):
+                    log.warning("%s: the device that its port is spliced to is down or gone", spliced)
+                    self._kick(spliced)
+        elif event.gone:
+            self._port_gone(end)
+        elif end.port is not None and end.port.up != event.up:
+            self._port_set(end, end.port)
+
+    def _port_set(self, end: End, port: PanelPort) -> None:
+        """Find out how a port is, which may have been told earlier than what was done last; put it right."""
+        info = read_link(self._netlink, port.ifindex)
+        if info is not None and info.up != port.up:
+            log.warning("%s: its port was set %s by somebody else", end.endpoint, "up" if info.up else "down")
+            port.up = info.up
+            self._carry(end)
 
     def _pod_end(self, event: LinkEvent, end: End | None) -> None:
         if end is None:
@@ -118,10 +142,7 @@ class Ear:
         end.interface, end.interface_up = 0, False
         self._lost_interface(end)
 
-    def _port_gone(self, ifindex: int) -> None:
-        end = self._table.by_port(ifindex)
-        if end is None:
-            return
+    def _port_gone(self, end: End) -> None:
         self._table.detach(end)
         end.lose_port()
         self._carry(end)

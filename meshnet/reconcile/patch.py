@@ -158,6 +158,7 @@ class Patcher:
             self._segmenter.fit(end, end.port, splice, offload=plan.offload)
             self._splicer.splice(end.port, splice, offload=plan.offload)
         end.splice = splice
+        self._table.spliced(end.endpoint, splice)
         if not plan.reason and end.joint != joint:
             end.joint, end.confirmed = joint, False
             if self._carrier.peer(end) is None:

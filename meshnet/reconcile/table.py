@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from meshnet.driver.api import Device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshnet.driver.api import Splice
     from meshnet.model.topology import Claim, Endpoint
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
 
 PodKey = tuple[str, str]
+Of = TypeVar("Of")
+
+
+class _Groups(Generic[Of]):
+    """Endpoints by what they have in common, each in one group at most."""
+
+    def __init__(self) -> None:
+        self._members: defaultdict[Of, set[Endpoint]] = defaultdict(set)
+        self._group: dict[Endpoint, Of] = {}
+
+    def put(self, endpoint: Endpoint, group: Of | None) -> None:
+        """Take an endpoint out of the group that it is in, and put it into this one; None: into none."""
+        before = self._group.pop(endpoint, None)
+        if before is not None and before != group:
+            self._members[before].discard(endpoint)
+            if not self._members[before]:
+                del self._members[before]
+        if group is not None:
+            self._group[endpoint] = group
+            self._members[group].add(endpoint)
+
+    def of(self, group: Of) -> frozenset[Endpoint]:
+        return frozenset(self._members.get(group, ()))
 
 
 class Table:
@@ -30,8 +56,8 @@ class Table:
         self._ends: dict[Endpoint, End] = {}
         self._by_port: dict[int, End] = {}
         self._by_pod_end: dict[tuple[int, int], End] = {}
-        self._toward: defaultdict[PodKey, set[Endpoint]] = defaultdict(set)
-        self._heading: dict[Endpoint, PodKey] = {}
+        self._toward: _Groups[PodKey] = _Groups()
+        self._by_device: _Groups[int] = _Groups()
 
     def add(self, sandbox: Sandbox) -> Sandbox | None:
         """Make a sandbox its pod's current one; return the one it takes the pod over from."""
@@ -70,6 +96,7 @@ class Table:
         if self._ends.get(end.endpoint) is end:
             del self._ends[end.endpoint]
             self.head(end.endpoint, None)
+            self.spliced(end.endpoint, None)
             self._forgotten(end.endpoint)
         self.detach(end)
 
@@ -119,15 +146,17 @@ class Table:
 
     def head(self, endpoint: Endpoint, pod: PodKey | None) -> None:
         """Note which pod an end's link leads to."""
-        before = self._heading.pop(endpoint, None)
-        if before is not None and before != pod:
-            self._toward[before].discard(endpoint)
-            if not self._toward[before]:
-                del self._toward[before]
-        if pod is not None:
-            self._heading[endpoint] = pod
-            self._toward[pod].add(endpoint)
+        self._toward.put(endpoint, pod)
 
     def toward(self, pod: PodKey) -> frozenset[Endpoint]:
         """Return the ends on this node whose links lead to a pod."""
-        return frozenset(self._toward.get(pod, ()))
+        return self._toward.of(pod)
+
+    def spliced(self, endpoint: Endpoint, splice: Splice | None) -> None:
+        """Note what an end's port was spliced to."""
+        self._by_device.put(endpoint, splice.ifindex if isinstance(splice, Device) else None)
+
+    def by_device(self, ifindex: int) -> list[Endpoint]:
+        """Return the ends whose ports are spliced to a device."""
+        ends = map(self.end, self._by_device.of(ifindex))
+        return [end.endpoint for end in ends if end is not None and end.splice == Device(ifindex)]

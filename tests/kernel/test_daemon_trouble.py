@@ -180,6 +180,21 @@ def test_a_run_directory_that_somebody_removed_comes_again(node: DaemonNode) -> 
     assert eventually(lambda: node.state("r1") == ("Up", ""))
 
 
+def test_a_port_that_somebody_sets_up_or_down_is_put_right_at_once(node: DaemonNode) -> None:
+    node.apply(*pair())
+    (r1,) = node.up("r1")
+    (port,) = node.ports()
+    node.run(f"ip link set {port} up")
+    assert eventually(lambda: not r1.carrier(), within=2)
+    assert not node.ports()[port].up
+
+    node.up("r2")
+    assert eventually(r1.carrier)
+    node.run(f"ip link set {port} down")
+    assert eventually(lambda: node.ports()[port].up and r1.carrier(), within=2)
+    assert "set down by somebody else" in node.log()
+
+
 def test_an_edit_does_not_reach_another_interface_than_the_links_own(node: DaemonNode) -> None:
     links = [link(i, f"eth{i}", f"r2:eth{i}", mtu=1500) for i in (1, 2)]
     node.apply(topology("r1", *links), topology("r2", *(link(i, f"eth{i}", f"r1:eth{i}") for i in (1, 2))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from meshnet.driver.api import Device, Port
 from meshnet.model.topology import Claim
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, sandbox
@@ -96,6 +97,25 @@ def test_sandboxes_of_no_pod_never_meet():
     assert is_empty(table)
 
 
+def test_ends_are_found_by_the_device_that_they_are_spliced_to():
+    table, box = Table(), sandbox("r1")
+    one, other = (end(box, name, f"r2:{name}", ifindex=index) for index, name in enumerate(("eth1", "eth2"), 1))
+    table.add(box)
+    for each, splice in ((one, Device(7)), (other, Port(other.endpoint, 8, "mn8"))):
+        each.splice = splice
+        table.spliced(each.endpoint, splice)
+
+    assert table.by_device(7) == [one.endpoint]
+    assert table.by_device(8) == []
+    one.splice = None  # unplugged since
+    assert table.by_device(7) == []
+    one.splice = Device(9)
+    table.spliced(one.endpoint, one.splice)
+    assert (table.by_device(7), table.by_device(9)) == ([], [one.endpoint])
+    table.remove(box)
+    assert is_empty(table)
+
+
 def test_whatever_the_order_nothing_is_left():
     source = random.Random(7)
     for _ in range(50):
@@ -116,5 +136,6 @@ def test_whatever_the_order_nothing_is_left():
 
 
 def is_empty(table):
-    kept = (table.sandboxes, table._current, table._ends, table._by_port, table._by_pod_end, table._toward)
-    return not any(kept) and not table._heading
+    kept = (table.sandboxes, table._current, table._ends, table._by_port, table._by_pod_end)
+    groups = (table._toward, table._by_device)
+    return not any(kept) and not any(group._members or group._group for group in groups)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.scenarios.lab import eventually
-from tests.lab.scenarios.nodes import DRIVERS, bring_up, took
+from tests.lab.scenarios.nodes import DRIVERS, bring_up, devices, took
 from tests.lab.scenarios.watching import events, flooding
 from tests.lab.scenarios.wiring import Cable
 
@@ -161,3 +161,14 @@ def test_a_daemon_that_stays_away(running: Lab, driver: str) -> None:
     running.run("lab", "node", "n2", "start")
     took(lambda: has(running, *OF_R2), "it is back")
     assert running.pings("r1", ACROSS.addresses[1])
+
+
+@pytest.mark.parametrize("what", ["set {} down", "del {}"])
+def test_a_device_that_somebody_takes_away_is_back_at_once(lab: Lab, tmp_path: Path, what: str) -> None:
+    bring_up(lab, tmp_path, [ACROSS], {"r1": "n1", "r2": "n2"}, "vxlan")
+    (device,) = (name for name in devices(lab, "n1") if name.startswith("vx"))
+    assert lab.pings("r1", ACROSS.addresses[1])
+
+    lab.in_box(f"ip -n n1 link {what.format(device)}")
+
+    took(lambda: lab.pings("r1", ACROSS.addresses[1], "-W", "1"), "the device is back", 5)
