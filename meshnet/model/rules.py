@@ -80,6 +80,8 @@ def interface_name(value: object) -> str:
         raise RuleError(value, right)
     if name == "lo":
         raise RuleError(value, "must not be the loopback interface")
+    if name in {"all", "default"}:
+        raise RuleError(value, "must not be 'all' or 'default', which to the kernel are every interface")
     return name
 
 

@@ -79,7 +79,8 @@ def right_fields():
 
 
 def nearly_fields():
-    interfaces = INTERFACES | st.sampled_from(["eth0", "eth1", "eth2", "lo", ".", "..", "a/b", "a:b", "e%d", "x" * 16])
+    none = ["lo", "all", "default", ".", "..", "a/b", "a:b", "e%d", "x" * 16]
+    interfaces = INTERFACES | st.sampled_from(["eth0", "eth1", "eth2", *none])
     nearly_addresses = addresses() | spoilt(CIDRS, "0/.:fF% ")
     return {
         "uid": st.integers(-1, 2),

@@ -12,7 +12,7 @@ LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 POD_NAMES = st.lists(LABELS, min_size=1, max_size=3).map(".".join).filter(lambda name: name != "localhost")
 INTERFACE_CHARACTERS = "".join(c for c in string.digits + string.ascii_letters + string.punctuation if c not in "/:%")
 INTERFACES = st.text(INTERFACE_CHARACTERS, min_size=1, max_size=15).filter(
-    lambda name: name not in {".", "..", "lo", "eth0"}
+    lambda name: name not in {".", "..", "lo", "all", "default", "eth0"}
 )
 UIDS = st.integers(0, 2**63 - 1)
 V4 = st.builds("10.{}.{}.{}/{}".format, *[st.integers(0, 255)] * 3, st.integers(0, 32))
@@ -68,8 +68,8 @@ def nearly_links():
     right = {
         "uid": UIDS,
         "peer_pod": POD_NAMES | st.sampled_from(["localhost", "r1"]),
-        "local_intf": st.sampled_from(["eth0", "eth1", "eth2", "lo"]),
-        "peer_intf": st.sampled_from(["eth0", "eth1", "eth2", "lo"]),
+        "local_intf": st.sampled_from(["eth0", "eth1", "eth2", "lo", "all"]),
+        "peer_intf": st.sampled_from(["eth0", "eth1", "eth2", "lo", "default"]),
         "local_ip": CIDRS,
         "local_ips": st.lists(CIDRS | json_values(3)),
         "peer_ip": CIDRS,

@@ -166,6 +166,7 @@ def test_a_double_interface_is_found_beside_other_mistakes():
     [
         ({"local_intf": "eth0"}, "local_intf", "primary"),
         ({"local_intf": "lo"}, "local_intf", "loopback"),
+        ({"peer_intf": "all"}, "peer_intf", "are every interface"),
         ({"local_intf": "a/b"}, "local_intf", "interface name"),
         ({"peer_intf": "eth0"}, "peer_intf", "primary"),
         ({"peer_intf": 1}, "peer_intf", "string"),

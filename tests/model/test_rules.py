@@ -28,13 +28,16 @@ def test_a_name_is_a_string(rule, value):
         rule(value)
 
 
-def test_lo_is_nobodys_and_eth0_not_a_pods():
+def test_lo_is_nobodys_nor_are_the_kernels_own_and_eth0_not_a_pods():
     assert rules.interface_name("eth0") == "eth0"
     with pytest.raises(rules.RuleError, match="primary"):
         rules.pod_interface("eth0")
     for rule in (rules.interface_name, rules.pod_interface):
         with pytest.raises(rules.RuleError, match="loopback"):
             rule("lo")
+        for name in ("all", "default"):
+            with pytest.raises(rules.RuleError, match="are every interface"):
+                rule(name)
 
 
 @pytest.mark.parametrize("name", ["r1", "0", "r1-0", "a.b.c", "x" * 253])
