@@ -47,7 +47,10 @@ class Facts:
         )
 
     def peer(self, end: End, plan: Plan) -> Peer | None:
-        """Return what a driver may know of the other side; None for an interface of the node."""
+        """Return what a driver may know of the other side; None for an interface of the node.
+
+        Raises LinkError when that is on this node, and its interface could not be made.
+        """
         if plan.peer is None:
             return None
         if plan.leads_away(self._place.node):
@@ -55,6 +58,8 @@ class Facts:
         peer = self._table.end(plan.peer)
         if peer is None:
             return None
+        if peer.port is None and not plan.direct:
+            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {peer.why_not[1] or 'it is being made'}")
         return Peer(self._place.node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
 
     def _far(self, end: End, plan: Plan) -> Peer:

@@ -87,6 +87,19 @@ def test_while_a_failing_end_is_tried_again_its_reason_stays() -> None:
     run(main())
 
 
+def test_what_a_peer_on_this_node_has_no_interface_for_is_its_own_reason() -> None:
+    async def main() -> None:
+        room = Room()
+        await room.open()
+        room.e2.port = None
+        room.e2.fail("NameTaken", "the pod has an interface of that name already")
+        await room.settler.settle(room.e1.endpoint)
+        assert room.state(room.e1) == ("Failed", "PeerNotPatched")
+        assert room.e1.message == "default/r2:eth1 has no interface: the pod has an interface of that name already"
+
+    run(main())
+
+
 def test_an_end_whose_pod_has_not_seen_the_loss_of_carrier_is_settled_again() -> None:
     async def main() -> None:
         room = Room()
