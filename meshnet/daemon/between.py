@@ -165,8 +165,11 @@ class Between:
         end = self._core.table.end(local)
         if end is None or end.plan is None or end.plan.peer != peer:
             return f"there is no link {local} - {peer} here"
+        if not end.plan.node:
+            # Edits and claims reach nodes one by one: what is no link here yet, or no more for a moment, is one there.
+            return f"{NOT_YET}: it is not known here where {peer} runs"
         if end.plan.node != node:
-            return f"{peer} runs on node {end.plan.node or '?'}, not on {node}"
+            return f"{peer} runs on node {end.plan.node}, not on {node}"
         if end.patched_by == driver and end.joint == Joint(peer, end.plan.epoch):
             return ""
         why = f"{local} is not patched by driver {driver} to the sandbox that {peer} is in"

@@ -62,6 +62,24 @@ def test_who_is_early_comes_again():
     in_room(main)
 
 
+def test_who_comes_while_the_ends_do_not_agree_comes_again():
+    """An edit of both ends reaches the nodes in two steps."""
+
+    async def main(room: Any) -> None:
+        await room.store.patch(
+            Kind.TOPOLOGY, "default", "r1", {"spec": {"links": [link(1, "eth1", "r2:eth1", mtu=1400)]}}
+        )
+        await room.store.patch(
+            Kind.TOPOLOGY, "default", "r2", {"spec": {"links": [link(1, "eth1", "r1:eth1", mtu=1300)]}}
+        )
+        await room.claim()
+        await room.settle()
+        assert room.state[1] == "PeerMismatch"
+        assert admit(room).startswith(NOT_YET)
+
+    in_room(main)
+
+
 def test_a_link_that_is_no_more_is_refused():
     async def main(room: Any) -> None:
         other = [link(1, "eth1", "r9:eth1")]
