@@ -130,6 +130,19 @@ def test_an_old_del_after_the_new_add_leaves_the_new_pod_alone(node: DaemonNode)
     assert len(node.ports()) == 2
 
 
+def test_a_sandbox_that_was_taken_over_is_unplugged_at_once(node: DaemonNode) -> None:
+    node.apply(*pair())
+    old, r2 = node.up("r1", "r2")
+    assert eventually(lambda: old.carrier() and r2.carrier())
+    newer = node.pod("r1", "c-newer")
+
+    assert node.add(newer).done
+
+    assert not old.carrier()
+    assert eventually(lambda: " 1 received" in newer.run("ping", "-c1", "-W1", "10.0.0.2", check=False))
+    assert not old.carrier()
+
+
 def test_adds_and_dels_of_one_pod_at_once(node: DaemonNode) -> None:
     node.apply(*pair())
     (r2,) = node.up("r2")

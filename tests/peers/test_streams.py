@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 
+import attrs
+import grpc
 import pytest
 
 from meshnet.driver.context import LARGEST_MESSAGE
 from meshnet.errors import LinkError, StreamEnded
+from meshnet.peers.identity import Identity
 from meshnet.peers.streams import About
 from tests.peers.daemons import Daemon, end, pair, run, until
+from tests.peers.hostile import calling, refusal
 from tests.peers.test_probe import refuse_sockets
 
 LIMIT_S = 10.0
@@ -381,5 +385,41 @@ def test_a_pin_that_is_removed_ends_the_streams_of_its_node(tmp_path, side):
             await stream.read()
         await until(lambda: not two.peers._streams._served)
         assert (two.refused().get("PinRemoved", 0) > 0) is (side == "b")
+
+    run(main)
+
+
+def test_a_pin_that_is_replaced_ends_the_streams_to_its_node(tmp_path):
+    """Whoever has the old key is nobody now; the node's own daemon, with the new one, opens others."""
+
+    async def main():
+        one, two, stream = await opened(tmp_path)
+        other = Identity(tmp_path / "other", "b")
+        one.peers.record("b", two.record(certificates=other.certificates()))
+        async with asyncio.timeout(1):
+            with pytest.raises(StreamEnded):
+                await stream.read()
+
+    run(main)
+
+
+@pytest.mark.parametrize("who", ["another node", "another link"])
+def test_nobody_else_carries_a_stream_on(tmp_path, who):
+    async def main():
+        one, two, _ = await opened(tmp_path)
+        await until(lambda: two.peers._streams._served)
+        ((name, served),) = two.peers._streams._served.items()
+        about, caller = attrs.evolve(served.about, carries_on=name), one.identity
+        if who == "another node":
+            caller = Identity(tmp_path / "x", "x")
+            two.peers.record("x", two.record(certificates=caller.certificates()))
+            trust = two.peers._trust
+            await until(lambda: trust._in_use == trust._wanted() and trust._fresh is None)
+        else:
+            about = attrs.evolve(about, local=end("other"))
+        async with calling(two, caller, "Stream", metadata=about.metadata()) as call:
+            code, _ = await refusal(call)
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        assert two.refused() == {"StreamUnknown": 1}
 
     run(main)

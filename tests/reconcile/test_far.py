@@ -429,3 +429,27 @@ def test_an_identifier_comes_by_the_session_before_it_is_in_the_status():
         assert room.driver().calls[-1][2].receive_id == 99
 
     in_room(main)
+
+
+def test_what_is_not_told_at_a_reconnect_is_not_there():
+    async def main(room):
+        room.hear()
+        assert room.carrier
+        room.contact(Contact.AWAY)
+        assert room.carrier
+        room.parts.remotes.heard("n2", {}, whole=True)
+        room.contact(Contact.LIVE)
+        assert not room.carrier
+
+    in_room(main)
+
+
+def test_what_another_node_that_is_listened_to_says_of_an_end_is_nothing():
+    async def main(room):
+        room.parts.remotes.lead_to(frozenset({"n2", "n3"}))
+        room.parts.remotes.heard("n3", {THERE: GOOD}, whole=True)
+        room.contact(Contact.LIVE)
+        await room.settle()
+        assert not room.carrier
+
+    in_room(main)

@@ -1,9 +1,11 @@
-"""One leftover that cannot be discarded does not keep the others, one driver that hangs not those of another."""
+"""What no end needs goes; one that cannot does not keep the others, one driver that hangs not those of another."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+
+import pytest
 
 from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
 from meshnet.driver.calls import GRACE_S
@@ -12,6 +14,7 @@ from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.leftovers import Leftovers
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.table import Table
+from tests.reconcile.made import end, sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -92,3 +95,25 @@ def test_drivers_that_hang_are_waited_for_once_and_together() -> None:
     driver = registry.get("hoarder").driver
     assert isinstance(driver, Hoarder)
     assert [owned.what for owned in driver.owned] == ["device 1"]
+
+
+@pytest.mark.parametrize("patched_by", [None, "", "another", "hoarder"])
+def test_what_no_end_is_patched_by_goes(patched_by: str | None) -> None:
+    """None: there is no such end at all."""
+    registry, table, box = Registry.of(Hoarder), Table(), sandbox("r1")
+    made = end(box, "eth1", "r2:eth1", ifindex=1)
+    if patched_by is not None:
+        made.patched_by = patched_by
+        table.add(box)
+    driver = registry.get("hoarder").driver
+    assert isinstance(driver, Hoarder)
+    driver.owned = [Owned(made.endpoint, Device(2), "its device")]
+
+    async def content(_: Endpoint) -> bool:
+        return True
+
+    async def main() -> None:
+        await Leftovers(registry, table, KeyedWorkers(content)).sort_out()
+
+    run(main())
+    assert [owned.what for owned in driver.owned] == (["its device"] if patched_by == "hoarder" else [])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from meshnet.driver.calls import GRACE_S
-from meshnet.errors import InvalidObject, Problem, StoreUnavailable
+from meshnet.errors import InvalidObject, Problem, StoreError, StoreUnavailable
 from meshnet.model.resource import Kind
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.state import Joint
@@ -298,5 +299,39 @@ def test_a_status_that_is_refused_keeps_no_pod_from_going(tmp_path: Path) -> Non
             with pytest.raises(InvalidObject):
                 await here.add(sandbox("r1", "newer"))
             assert here.saved() == []
+
+    run(main())
+
+
+def test_del_of_the_older_sandbox_gives_no_identifier_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            given_back: list[Endpoint] = []
+            here.identifiers.release = given_back.extend
+            await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            old, new = sandbox("r1"), sandbox("r1", "newer")
+            await here.add(old)
+            await here.add(new)
+            await here.sandboxes.remove(old, why="DEL")
+            assert given_back == []
+            await here.sandboxes.remove(new, why="DEL")
+            assert {end.interface for end in given_back} == {"eth1", "eth2"}
+
+    run(main())
+
+
+def test_nothing_is_told_of_a_pod_before_its_identifiers_are_kept(tmp_path: Path) -> None:
+    async def kept() -> None:
+        raise OSError(errno.EIO, "the disk")
+
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            here.identifiers.kept = kept
+            await here.declare("eth1")
+            with pytest.raises(StoreError):
+                await here.add(sandbox("r1"))
+            found = await here.store.get(Kind.TOPOLOGY, *R1)
+            assert not found.status.get("node")
 
     run(main())

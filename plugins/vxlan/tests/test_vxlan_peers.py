@@ -68,11 +68,10 @@ def test_a_link_of_one_node_is_none_of_its_business(peer):
 
 
 def test_names_fit_and_differ():
-    names = {
-        name for pod in ("r1", "r2") for intf in ("eth1", "eth2") for name in device_names(Endpoint("d", pod, intf))
-    }
+    endpoints = [Endpoint(ns, pod, intf) for ns in ("d", "e") for pod in ("r1", "r2") for intf in ("eth1", "eth2")]
+    names = {name for endpoint in endpoints for name in device_names(endpoint)}
 
-    assert len(names) == 8
+    assert len(names) == 16
     assert all(len(name) <= 15 for name in names)
     macs = {device_mac(name) for name in names}
     others = {pod_mac("d", "r1", "eth1"), port_mac("c", "eth1")}
