@@ -100,6 +100,7 @@ class PortMaker:
             container_id=wish.container_id,
             name=names.port_name(wish.container_id, wish.endpoint.interface),
             ifindex=self._indices.take(),
+            mtu=wish.mtu,
         )
 
     def _run(self, requests: Sequence[Request]) -> tuple[dict[int, KernelError], list[bytes]]:

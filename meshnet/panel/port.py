@@ -30,7 +30,7 @@ class PanelPort:
         offload: the receiver may see frames as the sender's kernel left them.
         gso_ipv4_max_size: how long a frame of TCP over IPv4 may be for the kernel to cut at the port, bytes; at the
             pod's end, too, unless that could not be entered or the pod has changed it.
-        mtu: of the port, bytes, as it was when this daemon found it; 0 of one that it made.
+        mtu: of the port, bytes.
         sealed: the drops that keep the node out are in place, as far as was last read.
     """
 

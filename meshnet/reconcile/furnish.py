@@ -196,6 +196,7 @@ class Furnisher:
         if wanted.mtu != before.mtu:
             # At 1280 a port gets its IPv6 back, which speaks for itself again.
             self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=wanted.mtu), *quieten(port)], WITHOUT_IPV6)
+            port.mtu = wanted.mtu
         if wanted.uid != before.uid:
             self._splicer.relabel(port, wanted.uid)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 
 import attrs
 import grpc
@@ -243,13 +244,12 @@ def test_a_try_that_gets_no_answer_ends_with_the_time_for_all(tmp_path, monkeypa
 
     async def main():
         one, two = await pair(tmp_path)
-        silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
         await two.peers.stop()
-        one.peers.record("b", two.record(port=silent.sockets[0].getsockname()[1]))
-        with pytest.raises(LinkError, match=r"node b has not answered for 0\.5 s") as caught:
+        silent = socket.create_server(("127.0.0.1", 0))
+        one.peers.record("b", two.record(port=silent.getsockname()[1]))
+        with silent, pytest.raises(LinkError, match=r"node b has not answered for 0\.5 s") as caught:
             await one.peers.open_stream(*ENDS, "b", limit_s=0.5)
         assert caught.value.reason == "PeerUnreachable"
-        silent.close()
 
     run(main)
 
