@@ -66,7 +66,7 @@ def test_uplinks() -> None:
         ("n1=a/b", "must be an interface name"),
         ("n1=sixteen-letters-", "must be an interface name"),
         ("n1=cni0", "'cni0' is taken"),
-        ("n1=all", "'all' is taken"),
+        ("n1=all", "'all': must not be"),
     ],
 )
 def test_wrong_uplinks(word: str, told: str) -> None:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_state_directory_that_is_full_is_named(tmp_path: Path) -> None:
-    (tmp_path / "identifiers.new").symlink_to("/dev/full")
+def test_a_state_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "identifiers.jsonl").mkdir()
     with pytest.raises(InvalidObject) as caught:
         open_identifiers(tmp_path)
     told = f"settings: MESHNET_STATE_DIR: '{tmp_path}/identifiers.jsonl': a file that it can read and write: "
-    assert str(caught.value).startswith(f"{told}No space left on device")
+    assert str(caught.value).startswith(f"{told}Is a directory")

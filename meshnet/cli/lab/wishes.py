@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _VARIABLE = re.compile(r"MESHNET_[A-Z0-9_]+|INTER_NODE_LINK_TYPE|HOST_IP|HOST_INTF")
 THE_LABS_OWN = frozenset({"MESHNET_RUN_DIR", "MESHNET_STATE_DIR", "MESHNET_SOCKET", "MESHNET_STORE", "MESHNET_LAB"})
 """Settings of a daemon that the lab gives it."""
-TAKEN = frozenset({"cni0", "all", "default"})
-"""No names for an uplink: of the bridge of ``--primary bridge``, and what the kernel's settings call all links."""
+TAKEN = "cni0"
+"""No name for an uplink: of the bridge of ``--primary bridge``."""
 
 
 def places(words: Iterable[str]) -> dict[str, str]:
@@ -41,7 +41,7 @@ def uplinks(words: Iterable[str], nodes: Sequence[str]) -> dict[str, str]:
             found[node] = interface_name(name)
         except RuleError as error:
             raise UsageError(f"--uplink {word}: {name!r}: {error}") from error
-        if name in TAKEN:
+        if name == TAKEN:
             raise UsageError(f"--uplink {word}: {name!r} is taken: must be another name")
     return found
 
