@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshnet.cli.files import FILE_HELP, read_topologies
+from meshnet.cli.output import said_at_the_end
 from meshnet.cli.parser import add_namespace_option
 from meshnet.cli.target import find_target
 from meshnet.errors import NotFound
@@ -38,19 +39,14 @@ def run(args: argparse.Namespace) -> int:
     target = find_target(args)
     topologies = read_topologies(args.files, args.namespace or target.namespace, quiet=args.quiet)
 
-    told: list[str] = []
+    with said_at_the_end(quiet=args.quiet) as said:
 
-    async def apply(store: Store) -> None:
-        for document in topologies:
-            done = await apply_one(store, document)
-            told.append(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
+        async def apply(store: Store) -> None:
+            for document in topologies:
+                done = await apply_one(store, document)
+                said.append(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
 
-    try:
         target.with_store(apply)
-    finally:
-        # Not line by line: who reads it may stop reading, which would end the rest as well.
-        if not args.quiet:
-            print(*told, sep="\n", end="\n" if told else "")
     return 0
 
 

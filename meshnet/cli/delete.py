@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshnet.cli.files import FILE_HELP, read_topologies
+from meshnet.cli.output import said_at_the_end
 from meshnet.cli.parser import add_namespace_option
 from meshnet.cli.target import find_target
 from meshnet.errors import NotFound, UsageError
@@ -38,22 +39,17 @@ def run(args: argparse.Namespace) -> int:
     keys = _keys(args, args.namespace or target.namespace)
 
     missing: list[str] = []
-    told: list[str] = []
+    with said_at_the_end(quiet=args.quiet) as said:
 
-    async def delete(store: Store) -> None:
-        for namespace, name in keys:
-            try:
-                await store.delete(Kind.TOPOLOGY, namespace, name)
-                told.append(f"topology {namespace}/{name} deleted")
-            except NotFound:
-                missing.append(f"{namespace}/{name}")
+        async def delete(store: Store) -> None:
+            for namespace, name in keys:
+                try:
+                    await store.delete(Kind.TOPOLOGY, namespace, name)
+                    said.append(f"topology {namespace}/{name} deleted")
+                except NotFound:
+                    missing.append(f"{namespace}/{name}")
 
-    try:
         target.with_store(delete)
-    finally:
-        # Not line by line: who reads it may stop reading, which would end the rest as well.
-        if not args.quiet:
-            print(*told, sep="\n", end="\n" if told else "")
     if missing:
         others = "; the others are deleted" if len(missing) < len(keys) else ""
         raise NotFound(f"topology {', '.join(missing)}: not there{others}")

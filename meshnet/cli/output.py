@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from meshnet.cli.table import Column, show
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def emit(
@@ -29,3 +30,17 @@ def emit(
         print(dump(found), end="")
     else:
         show(columns, rows, wide=args.output == "wide", empty="" if args.quiet else empty)
+
+
+@contextlib.contextmanager
+def said_at_the_end(*, quiet: bool) -> Iterator[list[str]]:
+    """Yield a list of lines, which are printed when the block is left, however it is.
+
+    Not line by line: who reads them may stop reading, which would end the rest of the block as well.
+    """
+    said: list[str] = []
+    try:
+        yield said
+    finally:
+        if said and not quiet:
+            print(*said, sep="\n")
