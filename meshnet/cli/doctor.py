@@ -13,6 +13,7 @@ from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import COLOURS, colourful, paint
 from meshnet.cli.target import NothingHere, find_target, names_cluster
 from meshnet.errors import InvalidObject, UsageError
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -65,5 +66,5 @@ def _findings(args: argparse.Namespace) -> Sequence[Finding]:
 def line(finding: Finding, *, colour: bool) -> str:
     """Return a finding for people: a line, and one more for what to do."""
     how = paint(f"{finding.outcome.value:<5}", COLOURS[finding.outcome.value], colour=colour)
-    told = f"{how} {finding.area:<8} {finding.about}: {finding.told}"
-    return f"{told}\n{INDENT}{finding.advice}" if finding.advice else told
+    told = f"{how} {finding.area:<8} {printable(f'{finding.about}: {finding.told}')}"
+    return f"{told}\n{INDENT}{printable(finding.advice)}" if finding.advice else told

@@ -13,6 +13,7 @@ from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
 from meshnet.errors import MeshnetError, StoreUnavailable
+from meshnet.model.printable import printable
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     target.with_store(within_time)
     if waiting.remark and not args.quiet:
-        print(waiting.remark, file=sys.stderr)
+        print(printable(waiting.remark), file=sys.stderr)
     return 0
 
 
@@ -120,7 +121,7 @@ class Waiting:
             if not missing:
                 return
             if missing != shown and self._progress:
-                print(f"waiting for: {missing}", file=sys.stderr)
+                print(f"waiting for: {printable(missing)}", file=sys.stderr)
             self.told = shown = missing
             # A large lab is not kept busy by being asked; a node that does not answer must not make it last.
             await asyncio.sleep(min(max(PAUSE_S, 4 * (time.monotonic() - began)), LONGEST_PAUSE_S))

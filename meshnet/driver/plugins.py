@@ -43,10 +43,18 @@ class Candidate:
     version: str
 
     def broken(self, reason: str) -> Broken:
-        name = getattr(self.object, "name", None)
-        if not isinstance(name, str) or not name:
-            name = getattr(self.object, "__qualname__", None) or told.shown(self.object)
-        return Broken(name, self.distribution, self.version, reason)
+        return Broken(self._name(), self.distribution, self.version, reason)
+
+    def _name(self) -> str:
+        try:
+            name = getattr(self.object, "name", None)
+            if isinstance(name, str) and name:
+                return name
+            return str(getattr(self.object, "__qualname__", None) or told.shown(self.object))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - it is a stranger's
+            return told.shown(self.object)
 
 
 @attrs.frozen
@@ -71,6 +79,8 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Disco
         distribution, version = _origin(point)
         try:
             registered = _registered(point)
+        except KeyboardInterrupt:
+            raise  # the user's
         except BaseException as error:  # noqa: BLE001 - a stranger's module may raise anything
             broken.append(Broken(point.name, distribution, version, f"{point.value}: {told.of_error(error)}"))
             continue

@@ -178,6 +178,8 @@ class Registry:
         """Return an instance of a class that is a driver. Raises _Refused with the reason when it is none."""
         try:
             problems = declaration_problems(candidate)
+        except KeyboardInterrupt:
+            raise  # the user's
         except BaseException as error:
             raise _Refused(f"reading its declaration raised {told.of_error(error)}") from error
         if problems:
@@ -189,6 +191,8 @@ class Registry:
             raise _Refused(taken)
         try:
             return candidate()
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # also what would end the process: it is the driver alone that is broken
             why = f"{candidate.__qualname__}() raised {told.of_error(error)}; right would be no arguments"
             raise _Refused(why) from error

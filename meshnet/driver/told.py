@@ -6,6 +6,7 @@ It goes into logs, statuses, events and terminals.
 from __future__ import annotations
 
 from meshnet.errors import MeshnetError
+from meshnet.model.printable import printable
 
 LONGEST = 1000
 """Characters of what a driver says; a store takes not much more of a message."""
@@ -15,15 +16,16 @@ LONGEST_SHOWN = 200
 
 def one_line(text: str, longest: int = LONGEST) -> str:
     """Return a text in one line of what can be printed: breaks are blanks, all else that cannot is escaped."""
-    whole = " ".join(text[: 4 * longest].split())
-    line = whole if whole.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in whole)
-    return line if len(line) <= longest else f"{line[:longest]}…"
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def shown(thing: object) -> str:
     """Return what an object looks like; of one that cannot tell, its class."""
     try:
         return one_line(repr(thing), LONGEST_SHOWN)
+    except KeyboardInterrupt:
+        raise  # the user's
     except BaseException:  # noqa: BLE001 - it is a stranger's
         return type(thing).__name__
 
@@ -32,6 +34,8 @@ def said(error: BaseException) -> str:
     """Return what an error says, ``""`` when that is nothing or it cannot tell."""
     try:
         return one_line(str(error))
+    except KeyboardInterrupt:
+        raise  # the user's
     except BaseException:  # noqa: BLE001 - it is a stranger's
         return ""
 
@@ -42,7 +46,3 @@ def of_error(error: BaseException) -> str:
     if isinstance(error, MeshnetError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()

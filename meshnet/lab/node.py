@@ -118,7 +118,10 @@ class Node:
     def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the daemon by a signal and wait for its end. Raises MeshnetError when it has none."""
         pid, ended = self._pid, self._ended
-        if pid is None or not self._children.kill(pid, signal_number):
+        if pid is not None and not self._children.kill(pid, signal_number):
+            ended.wait(1.0)  # it has ended, and that is about to be told
+            pid = None
+        if pid is None:
             raise MeshnetError(f"node {self.name}: its daemon does not run ({self.condition()})")
         if not ended.wait(timeout_s):
             raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")

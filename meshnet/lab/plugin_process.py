@@ -72,8 +72,8 @@ class PluginProcess:
         return Answer(codes[0], output)
 
     def _give_up(self, pid: int, program: Path, why: str) -> NoReturn:
-        self._children.kill(pid, signal.SIGKILL)
-        raise MeshnetError(f"{program}: {why}: killed")
+        killed = self._children.kill(pid, signal.SIGKILL)
+        raise MeshnetError(f"{program}: {why}{': killed' if killed else ''}")
 
     def _input(self, config: bytes) -> int:
         # not a pipe: a plugin that answers before it has read everything cannot block us

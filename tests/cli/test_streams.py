@@ -42,6 +42,6 @@ def test_no_standard_descriptor_is_taken_by_what_is_opened_next(closed: str) -> 
         "from meshnet.cli.streams import open_closed_streams\n"
         "open_closed_streams()\n"
         "fd = os.open('/', os.O_RDONLY)\n"
-        "os._exit(fd > 2 and all(map(os.get_inheritable, range(3))))"
+        "os._exit(0 if fd > 2 and all(map(os.get_inheritable, range(3))) else 3)"
     )
-    assert shell(f'{sys.executable} -c "{script}" {closed}')[0] == 1
+    assert shell(f'{sys.executable} -c "{script}" {closed}')[0] == 0

@@ -165,7 +165,8 @@ def test_an_error_that_is_no_reason_says_what_would_be(error, said):
         ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
         ("half \ud800 of one", r"half \ud800 of one"),
         ("é 你", "é 你"),
-        ("x" * 5000, "x" * 1000 + "…"),
+        ("x" * 5000, "x" * 999 + "…"),
+        ("x" * 900 + " " * 5000 + "the end", "x" * 900 + " the end"),
     ],
 )
 def test_what_a_driver_says_is_one_line_that_can_be_printed(text, line):

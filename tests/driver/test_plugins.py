@@ -12,7 +12,6 @@ FAILURES = {
     "import error": ("import no_such_module_anywhere\n", "ModuleNotFoundError: No module named 'no_such_module_"),
     "syntax error": ("def (:\n", "SyntaxError"),
     "module ends the process": ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
-    "module interrupts": ("raise KeyboardInterrupt\n", "aa_failing: KeyboardInterrupt"),
     "unknown hook argument": (
         HOOK + "def meshnet_register_drivers(register, colour): pass\n",
         "PluginValidationError.*meshnet_register_drivers.*colour",

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import signal
 
 import pytest
 
+from meshnet.cli.lab.ending import ToldToEnd
 from meshnet.driver import LinkDriver, LinkError, Scope
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
@@ -90,11 +92,19 @@ class Oath(BaseException):
         raise self
 
 
+def test_who_interrupts_while_drivers_are_loaded_is_heard():
+    class Wire(driver("wire")):
+        def __init__(self):
+            raise ToldToEnd(signal.SIGTERM)
+
+    with pytest.raises(ToldToEnd):
+        Registry.of(Wire)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (SystemExit(3), "SystemExit: 3"),
-        (KeyboardInterrupt(), "KeyboardInterrupt"),
         (Oath(), "Oath"),
         (RuntimeError("two\nlines \x1b[31m \ud800"), r"RuntimeError: two lines \x1b[31m \ud800"),
     ],
@@ -111,12 +121,15 @@ def test_whatever_a_constructor_raises_the_driver_alone_is_broken(error, said):
     assert names(registry.usable()) == ["fine"]
 
 
-def test_a_class_that_cannot_even_be_looked_at_is_broken():
+@pytest.mark.parametrize("attribute", ["rank", "name"])
+def test_a_class_that_cannot_even_be_looked_at_is_broken(attribute):
     class Trap:
         def __get__(self, instance, owner):
             raise SystemExit("hands off")
 
-    registry = Registry.of(driver("wire", rank=Trap()), driver("fine"))
+    wire = driver("wire")
+    setattr(wire, attribute, Trap())
+    registry = Registry.of(wire, driver("fine"))
 
     assert "reading its declaration raised SystemExit: hands off" in registry.broken()[0].reason
     assert names(registry.usable()) == ["fine"]

@@ -15,8 +15,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 """SIGINT is Python's own: it raises KeyboardInterrupt."""
 
 
-class ToldToEnd(BaseException):
-    """A signal has come that ends this process.
+class ToldToEnd(KeyboardInterrupt):
+    """A signal has come that ends this process: nobody takes it for an error of a stranger's module.
 
     Attributes:
         number: of the signal.

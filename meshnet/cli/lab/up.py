@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.files import FILE_HELP
 from meshnet.cli.parser import seconds
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -115,13 +116,14 @@ def show_progress(step: Mapping[str, Any]) -> None:
 def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
     """Print what is not as it should be, and one line that counts."""
     for pod in report["pods"]:
-        print(f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}", file=sys.stderr)
+        told = f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}"
+        print(printable(told), file=sys.stderr)
     for node in report["silent"]:
         print(f"node {node}: its daemon does not answer (meshnet lab logs {node})", file=sys.stderr)
     for link in report["links"][:MOST_SHOWN]:
         end = f"{link['namespace']}/{link['pod']}:{link['interface']}"
         why = ": ".join(filter(None, (link.get("reason"), link.get("message"))))
-        print(f"link end {end}: {link['state']}: {why}", file=sys.stderr)
+        print(printable(f"link end {end}: {link['state']}: {why}"), file=sys.stderr)
     if len(report["links"]) > MOST_SHOWN:
         print(f"... and {len(report['links']) - MOST_SHOWN} more (meshnet get links)", file=sys.stderr)
     if not args.quiet:

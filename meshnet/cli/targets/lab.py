@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from meshnet.cli.ask import Answers, ask_all
 from meshnet.cli.targets.base import Target
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab.enter import enter_box
+from meshnet.lab.places import CONTROL_SOCKET
 from meshnet.lab.record import find_lab
 
 if TYPE_CHECKING:
@@ -55,12 +57,14 @@ class Lab(Target):
         return ask_all(self._sockets(), query)
 
     def look(self) -> None:
-        from meshnet.lab.control import ask_lab  # noqa: PLC0415 - only in a lab
-
-        try:
-            ask_lab("status")
-        except MeshnetError as error:
-            raise DaemonUnreachable(f"{self.name}: it has ended: {error}") from error
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(1.0)
+            try:
+                sock.connect(str(CONTROL_SOCKET))
+            except ConnectionRefusedError as error:
+                raise DaemonUnreachable(f"{self.name}: it has ended") from error
+            except OSError:
+                return  # it is only beginning, or very busy
 
     def about_nodes(self) -> Mapping[str, Mapping[str, Any]]:
         from meshnet.lab.control import ask_lab  # noqa: PLC0415 - only in a lab

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import DaemonUnreachable
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ class Query:
         answers = self.target.ask(query)
         remark = answers.remark()
         if remark and not self.quiet:
-            print(remark, file=sys.stderr)
+            print(printable(remark), file=sys.stderr)
         return answers
 
     def rows(self, query: str, field: str) -> list[Row]:
@@ -60,7 +61,7 @@ class Query:
         if not answers.told:
             raise DaemonUnreachable(f"{self.target.name}: no daemon answers: {remark or self.target.no_daemon}")
         if remark and not self.quiet:
-            print(remark, file=sys.stderr)
+            print(printable(remark), file=sys.stderr)
         return [{"node": node, **row} for node, rows in sorted(answers.rows(field).items()) for row in rows]
 
 
