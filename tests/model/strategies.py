@@ -6,7 +6,7 @@ import string
 from hypothesis import strategies as st
 
 from meshnet.model.entry import LINK_FIELDS
-from meshnet.model.topology import Claim, Link, Topology
+from meshnet.model.topology import MAX_EPOCH, Claim, Link, Topology
 
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 POD_NAMES = st.lists(LABELS, min_size=1, max_size=3).map(".".join).filter(lambda name: name != "localhost")
@@ -57,7 +57,7 @@ def topologies(draw):
         namespace=draw(LABELS),
         name=draw(POD_NAMES),
         links=tuple(draw(links(interface)) for interface in interfaces),
-        claim=draw(st.builds(Claim, st.text(), st.text(), st.integers(min_value=0), st.text())),
+        claim=draw(st.builds(Claim, st.text(), st.text(), st.integers(0, MAX_EPOCH), st.text())),
         uid=draw(st.text()),
         generation=draw(st.integers(min_value=0)),
         resource_version=draw(st.text()),
