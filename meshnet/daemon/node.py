@@ -132,7 +132,7 @@ class Node:
 
     async def _sort_out(self) -> None:
         """Have drivers' leftovers sorted out before anybody calls; one that hangs keeps nobody waiting for long."""
-        guarded = self._guarded(self._core.leftovers.sort_out(), "what drivers have left is not sorted out")
+        guarded = self._guarded(self._core.leftovers.sort_out(early=True), "what drivers have left is not sorted out")
         await asyncio.wait({self._begin("leftovers", guarded)}, timeout=SORT_S)
 
     async def failed(self) -> None:

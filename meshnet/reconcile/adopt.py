@@ -47,7 +47,8 @@ def adopt(
     """
     known = list(sandboxes)
     left = _take_in_marked(known, _attach_all(known, ports))
-    containers = {sandbox.key.container_id for sandbox in known}
+    # A second attachment of a pod has no ports, and tells nothing of those of the first.
+    containers = {sandbox.key.container_id for sandbox in known if sandbox.pod}
     rebuilt = rebuild([port for port in left if port.container_id not in containers], known)
     for sandbox in rebuilt:
         log.warning(

@@ -39,11 +39,17 @@ class _Round:
     Attributes:
         first: the driver that was the first to tell of a thing.
         told: what each has told of last.
+        again: who was asked anew, for the sake of what another one told of.
+        silent: who did not answer then.
+        early: whether Topologies are not known yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, early: bool) -> None:
         self.first: dict[Thing, str] = {}
         self.told: dict[str, set[Thing]] = {}
+        self.again: set[tuple[str, str]] = set()
+        self.silent: set[str] = set()
+        self.early = early
 
 
 class Leftovers:
@@ -54,9 +60,12 @@ class Leftovers:
         self._table = table
         self._workers = workers
 
-    async def sort_out(self) -> None:
-        """Remember what is needed and discard what is not. What fails is logged and stops nothing else."""
-        this = _Round()
+    async def sort_out(self, *, early: bool = False) -> None:
+        """Remember what is needed and discard what is not. What fails is logged and stops nothing else.
+
+        `early`: Topologies are not known yet, and tell of interfaces that no checkpoint lists.
+        """
+        this = _Round(early=early)
         await asyncio.gather(*(self._sort_all(entry.driver, this) for entry in self._registry.usable()))
 
     async def _sort_all(self, driver: LinkDriver, this: _Round) -> None:
@@ -88,31 +97,40 @@ class Leftovers:
             shared = this.first.setdefault(_thing(owned), driver.name) != driver.name
             if end is not None and end.adopted and (end.patched is None or shared):
                 _recall(end, driver.name, shared=shared)
-            elif end is not None and (end.patched_by == driver.name or await self._is_the_patchers(owned, end, this)):
+            elif end is not None and await self._is_the_patchers(driver, owned, end, this):
                 return
-            elif not self._of_unknown(owned, owned.endpoint):
+            elif not self._of_unknown(owned, owned.endpoint, this):
                 await self._discard(driver, owned)
 
-    async def _is_the_patchers(self, owned: Owned, end: End, this: _Round) -> bool:
-        """Tell whether the driver that has patched an end counts as its own what another one tells of."""
+    async def _is_the_patchers(self, teller: LinkDriver, owned: Owned, end: End, this: _Round) -> bool:
+        """Tell whether the driver that has patched an end counts as its own what it, or another one, tells of."""
+        if end.patched_by == teller.name:
+            return True
         entry = self._registry.find(end.patched_by)
         if entry is None or entry.unusable:
             return False
-        if _thing(owned) not in this.told.get(entry.name, ()):
+        pair = entry.name, teller.name
+        if _thing(owned) not in this.told.get(entry.name, ()) and pair not in this.again:
+            this.again.add(pair)
             try:
                 await self._inspect(entry.driver, this)  # anew: it may have been made since, but not now
             except LinkError:
-                return True  # for all that is known
-        return _thing(owned) in this.told[entry.name]
+                this.silent.add(entry.name)
+        # Of who does not answer it may be, for all that is known.
+        return entry.name in this.silent or _thing(owned) in this.told.get(entry.name, ())
 
     def _in_use(self, owned: Owned) -> bool:
         """Tell whether an end has it for its patch, whichever driver made that: it is no leftover, whoever tells so."""
         return any(_has(end, owned) for end in self._table.ends())
 
-    def _of_unknown(self, owned: Owned, endpoint: Endpoint) -> bool:
-        """Tell whether it is an interface in a pod that no checkpoint could be read of; it goes with the pod."""
+    def _of_unknown(self, owned: Owned, endpoint: Endpoint, this: _Round) -> bool:
+        """Tell whether it is an interface in a pod that no checkpoint lists, or that may have been made since.
+
+        Where there is none it goes with the pod; else it is declared, or goes when that is known.
+        """
         sandbox = self._table.current((endpoint.namespace, endpoint.pod))
-        return isinstance(owned.splice, Interface) and (sandbox is None or is_rebuilt(sandbox))
+        late = this.early and self._table.end(endpoint) is None
+        return isinstance(owned.splice, Interface) and (sandbox is None or is_rebuilt(sandbox) or late)
 
     async def _discard(self, driver: LinkDriver, owned: Owned) -> None:
         if self._in_use(owned):

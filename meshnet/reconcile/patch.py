@@ -13,7 +13,7 @@ import attrs
 
 from meshnet.driver.api import Interface, LinkDriver, Rebuild, SetsCarrier
 from meshnet.driver.calls import call
-from meshnet.errors import LinkError
+from meshnet.errors import LinkError, RestartPod
 from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.state import Joint
 
@@ -190,8 +190,12 @@ class Patcher:
         self._part(end, None)
         self.unplug(end)
         driver = self._catalog.find(end.patched_by)
-        if isinstance(driver, SetsCarrier):
+        if not isinstance(driver, SetsCarrier):
+            return
+        try:
             await call(driver, "set_carrier", end.patched, False, limit_s=CALL_LIMIT_S)
+        except RestartPod:
+            await self.unpatch(end)  # a pod that cannot be entered must not stay connected
 
     async def unpatch(self, end: End) -> None:
         """Take the patch of an end out; what the driver made for it goes too. Raises LinkError."""

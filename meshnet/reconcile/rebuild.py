@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import KernelError
+from meshnet.model.topology import MAX_EPOCH
 from meshnet.netlink import Netlink
 from meshnet.netlink.netns import nsid, open_netns
 from meshnet.reconcile.state import Applied, End, Sandbox, SandboxKey, netns_id
@@ -54,7 +55,7 @@ def rebuild(ports: Iterable[PanelPort], known: Iterable[Sandbox]) -> list[Sandbo
     for container_id, its in sorted(by_container.items(), key=lambda item: _newest(item[1])):
         sandbox = _sandbox(container_id, its)
         older = [other.epoch for other in (*others, *made) if _precedes(other, sandbox)]
-        sandbox.epoch = max(older, default=-1) + 1
+        sandbox.epoch = min(max(older, default=-1) + 1, MAX_EPOCH)
         made.append(sandbox)
     return made
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshnet.driver.api import Device
+from meshnet.model.topology import MAX_EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,8 @@ class Table:
 
         Also of one whose DEL is still to come after its successor's.
         """
-        return max((box.epoch for box in self.sandboxes.values() if box.pod_key == pod), default=-1) + 1
+        last = max((box.epoch for box in self.sandboxes.values() if box.pod_key == pod), default=-1)
+        return min(last + 1, MAX_EPOCH)
 
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None

@@ -52,7 +52,9 @@ class Stranger(Finder):
     name = "stranger"
 
 
-def sort_out(made: End, *found: Owned, drivers: Sequence[type[LinkDriver]] = (Finder, Stranger)) -> list[Owned]:
+def sort_out(
+    made: End, *found: Owned, drivers: Sequence[type[LinkDriver]] = (Finder, Stranger), early: bool = False
+) -> list[Owned]:
     """Sort out what the drivers tell of, on a node that has this end and one of r2; return what was discarded."""
 
     async def content(_: Endpoint) -> bool:
@@ -62,7 +64,7 @@ def sort_out(made: End, *found: Owned, drivers: Sequence[type[LinkDriver]] = (Fi
     end(other, "eth1", "r1:eth1", ifindex=1 << 20 | 1)
     enter(table, made.sandbox, other)
     Finder.found[:], Finder.discarded[:] = found, []
-    asyncio.run(Leftovers(Registry.of(*drivers), table, KeyedWorkers(content)).sort_out())
+    asyncio.run(Leftovers(Registry.of(*drivers), table, KeyedWorkers(content)).sort_out(early=early))
     return list(Finder.discarded)
 
 
@@ -128,14 +130,27 @@ def test_what_it_has_made_since_it_was_asked_stays() -> None:
     assert Late.asked == 2
 
 
-def test_what_the_driver_that_patched_the_end_cannot_tell_of_stays() -> None:
+def test_what_the_driver_that_patched_the_end_cannot_tell_of_stays_and_it_is_asked_once_more_only() -> None:
     class Failing(Stranger):
         name = "failing"
+        asked: ClassVar[int] = 0
 
         async def inspect(self) -> Sequence[Owned]:
+            Failing.asked += 1
             raise LinkError("NoLuck", "not today")
 
-    assert sort_out(patched(Device(7), "failing"), Owned(R1, Device(8), "m8"), drivers=[Failing, Finder]) == []
+    found = [Owned(R1, Device(number), f"m{number}") for number in range(8, 28)]
+
+    assert sort_out(patched(Device(7), "failing"), *found, drivers=[Failing, Finder]) == []
+    assert Failing.asked == 2
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_interface_that_no_checkpoint_lists_stays_until_topologies_are_known(early: bool) -> None:
+    """The disk was full when it was made: it may be declared."""
+    owned = Owned(Endpoint("default", "r1", "net1"), Interface(8), "m8")
+
+    assert sort_out(patched(Device(7), "third"), owned, drivers=[Finder], early=early) == ([] if early else [owned])
 
 
 def test_an_interface_of_that_number_in_another_pod_is_another() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from meshnet.driver import Attachment, Interface, Scope
+from meshnet.driver import Attachment, Interface, RestartPod, Scope
 from meshnet.model.resource import Kind
 from tests.reconcile.fakes import Moody
 from tests.reconcile.made import link, topology
@@ -67,6 +67,30 @@ def deleted_and_back(tmp_path: Path, driver: type[Direct]) -> list[str]:
 
 def test_without_a_topology_it_only_loses_its_carrier(tmp_path: Path) -> None:
     assert deleted_and_back(tmp_path, Switchable) == ["down", "up", "down", "unpatch"]
+
+
+def test_one_in_a_pod_that_cannot_be_entered_goes(tmp_path: Path) -> None:
+    """It would stay connected: without a Topology nothing may be."""
+
+    class Outside(Switchable):
+        name = "outside"
+
+        async def set_carrier(self, link: LinkEnd, up: bool) -> None:
+            if not up:
+                raise RestartPod("its namespace cannot be entered any more")
+
+    async def main() -> None:
+        async with room(tmp_path, Outside) as here:
+            await here.store.apply(topology("r1", link(1, "net1", "localhost:nic0")))
+            await asyncio.sleep(0.1)
+            box = sandbox("r1")
+            await here.add(box)
+            Outside.asked.clear()
+            await here.store.delete(Kind.TOPOLOGY, *R1)
+            await asyncio.sleep(1.0)
+            assert (box.ends["net1"].interface, Outside.asked) == (0, ["unpatch"])
+
+    run(main())
 
 
 def test_one_whose_driver_cannot_take_carrier_stays_as_it_is(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from meshnet.model import names
-from meshnet.model.topology import Claim, Endpoint
+from meshnet.model.topology import MAX_EPOCH, Claim, Endpoint
 from meshnet.netlink import Redirect
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.adopt import adopt
@@ -45,6 +45,28 @@ def test_the_one_with_the_newer_ports_has_the_pod(number, current):
     (lost,) = rebuild([port("r1", "c-lost", number=number)], [known])
 
     assert (lost.epoch > known.epoch) == (current == "c-lost")
+
+
+def test_the_attachment_that_another_network_made_tells_nothing_of_the_ports_of_the_first():
+    """A pod of Multus: the checkpoint of its first attachment is lost, and no interface of it may be."""
+    table, lost = Table(), port("r1", "c1", number=1)
+    second = sandbox("", "c1")
+    second.namespace = second.pod = ""
+
+    adopted = adopt(table, [second], [lost], lambda _: False)
+
+    assert adopted.orphans == []
+    assert table.end(lost.endpoint).port is lost
+
+
+def test_no_epoch_is_beyond_the_last():
+    known = sandbox("r1", "c-known", epoch=MAX_EPOCH)
+    end(known, "eth1", "r2:eth1", ifindex=(1 << 20) + 5)
+    (lost,) = rebuild([port("r1", "c-lost", number=9)], [known])
+    table = Table()
+    table.add(known)
+
+    assert lost.epoch == table.next_epoch(("default", "r1")) == MAX_EPOCH
 
 
 def test_of_two_that_are_lost_too():

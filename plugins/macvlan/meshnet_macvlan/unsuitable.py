@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
 
 
+_HAVE_PORTS = frozenset({"bridge", "bond", "team", "vrf", "hsr"})
+"""Kinds of links with ports. To look for those of any other costs the kernel a walk over all links, for nothing."""
+
+
 def check_parent(netlink: Netlink, parent: LinkInfo, mode: Mode, underlay: Underlay) -> None:
     """Raise LinkError ``ParentUnsuitable`` where a macvlan on `parent` would harm others; KernelError."""
     # By the port of another pod it would reach into that pod's links, whatever the namespace.
@@ -46,7 +50,8 @@ def _below(netlink: Netlink, device: LinkInfo) -> Iterator[LinkInfo]:
         yield info
         if info.link and info.link_nsid is None:
             waiting += _read(netlink, info.link)
-        waiting += map(links.parse_link, netlink.dump(links.dump_links(master=info.ifindex), steady=False))
+        if info.kind in _HAVE_PORTS:
+            waiting += map(links.parse_link, netlink.dump(links.dump_links(master=info.ifindex), steady=False))
 
 
 def _read(netlink: Netlink, ifindex: int) -> list[LinkInfo]:
