@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,16 @@ def test_doctor_finds_daemon_and_store(lab: Lab) -> None:
     assert [found[about] for about in ("target", "daemon", "alive", "store")] == ["ok"] * 4, ran.stdout
 
 
+def written(lab: Lab) -> set[str]:
+    """Return the states of links that Topologies' statuses tell, which follow within seconds."""
+    topologies = json.loads(lab.run("get", "topologies", "-o", "json").stdout)
+    return {link["state"] for topology in topologies for link in topology["status"]["links"]}
+
+
 def test_a_dead_daemon_makes_its_ends_stale(lab: Lab) -> None:
+    until = time.monotonic() + LIMIT_S
+    while written(lab) != {"Up"}:
+        assert time.monotonic() < until, "what the test before has changed is not written yet"
     assert lab.run("lab", "node", "n1", "kill").returncode == 0
     try:
         for link in lab.links().values():
