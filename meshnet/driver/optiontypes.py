@@ -27,8 +27,9 @@ def _undecodable(cls: type, known: Callable[[Any], bool], path: str, seen: set[t
     seen.add(cls)
     hints = typing.get_type_hints(cls)
     for field in attrs.fields(cls):
-        if field.init and field.name in hints:
-            for part in _parts(hints[field.name]):
+        hint = hints.get(field.name, field.type)  # of a class that was made without annotations
+        if field.init and hint is not None:
+            for part in _parts(hint):
                 if isinstance(part, type) and attrs.has(part):
                     if part not in seen:
                         yield from _undecodable(part, known, f"{path}{field.name}.", seen)
