@@ -114,14 +114,14 @@ def test_a_node_that_this_one_has_no_descriptor_for_stays_what_it_was(tmp_path, 
             with monkeypatch.context() as patched:
                 patched.setattr("meshnet.peers.probe.socket.socket", refuse)
                 proxy.freeze()
-                await until(lambda: "cannot be asked" in caplog.text)
+                await until(lambda: "node b cannot be asked" in caplog.text)
                 await asyncio.sleep(2.5)
                 assert contacts(one) == [Contact.LIVE]
             proxy.goes.set()
             two.book.states = {end("r2"): EndState(5)}
             await until(lambda: one.is_live(two) and one.book.told["b"] == two.book.states)
             assert contacts(one) == [Contact.LIVE]
-            assert len([record for record in caplog.records if "cannot be asked" in record.message]) == 1
+            assert len([record for record in caplog.records if "node b cannot be asked" in record.message]) == 1
 
     run(main)
 
