@@ -13,7 +13,7 @@ from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from meshnet.cli.parser import Subparsers
@@ -40,14 +40,14 @@ def run(args: argparse.Namespace) -> int:
     topologies = read_topologies(args.files, args.namespace or target.namespace, quiet=args.quiet)
 
     with said_at_the_end(quiet=args.quiet) as said:
-
-        async def apply(store: Store) -> None:
-            for document in topologies:
-                done = await apply_one(store, document)
-                said.append(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
-
-        target.with_store(apply)
+        target.with_store(lambda store: _apply(store, topologies, said))
     return 0
+
+
+async def _apply(store: Store, topologies: Iterable[Mapping[str, Any]], said: list[str]) -> None:
+    for document in topologies:
+        done = await apply_one(store, document)
+        said.append(f"topology {document['metadata']['namespace']}/{document['metadata']['name']} {done}")
 
 
 async def apply_one(store: Store, document: Mapping[str, Any]) -> str:

@@ -38,22 +38,25 @@ def run(args: argparse.Namespace) -> int:
     target = find_target(args)
     keys = _keys(args, args.namespace or target.namespace)
 
-    missing: list[str] = []
     with said_at_the_end(quiet=args.quiet) as said:
-
-        async def delete(store: Store) -> None:
-            for namespace, name in keys:
-                try:
-                    await store.delete(Kind.TOPOLOGY, namespace, name)
-                    said.append(f"topology {namespace}/{name} deleted")
-                except NotFound:
-                    missing.append(f"{namespace}/{name}")
-
-        target.with_store(delete)
+        missing = target.with_store(lambda store: _delete(store, keys, said))
     if missing:
         others = "; the others are deleted" if len(missing) < len(keys) else ""
         raise NotFound(f"topology {', '.join(missing)}: not there{others}")
     return 0
+
+
+async def _delete(store: Store, keys: Sequence[tuple[str, str]], said: list[str]) -> list[str]:
+    """Delete Topologies by (namespace, name); return those that are not there."""
+    missing = []
+    for namespace, name in keys:
+        try:
+            await store.delete(Kind.TOPOLOGY, namespace, name)
+        except NotFound:
+            missing.append(f"{namespace}/{name}")
+        else:
+            said.append(f"topology {namespace}/{name} deleted")
+    return missing
 
 
 def _refuse_unclear(args: argparse.Namespace) -> None:

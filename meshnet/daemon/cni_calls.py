@@ -100,17 +100,19 @@ class CniCalls:
                 await self._sandboxes.add_again(known, topology if known.pod else None, inside)
                 return known
             await self._sandboxes.remove(known, why="its ADD comes again, or another namespace under its ID")
-        # A network that Multus adds to a pod may chain us, too: the pod's links are those of its first attachment.
-        more = self._sandboxes.has_pod(request.container_id, identity)
+        namespace, pod = request.args.pod_namespace, request.args.pod_name
+        if not pod or self._sandboxes.has_pod(request.container_id, identity):
+            # A network that Multus adds to a pod may chain us, too: the pod's links are those of its first attachment.
+            namespace, pod, topology = "", "", None
         sandbox = Sandbox(
             key=key,
-            namespace=request.args.pod_namespace if request.args.pod_name and not more else "",
-            pod="" if more else request.args.pod_name,
+            namespace=namespace,
+            pod=pod,
             pod_uid=request.args.pod_uid,
             netns=request.netns,
             netns_id=identity,
         )
-        await self._sandboxes.add(sandbox, None if more else topology, inside)
+        await self._sandboxes.add(sandbox, topology, inside)
         return sandbox
 
     async def _topology(self, request: Request) -> Topology | None:

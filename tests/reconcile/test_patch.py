@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.driver import LinkEnd, Peer, Port
+    from meshnet.reconcile.state import Sandbox
+    from tests.reconcile.room import Room
+
+DECLARED = topology("r1", link(1, "net1", "localhost:nic0"))
 
 
 class Direct(Moody):
@@ -40,21 +44,26 @@ class Switchable(Direct):
         self.asked.append("up" if up else "down")
 
 
+async def added(here: Room, driver: type[Direct]) -> Sandbox:
+    """Add a pod with a link by a driver, which forgets what it was asked for."""
+    await here.store.apply(DECLARED)
+    await asyncio.sleep(0.1)
+    box = sandbox("r1")
+    await here.add(box)
+    driver.asked.clear()
+    return box
+
+
 def deleted_and_back(tmp_path: Path, driver: type[Direct]) -> list[str]:
     """Return what a driver is asked for when its pod's Topology is deleted, comes again, and declares no link then."""
 
     async def main() -> None:
         async with room(tmp_path, driver) as here:
-            declared = topology("r1", link(1, "net1", "localhost:nic0"))
-            await here.store.apply(declared)
-            await asyncio.sleep(0.1)
-            box = sandbox("r1")
-            await here.add(box)
-            driver.asked.clear()
+            box = await added(here, driver)
             await here.store.delete(Kind.TOPOLOGY, *R1)
             await asyncio.sleep(1.0)
             assert (box.ends["net1"].interface, box.ends["net1"].joint) == (7, None)
-            await here.store.apply(declared)
+            await here.store.apply(DECLARED)
             await asyncio.sleep(1.0)
             assert box.ends["net1"].why_not == ("", "")
             await here.store.apply(topology("r1"))
@@ -81,11 +90,7 @@ def test_one_in_a_pod_that_cannot_be_entered_goes(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with room(tmp_path, Outside) as here:
-            await here.store.apply(topology("r1", link(1, "net1", "localhost:nic0")))
-            await asyncio.sleep(0.1)
-            box = sandbox("r1")
-            await here.add(box)
-            Outside.asked.clear()
+            box = await added(here, Outside)
             await here.store.delete(Kind.TOPOLOGY, *R1)
             await asyncio.sleep(1.0)
             assert (box.ends["net1"].interface, Outside.asked) == (0, ["unpatch"])
