@@ -30,7 +30,7 @@ check: lint unit
 lint: install
 	$(BIN)/ruff check $(SOURCES) $(SCRIPTS)
 	$(BIN)/ruff format --check $(SOURCES) $(SCRIPTS)
-	$(BIN)/mypy meshnet $(wildcard plugins/*/meshnet_*)
+	$(BIN)/mypy meshnet $(wildcard plugins/*/meshnet_* benchmarks)
 	$(BIN)/lint-imports
 
 # UNIT: files and folders, if not all of them.

@@ -64,7 +64,7 @@ async def _serve(address: str) -> None:
     keys = [(pair.key.encode(), pair.certificate.encode())]
     server = grpc.aio.server(options=wiring.server_options())
     service, _, method = METHOD[1:].partition("/")
-    handlers = {method: grpc.stream_stream_rpc_method_handler(_answer)}
+    handlers: dict[str, Any] = {method: grpc.stream_stream_rpc_method_handler(_answer)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     credentials = grpc.ssl_server_credentials(keys, pair.certificate.encode(), require_client_auth=True)
     server.add_secure_port(f"{address}:{PORT}", credentials)
@@ -83,7 +83,7 @@ async def _answer(_requests: object, context: Any) -> None:
 async def _call(address: str, seconds: float) -> None:
     pair = Identity(IDENTITY, NAME).current
     channel = wiring.stream_channel(wiring.target(address, PORT), pair, NAME, [pair.certificate])
-    stream = channel.stream_stream(METHOD)()
+    stream: Any = channel.stream_stream(METHOD)()
     await _round_trip(stream)
     begin, count = time.perf_counter(), 0
     while time.perf_counter() - begin < seconds:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from figures import Figure
 
-LINKS = {
+LINKS: dict[str, dict[str, Any]] = {
     "vxlan, default": {"driver": "vxlan"},
     "vxlan, offload": {"driver": "vxlan", "options": {"offload": True}},
     "grpcwire, default": {"driver": "grpcwire", "mtu": 1500},
@@ -71,7 +71,8 @@ def every_pair(rival: Path | None) -> Iterator[tuple[TwoNodes, dict[str, Pair]]]
         }
         pairs["vxlan in the pods"] = vxlan_in_pods(nodes, "vx", 1, tx=True)
         pairs["vxlan in the pods, tx off"] = vxlan_in_pods(nodes, "vxoff", 2, tx=False)
-        pairs[PLAIN] = Pair(*(nodes.nodes[name].path for name in NODES), nodes.nodes["n2"].address)
+        sender, receiver = (nodes.nodes[name] for name in NODES)
+        pairs[PLAIN] = Pair(sender.path, receiver.path, receiver.address)
         if rival is not None:
             pairs[UNARY], _ = rivals.enter_context(unary_wire(nodes, rival, 3))
         for pair in pairs.values():

@@ -12,6 +12,7 @@ has carrier again, and from the start of DEL until it has lost it. Against `ip` 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import socket
@@ -129,7 +130,7 @@ def main() -> None:
             report.quiet(asked.patience)
             carrier_round(ways, "ours", ours, samples)
             with both((paths[0], "eth1"), (paths[1], "eth1")) as ends:
-                carrier_round(ways, "theirs", lambda ends=ends: down_and_up(*ends), samples)
+                carrier_round(ways, "theirs", functools.partial(down_and_up, *ends), samples)
             found = [returns(node, pods, chance.choice(made)) for _ in range(again)]
             lost.ours.append(statistics.median(each[0] for each in found))
             regained.ours.append(statistics.median(each[1] for each in found))

@@ -82,7 +82,7 @@ def direct(name: str, number: int, *, tx: bool) -> Pair:
             with Ethtool(fd) as ethtool:
                 ethtool.set_tx_checksum("eth1", on=False)
         os.close(fd)
-    return Pair(*paths, f"10.{200 + number}.0.2")
+    return Pair(paths[0], paths[1], f"10.{200 + number}.0.2")
 
 
 @contextlib.contextmanager

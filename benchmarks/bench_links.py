@@ -27,7 +27,7 @@ from meshnet.driver import Inside
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Ethtool, Netlink, netns
-from meshnet.panel.delete import delete_together
+from meshnet.panel.delete import delete_ports
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
@@ -87,7 +87,7 @@ def ports(wanted: dict[str, list[PortWish]], pods: dict[str, BenchPod]) -> float
             indexes += [each.port.ifindex for each in made if each.port and not each.error]
         took = time.perf_counter() - began
         assert len(indexes) == sum(map(len, wanted.values()))
-        delete_together(indexes)
+        delete_ports(indexes)
     return took
 
 

@@ -82,7 +82,8 @@ def poll(path: str, writes: int, meter: Meter) -> list[float]:
     """The same by polling."""
     connection = sqlite3.connect(path, isolation_level=None)
     (place,) = connection.execute("SELECT max(revision) FROM changes").fetchone()
-    version, delays = connection.execute("PRAGMA data_version").fetchone(), []
+    version = connection.execute("PRAGMA data_version").fetchone()
+    delays: list[float] = []
     meter.mark()
     print("ready", flush=True)
     while len(delays) < writes:
@@ -183,7 +184,7 @@ def run(rounds: int, writes: int, idle: float, directory: Path | None, output: P
 
 
 def main() -> None:
-    more = {
+    more: dict[str, dict[str, object]] = {
         "writes": {"type": int, "default": 200},
         "idle": {"type": float, "default": 3.0, "help": "seconds"},
         "directory": {"type": Path, "help": "where the file is (default: the temporary directory)"},

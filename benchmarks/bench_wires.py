@@ -96,8 +96,8 @@ class Wires:
             figure.theirs.append(self._before[name])
 
     def _pair(self, names: tuple[str, str]) -> Pair:
-        paths = [self._nodes.pods[name].path for name in names]
-        return Pair(*paths, self._addresses[WIRES])
+        sender, receiver = (self._nodes.pods[name].path for name in names)
+        return Pair(sender, receiver, self._addresses[WIRES])
 
 
 def main() -> None:

@@ -120,7 +120,9 @@ class Bed:
 
     def daemons(self) -> Daemons:
         """Return what the daemons have taken since they were started."""
-        seconds, rss, pss = 0.0, [], []
+        seconds = 0.0
+        rss: list[float] = []
+        pss: list[float] = []
         for node in self.nodes:
             for line in node.run("sh", "-c", _CPU).splitlines():
                 words = line.split()

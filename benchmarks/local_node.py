@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cni import client
 from meshnet.cni.plugin import plugin_command
-from meshnet.lab import daemon_query, underlay
+from meshnet.lab import underlay
 from meshnet.netlink import netns
 from meshnet.stores.open import open_store
 
@@ -122,7 +123,7 @@ class BenchNode:
     def until_ready(self) -> None:
         """Wait until the daemon takes connections. Ends the benchmark when that takes too long."""
         deadline = time.monotonic() + READY_S
-        while not daemon_query.listens(self._directory / "meshnetd.sock"):
+        while not client.listens(self._directory / "meshnetd.sock"):
             if self.daemon.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"the daemon of {self.name} does not start: {self.last_words()}")
             time.sleep(0.005)
@@ -189,7 +190,8 @@ class BenchNode:
 
     def ask(self, query: str) -> dict[str, Any]:
         """Ask the daemon."""
-        return daemon_query.ask(self._directory / "meshnetd.sock", query, timeout_s=30.0)
+        answer: dict[str, Any] = client.ask(self._directory / "meshnetd.sock", query, timeout_s=30.0)
+        return answer
 
     def last_words(self) -> str:
         """Return the end of the daemon's log."""

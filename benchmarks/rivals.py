@@ -91,7 +91,8 @@ def _address(pod: str, address: str, *, tx: bool) -> None:
 
 
 def _pair(name: str, number: int) -> Pair:
-    return Pair(*(f"/run/netns/{node}-{name}" for node in NODES), f"10.{200 + number}.0.2")
+    sender, receiver = (f"/run/netns/{node}-{name}" for node in NODES)
+    return Pair(sender, receiver, f"10.{200 + number}.0.2")
 
 
 def _ip(*words: str) -> None:
