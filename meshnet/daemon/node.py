@@ -15,6 +15,7 @@ from meshnet.daemon.between import Between
 from meshnet.daemon.cni_calls import CniCalls
 from meshnet.daemon.core import Core
 from meshnet.daemon.kernel import Kernel
+from meshnet.daemon.late_drivers import start_late
 from meshnet.daemon.queries import Queries
 from meshnet.daemon.record import OwnRecord
 from meshnet.daemon.schema import tell_of_old_schemas
@@ -116,6 +117,8 @@ class Node:
             self._begin("underlay", watch.run(self._settings.pass_s)),
         ]
         self._begin("adoption", self._settle_adopted(adopted))
+        late = start_late(self._registry, self._context, self._drivers_changed, every_s=self._settings.pass_s)
+        self._begin("drivers", self._guarded(late, "drivers that could not start are not tried again"))
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
         if self._installed:
             self._begin("installation", self._guarded(self._installed.run(), "the CNI plugin is not kept installed"))
@@ -219,6 +222,10 @@ class Node:
 
     def _certified(self) -> None:
         self._record.out_of_date()
+
+    def _drivers_changed(self) -> None:
+        self._record.out_of_date()
+        self._core.passes.full_pass_soon()
 
     def _begin(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -141,7 +141,10 @@ class LinkDriver:
     caution: ClassVar[str] = ""
 
     async def start(self, ctx: DriverContext) -> None:
-        """Begin; called once, before anything else. Raise LinkError when it cannot work on this node: why."""
+        """Begin; called once, before anything else.
+
+        Raises LinkError: it cannot work on this node, and why. Another instance is tried later, unless ``retry=False``.
+        """
 
     async def stop(self) -> None:
         """End; what is in the kernel stays and keeps forwarding."""

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from meshnet.driver import told
-from meshnet.driver.api import LinkDriver, Scope
-from meshnet.driver.calls import call
-from meshnet.driver.declaration import declaration_problems
+from meshnet.driver.admission import Refused, instance_of, judged
+from meshnet.driver.calls import TIMED_OUT, call
 from meshnet.driver.plugins import Broken, Candidate, Discovery, discover
 from meshnet.errors import LinkError
 
@@ -19,16 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from importlib.metadata import EntryPoint
 
-    from meshnet.driver.api import DriverContext
+    from meshnet.driver.api import DriverContext, LinkDriver, Scope
 
 START_LIMIT_S = 10.0
 """How long a driver may take to start or to stop."""
 
 log = logging.getLogger(__name__)
-
-
-class _Refused(Exception):  # noqa: N818 - an answer
-    """Why a candidate is no driver."""
 
 
 @attrs.frozen
@@ -40,12 +34,14 @@ class Entry:
         distribution: which installed distribution brought it.
         version: of that distribution.
         unusable: why it does not work on this node; ``""`` when it does, as far as is known.
+        hopeless: trying again is of no use.
     """
 
     driver: LinkDriver
     distribution: str
     version: str
     unusable: str = ""
+    hopeless: bool = False
 
     @property
     def name(self) -> str:
@@ -143,6 +139,17 @@ class Registry:
         """
         await asyncio.gather(*(self._start(entry, make_ctx, limit_s) for entry in self.entries()))
 
+    async def start_again(
+        self, make_ctx: Callable[[str], DriverContext], *, limit_s: float = START_LIMIT_S
+    ) -> list[Entry]:
+        """Start those that could not, unless that is hopeless; return what has become of them, by name.
+
+        An instance is started once, so each gets a new one. Arguments are those of `start_all`.
+        """
+        waiting = [entry for entry in self.entries() if entry.unusable and not entry.hopeless]
+        await asyncio.gather(*(self._renew(entry, make_ctx, limit_s) for entry in waiting))
+        return [self._entries[entry.name] for entry in waiting]
+
     async def stop_all(self, *, limit_s: float = START_LIMIT_S) -> None:
         """Stop every driver that was started, the last first; a failure is logged and stops no other."""
         while self._started:
@@ -156,10 +163,20 @@ class Registry:
         try:
             await call(entry.driver, "start", make_ctx(entry.name), limit_s=limit_s)
         except LinkError as error:
-            self._enter(attrs.evolve(entry, unusable=str(error)))
+            # who hangs once may for ever, each time with one more that does
+            hopeless = not error.retry or error.reason == TIMED_OUT
+            self._enter(attrs.evolve(entry, unusable=str(error), hopeless=hopeless))
         else:
             self._enter(attrs.evolve(entry, unusable=""))
             self._started.append(entry.name)
+
+    async def _renew(self, entry: Entry, make_ctx: Callable[[str], DriverContext], limit_s: float) -> None:
+        try:
+            driver = instance_of(type(entry.driver))
+        except Refused as refused:
+            self._enter(attrs.evolve(entry, unusable=str(refused)))
+        else:
+            await self._start(attrs.evolve(entry, driver=driver), make_ctx, limit_s)
 
     def _enter(self, entry: Entry) -> None:
         self._entries[entry.name] = entry
@@ -167,46 +184,24 @@ class Registry:
 
     def _admit(self, candidate: Candidate) -> None:
         try:
-            driver = self._judged(candidate.object)
-        except _Refused as refused:
+            cls = judged(candidate.object)
+            self._refuse_taken(cls)
+            driver = instance_of(cls)
+        except Refused as refused:
             self._broken.append(candidate.broken(str(refused)))
             return
         self._enter(Entry(driver, candidate.distribution, candidate.version))
         self._names |= {name.lower(): driver.name for name in (driver.name, *driver.aliases)}
 
-    def _judged(self, candidate: object) -> LinkDriver:
-        """Return an instance of a class that is a driver. Raises _Refused with the reason when it is none."""
-        try:
-            problems = declaration_problems(candidate)
-        except KeyboardInterrupt:
-            raise  # the user's
-        except BaseException as error:
-            raise _Refused(f"reading its declaration raised {told.of_error(error)}") from error
-        if problems:
-            raise _Refused("; ".join(problems))
-        assert isinstance(candidate, type)
-        assert issubclass(candidate, LinkDriver)
-        taken = self._taken(candidate)
-        if taken is not None:
-            raise _Refused(taken)
-        try:
-            return candidate()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also what would end the process: it is the driver alone that is broken
-            why = f"{candidate.__qualname__}() raised {told.of_error(error)}; right would be no arguments"
-            raise _Refused(why) from error
-
-    def _taken(self, cls: type[LinkDriver]) -> str | None:
+    def _refuse_taken(self, cls: type[LinkDriver]) -> None:
         for name in (cls.name, *cls.aliases):
             first = self.find(name)
             if first is not None:
                 kind = "name" if name == cls.name else "alias"
-                return (
+                raise Refused(
                     f"{kind} {name!r} is taken by driver {first.name} of {first.distribution} {first.version}; "
                     "uninstall one of the two"
                 )
-        return None
 
     def _preferred(self, scope: Scope) -> Entry | None:
         name = self._prefer.get(scope)

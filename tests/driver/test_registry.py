@@ -220,20 +220,81 @@ def test_a_driver_that_cannot_start_is_unusable_here_with_its_reason():
     assert registry.broken() == []
 
 
-def test_a_driver_that_could_not_start_once_may_the_next_time():
-    class Late(driver("late")):
+def late(name="late", refusal=None):
+    """A driver that cannot start before it is `ready`, and remembers which instances were started."""
+
+    class Late(driver(name)):
         ready = False
+        started = ()
 
         async def start(self, ctx):
-            if not Late.ready:
-                raise LinkError("NotYet", "not yet")
+            type(self).started += (self,)
+            if not self.ready:
+                raise refusal or LinkError("NotYet", "not yet")
+
+    return Late
+
+
+def again(registry):
+    return asyncio.run(registry.start_again(lambda name: None))
+
+
+def test_a_driver_that_could_not_start_is_started_again_as_another_instance():
+    one, fine = late(), late("fine")
+    fine.ready = True
+    registry = started(one, fine)
+
+    assert [entry.unusable for entry in again(registry)] == ["not yet"]
+    one.ready = True
+    (entry,) = again(registry)
+
+    assert (entry.name, entry.unusable, names(registry.usable())) == ("late", "", ["fine", "late"])
+    assert len(set(one.started)) == 3
+    assert entry.driver is registry.get("late").driver is one.started[-1]
+    assert len(fine.started) == 1
+    assert again(registry) == []
+
+
+def test_what_started_late_is_stopped_at_the_end():
+    stopped = []
+
+    class Late(late()):
+        async def stop(self):
+            stopped.append(self)
 
     registry = started(Late)
-    before = names(registry.usable())
     Late.ready = True
-    asyncio.run(registry.start_all(lambda name: None))
+    again(registry)
+    asyncio.run(registry.stop_all())
 
-    assert (before, names(registry.usable())) == ([], ["late"])
+    assert stopped == [Late.started[-1]]
+
+
+def test_who_can_never_start_is_left_alone():
+    async def slow(self, ctx):
+        tries.append(self)
+        await asyncio.sleep(60)
+
+    tries = []
+    never = late("never", LinkError("ByteOrder", "not on this machine", retry=False))
+    registry = started(never, driver("slow", start=slow), limit_s=0.05)
+
+    assert again(registry) == []
+    assert (len(never.started), len(tries)) == (1, 1)
+    assert registry.get("never").unusable == "not on this machine"
+
+
+def test_a_driver_that_cannot_be_made_again_says_so():
+    one = late()
+    registry = started(one)
+
+    def broken(self):
+        raise ValueError("no more")
+
+    one.__init__ = broken
+    (entry,) = again(registry)
+
+    assert "ValueError: no more" in entry.unusable
 
 
 def test_stop_all_stops_what_was_started_and_outlives_a_failure(caplog):

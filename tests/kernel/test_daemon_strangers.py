@@ -36,6 +36,23 @@ def meshnet_register_drivers(register):
     register(Hop)
     register(Wrong)
 """
+LATE = """
+from pathlib import Path
+from meshnet.driver import LinkError, hookimpl
+from meshnet_veth import VethDriver
+
+class Late(VethDriver):
+    name, aliases, rank = "late", (), 1000
+
+    async def start(self, ctx):
+        if not Path("READY").exists():
+            raise LinkError("NotYet", "not yet")
+        await super().start(ctx)
+
+@hookimpl
+def meshnet_register_drivers(register):
+    register(Late)
+"""
 TWIN = """
 from meshnet.driver import Scope, hookimpl
 from meshnet_macvlan import MacvlanDriver
@@ -110,3 +127,17 @@ def test_two_drivers_of_one_kind_leave_each_others_interfaces(node: DaemonNode, 
         node.start()
 
     assert "is not needed any more" not in node.log()
+
+
+def test_a_driver_that_could_not_start_does_later_and_links_that_wait_for_it_come_up(
+    node: DaemonNode, tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    restart_with(node, tmp_path, LATE.replace("READY", str(ready)))
+    node.apply(*cabled("late"))
+    r1, _ = node.up("r1", "r2")
+    assert eventually(lambda: node.state("r1")[1] == "DriverUnusable")
+
+    ready.touch()
+
+    assert eventually(lambda: " 1 received" in r1.run("ping", "-c", "1", "-W", "1", "10.0.0.2", check=False))
