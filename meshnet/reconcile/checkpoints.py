@@ -15,7 +15,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
-from meshnet.model.topology import Endpoint
+from meshnet.model import rules
+from meshnet.model.topology import MAX_EPOCH, Endpoint
 from meshnet.reconcile.keptfile import file_of, write_whole
 from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 _IN_WANT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Say nothing of a file."""
+_LARGEST = (1 << 31) - 1
+"""Index, MTU, and number of a namespace that the kernel knows."""
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -148,7 +151,7 @@ def _decode_joint(saved: Any) -> Joint | None:
     if not saved:  # an older daemon wrote none
         return None
     *peer, epoch = saved
-    return Joint(Endpoint(*map(_name, peer)), int(epoch))
+    return Joint(Endpoint(*map(_name, peer)), _number(epoch, MAX_EPOCH))
 
 
 def _decode(saved: dict[str, Any]) -> Sandbox:
@@ -159,14 +162,14 @@ def _decode(saved: dict[str, Any]) -> Sandbox:
         namespace=_name(saved["namespace"]),
         pod=_name(saved["pod"]),
         pod_uid=_name(saved["pod_uid"]),
-        netns=_name(saved["netns"]),
+        netns=_path(saved["netns"]),
         netns_id=(int(device), int(inode)),
-        nsid=int(saved["nsid"]),
-        epoch=int(saved["epoch"]),
+        nsid=_number(saved["nsid"], _LARGEST, least=-1),
+        epoch=_number(saved["epoch"], MAX_EPOCH),
         claimed=_decode_claimed(saved.get("claimed")),
     )
     for interface, end in saved["ends"].items():
-        sandbox.ends[interface] = _decode_end(sandbox, interface, end)
+        sandbox.ends[interface] = _decode_end(sandbox, _name(interface), end)
     return sandbox
 
 
@@ -175,19 +178,31 @@ def _decode_claimed(saved: Any) -> str | None:
 
 
 def _name(saved: Any) -> str:
-    if not isinstance(saved, str) or "\0" in saved:
-        raise ValueError(f"{saved!r}: a name or a path")
+    return _path(saved.encode().decode())
+
+
+def _path(saved: Any) -> str:
+    """Return a path, which need not be UTF-8."""
+    if not isinstance(saved, str) or b"\0" in os.fsencode(saved):
+        raise ValueError(f"{saved!r}: a path or a name")
+    return saved
+
+
+def _number(saved: Any, most: int, *, least: int = 0) -> int:
+    """Return a number that the kernel and the store may be given."""
+    if type(saved) is not int or not least <= saved <= most:
+        raise ValueError(f"{saved!r}: a whole number from {least} to {most}")
     return saved
 
 
 def _decode_end(sandbox: Sandbox, interface: str, saved: dict[str, Any]) -> End:
     applied = Applied(
         uid=int(saved["uid"]),
-        mac=saved["mac"],
-        mtu=int(saved["mtu"]),
-        addresses=tuple(saved["addresses"]),
-        driver=saved["driver"],
+        mac=_name(saved["mac"]),
+        mtu=_number(saved["mtu"], _LARGEST),
+        addresses=tuple(map(rules.cidr, saved["addresses"])),
+        driver=_name(saved["driver"]),
     )
     endpoint = Endpoint(sandbox.namespace, sandbox.pod, interface)
     joint = _decode_joint(saved.get("joint"))
-    return End(endpoint, sandbox, applied, interface=int(saved["interface"]), joint=joint)
+    return End(endpoint, sandbox, applied, interface=_number(saved["interface"], _LARGEST), joint=joint)

@@ -95,6 +95,11 @@ GOOD = {
     "epoch": 1,
     "ends": {},
 }
+GOOD_END = {"uid": 1, "mac": "02:00:00:00:00:07", "mtu": 1500, "addresses": [], "driver": "", "interface": 0}
+
+
+def with_end(**fields):
+    return GOOD | {"ends": {"eth1": GOOD_END | fields}}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,20 @@ GOOD = {
         json.dumps(GOOD | {"pod": 5}),
         json.dumps(GOOD | {"netns": "/run/\0"}),
         json.dumps(GOOD | {"epoch": float("inf")}),
+        json.dumps(GOOD | {"epoch": 10**30}),
+        json.dumps(GOOD | {"nsid": 10**30}),
+        json.dumps(GOOD | {"nsid": 1.5}),
+        json.dumps(GOOD | {"pod": "\ud800"}),
+        json.dumps(GOOD | {"key": ["mesh", "\udc80", "eth0"]}),
+        json.dumps(GOOD | {"netns": "/run/\ud800"}),
+        json.dumps(GOOD | {"ends": {"\ud800": GOOD_END}}),
+        json.dumps(with_end(mac=None)),
+        json.dumps(with_end(mtu=-1)),
+        json.dumps(with_end(addresses=["10.0.0.1/24", 5])),
+        json.dumps(with_end(addresses=["10.0.0.1"])),
+        json.dumps(with_end(driver={})),
+        json.dumps(with_end(interface=1 << 31)),
+        json.dumps(with_end(joint=["default", "r2", "eth1", -1])),
         "[" * 100_000,
     ],
 )
@@ -134,7 +153,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_are_read(checkpo
 
 
 def test_the_good_one_of_these_is_good(checkpoints, tmp_path):
-    (tmp_path / "sandboxes" / "any.json").write_text(json.dumps(GOOD))
+    (tmp_path / "sandboxes" / "any.json").write_text(json.dumps(with_end() | {"netns": "/run/\udc80"}))
     (loaded,) = checkpoints.load()
     assert loaded.key == SandboxKey("mesh", "c1", "eth0")
     assert loaded.claimed is None  # an older daemon's, which did not write of it
