@@ -114,11 +114,11 @@ class Between:
             await self._peers.stop()
 
     async def _identified(self) -> Identity:
-        """Return who this node is, as soon as that can be read or kept. Raises MeshnetError."""
+        """Return who this node is, as soon as that can be read or kept."""
         while True:
             try:
                 return self._identify()
-            except OSError as error:
+            except (OSError, MeshnetError) as error:
                 log.error("this node's key: %s; trying again in %g s", error, AGAIN_S)
             await asyncio.sleep(AGAIN_S)
 

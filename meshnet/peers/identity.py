@@ -5,8 +5,9 @@ in use goes: the next one is made, and the delay begins when the node record is 
 one stays published; the old one goes.
 
 A file holds the key and its certificate together, so that they cannot differ, under a head of two lines. It is written
-aside, synced, and renamed: what is broken was not broken by a crash, and is never replaced unasked, since peers would
-refuse the new one. An empty file, which is what some file systems leave after a crash, counts as absent.
+aside, synced, and renamed: what is broken was not broken by a crash, and the one in use is never replaced unasked,
+since peers would refuse the new one. A renewal's other pair is not used yet, or not any more: broken, it counts as
+absent. So does an empty file, which is what some file systems leave after a crash.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _VALID = datetime.timedelta(days=3650)
 _SKEW = datetime.timedelta(days=1)
 _LONGEST_CN = 64
 
-_HEAD = re.compile(r"\ANode: (?P<node>\S+)\nMade: (?P<made>\d+)\n")
+_HEAD = re.compile(r"\ANode: (?P<node>\S+)\nMade: (?P<made>\d{1,11})\n")
 _BLOCK = re.compile(r"-----BEGIN (?P<kind>[A-Z ]+)-----\n.*?\n-----END (?P=kind)-----\n", re.DOTALL)
 
 
@@ -68,7 +69,7 @@ class Identity:
         published_s: between the steps of a renewal, seconds.
         now: seconds since 1970.
 
-    Raises MeshnetError when a file there is broken or belongs to another node, OSError.
+    Raises MeshnetError when the one in use is broken or belongs to another node, OSError.
     """
 
     def __init__(
@@ -87,9 +88,9 @@ class Identity:
         self._now = now
         self._listeners: list[Callable[[], None]] = []
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._current = self._load("current") or self._make("current")
-        self._next = self._load("next")
-        self._previous = self._load("previous")
+        self._current = self._load_current() or self._make("current")
+        self._next = self._load_spare("next")
+        self._previous = self._load_spare("previous")
         self._published_since: float | None = None
         self._invalid_since: float | None = None
         if self._next == self._current:  # a crash came between the steps of taking it into use
@@ -189,6 +190,22 @@ class Identity:
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.pem"
 
+    def _load_current(self) -> KeyPair | None:
+        try:
+            return self._load("current")
+        except MeshnetError as error:
+            raise MeshnetError(
+                f"{error}; put the right file back, or remove it: then this node gets a new identity,"
+                " which its peers accept once its record tells them"
+            ) from None
+
+    def _load_spare(self, name: str) -> KeyPair | None:
+        try:
+            return self._load(name)
+        except MeshnetError as error:
+            log.error("%s; it is not in use, and counts as absent", error)
+            return None
+
     def _load(self, name: str) -> KeyPair | None:
         path = self._path(name)
         try:
@@ -196,7 +213,7 @@ class Identity:
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
-            raise _broken(path, "it is no text") from None
+            raise MeshnetError(f"{path}: it is no text") from None
         if not text:
             log.warning("%s is empty and counts as absent", path)
             return None
@@ -206,13 +223,13 @@ class Identity:
         head = _HEAD.match(text)
         blocks = {match["kind"]: match[0] for match in _BLOCK.finditer(text)}
         if head is None or blocks.keys() != {"PRIVATE KEY", "CERTIFICATE"}:
-            raise _broken(path, "it is not a head, a key and a certificate")
+            raise MeshnetError(f"{path}: it is not a head, a key and a certificate")
         if head["node"] != self.node:
-            raise _broken(path, f"it is the identity of node {head['node']}, and this is {self.node}")
+            raise MeshnetError(f"{path}: it is the identity of node {head['node']}, and this is {self.node}")
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
         except ssl.SSLError as error:
-            raise _broken(path, f"its key and certificate do not fit: {error}") from None
+            raise MeshnetError(f"{path}: its key and certificate do not fit: {error}") from None
         if path.stat().st_mode & 0o077:
             log.warning("%s could be read by others; its mode is 0600 again", path)
             path.chmod(0o600)
@@ -279,10 +296,3 @@ def make_certificate(node: str, made: float) -> tuple[str, str]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return secret.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _broken(path: Path, why: str) -> MeshnetError:
-    return MeshnetError(
-        f"{path}: {why}; put the right file back, or remove it: then this node gets a new identity,"
-        " which its peers accept once its record tells them"
-    )

@@ -96,6 +96,26 @@ def test_who_restarts_among_others_never_says_that_it_has_no_certificate(tmp_pat
     run(main())
 
 
+def test_a_key_that_is_put_right_is_used_without_a_restart(tmp_path, caplog):
+    async def main():
+        store = NotingStore()
+        await store.apply(other())
+        file = tmp_path / "identity" / "current.pem"
+        async with Room(tmp_path, store).at_work():
+            good = file.read_bytes()
+        file.write_bytes(good[:-100])
+        async with Room(tmp_path, store).at_work():
+            assert store.certificates[-1] == []
+            file.write_bytes(good)
+            await asyncio.sleep(10)
+        assert store.certificates[-1] == store.certificates[0] != []
+        assert [line.getMessage().partition("; ")[0] for line in caplog.records if line.levelname == "ERROR"] == [
+            f"this node's key: {file}: it is not a head, a key and a certificate"
+        ]
+
+    run(main())
+
+
 def test_who_is_alone_has_none_until_another_comes(tmp_path):
     async def main():
         store = NotingStore()

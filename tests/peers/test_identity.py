@@ -176,7 +176,10 @@ def test_it_is_renewed_never_if_so_set(make, clock):
     assert len(identity.certificates()) == 1
 
 
-@pytest.mark.parametrize("broken", [b"nonsense", b"\xff\x00\xfe", b"Node: node-1\nMade: 7\n"])
+BROKEN = pytest.mark.parametrize("broken", [b"nonsense", b"\xff\x00\xfe", b"Node: node-1\nMade: 7\n"])
+
+
+@BROKEN
 def test_a_broken_file_is_named_and_left_alone(make, tmp_path, broken):
     make()
     path = tmp_path / "identity/current.pem"
@@ -184,6 +187,28 @@ def test_a_broken_file_is_named_and_left_alone(make, tmp_path, broken):
     with pytest.raises(MeshnetError, match=f"{path}: .*remove it"):
         make()
     assert path.read_bytes() == broken
+
+
+@BROKEN
+def test_a_renewal_that_is_broken_keeps_no_node_from_its_identity(make, tmp_path, broken, caplog):
+    first = make()
+    for name in ("next", "previous"):
+        (tmp_path / f"identity/{name}.pem").write_bytes(broken)
+    again = make()
+    assert again.certificates() == (first.current.certificate,)
+    assert "next.pem: " in caplog.text
+    assert "previous.pem: " in caplog.text
+    assert "remove it" not in caplog.text
+    again.rotate()
+    assert len(make().certificates()) == 2
+
+
+def test_a_time_that_no_calendar_has_is_named(make, tmp_path):
+    make()
+    path = tmp_path / "identity/current.pem"
+    path.write_text(path.read_text().replace("Made: ", "Made: 9999"))
+    with pytest.raises(MeshnetError, match=r"current\.pem: "):
+        make()
 
 
 def test_a_truncated_file_is_named(make, tmp_path):
