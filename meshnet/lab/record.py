@@ -169,7 +169,7 @@ class LabRecords:
         try:
             facts = json.loads(path.read_text())
             return LabRecord(str(facts["name"]), int(facts["pid"]), int(facts["started"]), int(facts["user"]), path)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def _remove(self, path: Path) -> None:

@@ -57,7 +57,7 @@ def read(path: Path, space: int) -> list[Line]:
             found.append(Line(str(pool), str(key), int(identifier), float(until)))
             if not 0 < found[-1].identifier < space:
                 raise ValueError(found.pop())
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             unread += 1
     if unread:
         log.error("%s: %d lines cannot be read and are left out", path, unread)

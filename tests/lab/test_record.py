@@ -63,7 +63,18 @@ def test_another_process_with_that_pid_is_no_lab(records, process):
     assert records.running() == []
 
 
-@pytest.mark.parametrize("text", ["", "{}", "null", '{"name": "x"}', "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "null",
+        '{"name": "x"}',
+        "\0",
+        '{"name": "x", "pid": 1e999, "started": 1, "user": 0}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
 def test_unreadable_record_is_removed(records, process, text):
     record = records.create("one", process.pid)
     record.path.write_text(text)

@@ -118,7 +118,21 @@ def test_what_no_endpoint_has_any_more_is_given_back(make, clock, tiny):
     assert again.allocate(POOL, endpoint(0)) == kept
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '["vni", "a", 0, 0]', '["vni", "a", "x", 0]', '["vni"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '["vni", "a", 0, 0]',
+        '["vni", "a", "x", 0]',
+        '["vni", "a", 1e999, 0]\n',
+        f'["vni", "a", 7, {10**400}]\n',
+        '["vni"',
+    ],
+)
 def test_a_line_that_cannot_be_read_costs_no_other(tmp_path, text, caplog):
     """A power cut may leave half a line: nobody was told of that identifier."""
     path = tmp_path / "identifiers.jsonl"
