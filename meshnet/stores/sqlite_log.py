@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,8 +14,6 @@ from meshnet.stores.follow import BATCH, Batch, check_place
 from meshnet.stores.text import dump, load, same
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from meshnet.model.resource import Kind
     from meshnet.stores.edits import Edit
 
@@ -46,6 +45,12 @@ class Retention:
     volume: int = 64 << 20
 
 
+class Damaged(sqlite3.DatabaseError):
+    """A row is none that a store wrote."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 @attrs.frozen
 class _Ends:
     """Where the log begins and ends: revisions, and the bytes written up to them."""
@@ -59,7 +64,7 @@ class _Ends:
 def find(connection: sqlite3.Connection, kind: Kind, key: tuple[str, str]) -> Resource | None:
     """The object as it stands, or None."""
     row = connection.execute(_FIND, (kind.value, *key)).fetchone()
-    return None if row is None else Resource(kind, load(row[1]))
+    return None if row is None else _resource(kind, row[1])
 
 
 def find_all(connection: sqlite3.Connection, kind: Kind, namespace: str | None) -> tuple[list[Resource], int]:
@@ -72,7 +77,7 @@ def find_all(connection: sqlite3.Connection, kind: Kind, namespace: str | None) 
         f" WHERE objects.kind = ?{only[0]}) AS found ON true ORDER BY found.namespace, found.name",
         (kind.value, *only[1]),
     ).fetchall()
-    return [Resource(kind, load(text)) for _, text in rows if text is not None], rows[0][0]
+    return [_resource(kind, text) for _, text in rows if text is not None], rows[0][0]
 
 
 def write(
@@ -105,10 +110,21 @@ def changes(connection: sqlite3.Connection, kind: Kind, position: int) -> Batch:
     floor, head = found[0][:2]
     check_place(position, floor, head)
     rows = [(at, change, text) for _, _, at, change, text in found if at is not None]
-    events = [WatchEvent(Change(change), Resource(kind, load(text)), str(at)) for at, change, text in rows]
+    events = [WatchEvent(Change(change), _resource(kind, text), str(at)) for at, change, text in rows]
     if len(rows) == BATCH:
         return Batch(events, rows[-1][0], more=True)
     return Batch(events, head, more=False)
+
+
+def _resource(kind: Kind, text: str) -> Resource:
+    """Return the object of a document. Raises Damaged when it is none, which must not pass for "it is gone"."""
+    try:
+        document: object = load(text)
+    except (TypeError, ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        raise Damaged(f"{text[:60]!r} is no {kind.value}")
+    return Resource(kind, document)
 
 
 def _ends(connection: sqlite3.Connection) -> _Ends:

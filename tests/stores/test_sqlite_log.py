@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.errors import InvalidObject, WatchExpired
+from meshnet.errors import InvalidObject, StoreUnavailable, WatchExpired
 from meshnet.model.resource import Kind
 from meshnet.stores.sqlite import SqliteStore
 from meshnet.stores.sqlite_log import Retention
@@ -29,6 +29,29 @@ def log_rows(path: Path) -> list[tuple[int, str]]:
 async def exhaust(watch: AsyncIterator[WatchEvent]) -> None:
     while True:
         await next_change(watch)
+
+
+@pytest.mark.parametrize("text", ["", '{"metadata"', "[]", "{}", '{"metadata": null}', "[" * 100_000])
+def test_a_document_that_is_damaged_is_told_and_is_not_gone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "store.db"
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        await store.apply_all([topology("r1"), topology("r2")])
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE changes SET document = ? WHERE name = 'r1'", (text,))
+        asked = (
+            store.get(Kind.TOPOLOGY, "", "r1"),
+            store.list(Kind.TOPOLOGY),
+            store.apply(topology("r1")),
+            next_change(store.watch(Kind.TOPOLOGY, since="0")),
+        )
+        for ask in asked:
+            with pytest.raises(StoreUnavailable, match=r"store\.db: is damaged \(.* is no Topology\)"):
+                await ask
+        await store.close()
+
+    asyncio.run(run())
 
 
 def test_the_log_is_bounded_and_objects_outlive_it(tmp_path: Path) -> None:
