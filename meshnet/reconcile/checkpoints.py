@@ -99,7 +99,7 @@ class Checkpoints:
         found = []
         for path in sorted(self._directory.glob("*.json")):
             try:
-                found.append(_decode(json.loads(path.read_bytes())))
+                found.append(self._read(path))
             except _UNREADABLE as error:
                 if isinstance(error, OSError) and error.errno in _IN_WANT:
                     raise
@@ -107,6 +107,13 @@ class Checkpoints:
                 with contextlib.suppress(OSError):
                     path.replace(path.with_suffix(".broken"))
         return found
+
+    def _read(self, path: Path) -> Sandbox:
+        sandbox = _decode(json.loads(path.read_bytes()))
+        own = self._path(sandbox.key)
+        if own != path and own.exists():  # somebody's copy, of which one port would be two sandboxes'
+            raise ValueError(f"it is of the same sandbox as {own.name}")
+        return sandbox
 
     def _path(self, key: SandboxKey) -> Path:
         return file_of(self._directory, key)

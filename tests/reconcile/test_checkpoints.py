@@ -167,6 +167,17 @@ def test_what_a_daemon_of_another_version_wrote_is_read_as_far_as_it_is_known(ch
     assert (loaded.pod, loaded.netns_id) == ("r1", (4, 5))
 
 
+@pytest.mark.parametrize("name", ["0-copy.json", "z-copy.json"])
+def test_a_copy_beside_it_makes_no_second_sandbox(checkpoints, tmp_path, name, caplog):
+    checkpoints.save(sandbox("r1"))
+    (own,) = (tmp_path / "sandboxes").iterdir()
+    (tmp_path / "sandboxes" / name).write_bytes(own.read_bytes())
+    assert [each.pod for each in checkpoints.load()] == ["r1"]
+    assert own.exists()
+    assert f"{name} cannot be read and is set aside" in caplog.text
+    assert f"it is of the same sandbox as {own.name}" in caplog.text
+
+
 def test_what_a_killed_daemon_was_writing_is_not_read(checkpoints, tmp_path):
     checkpoints.save(sandbox("r1"))
     (tmp_path / "sandboxes" / "half.new").write_text('{"version": 1, "key"')
