@@ -227,11 +227,18 @@ class Peers:
             await asyncio.sleep(_LOOK_S)
             passed = clock.look(loop.time())
             for subscription in tuple(self._subscriptions.values()):
-                subscription.passes(passed)
+                self._look(subscription, passed)
             since_renewal += passed
             if since_renewal >= _RENEW_S:
                 since_renewal = 0.0
                 self._advance()
+
+    def _look(self, subscription: Subscription, passed_s: float) -> None:
+        try:
+            subscription.passes(passed_s)
+        except Exception:
+            # What follows from a contact goes deep; the other nodes are watched all the same.
+            log.exception("what became of node %s is not dealt with", subscription.node)
 
     def _advance(self) -> None:
         try:

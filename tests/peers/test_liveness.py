@@ -126,6 +126,27 @@ def test_a_node_that_this_one_has_no_descriptor_for_stays_what_it_was(tmp_path, 
     run(main)
 
 
+def test_a_fault_in_what_a_nodes_death_leads_to_leaves_the_others_watched(tmp_path, caplog):
+    async def main():
+        one = Daemon(tmp_path, "a", timeout_s=0.5)
+        told = one.book.contact
+
+        def faulty(node, contact, why):
+            told(node, contact, why)
+            if (node, contact) == ("b", Contact.DEAD):
+                raise RuntimeError("a fault")
+
+        one.book.contact = faulty
+        await one.peers.start()
+        one.peers.want(frozenset({"b", "c"}))
+        for name, address in (("b", "192.0.2.1"), ("c", "192.0.2.2")):
+            one.peers.record(name, NodeRecord(name, (address,), 1, one.identity.certificates()))
+            await until(lambda name=name: one.book.last(name) is Contact.DEAD)
+        assert caplog.text.count("RuntimeError: a fault") == 1
+
+    run(main)
+
+
 def test_a_moment_of_silence_is_nothing(tmp_path):
     async def main():
         async with through_a_proxy(tmp_path) as (one, _, proxy):
