@@ -74,14 +74,14 @@ class Follower:
         """Do what is to be done now; how long to wait for the next time, in seconds."""
         deaf = self._listen()  # before looking, so that no change falls in between
         try:
-            self._note(await asyncio.to_thread(install, self._places))
+            problem = self._note(await asyncio.to_thread(install, self._places))
         except (MeshnetError, OSError) as error:
             self._say(str(error))
         else:
+            self._say(problem or (deaf and f"changes are seen late: {deaf}"))
             if not deaf:
                 self._retry_s = FIRST_RETRY_S
                 return self._pass_s
-            self._say(self._problem or f"changes are seen late: {deaf}")
         now, self._retry_s = self._retry_s, min(LAST_RETRY_S, 2 * self._retry_s)
         return now
 
@@ -102,7 +102,8 @@ class Follower:
             self._watch.drain()
         self._heard.set()
 
-    def _note(self, done: Done) -> None:
+    def _note(self, done: Done) -> str:
+        """Tell of what was done; return why that is not all, or ``""``."""
         now = time.monotonic()
         for line in done.changed:
             log.info("%s", line)
@@ -112,7 +113,7 @@ class Follower:
             if remark not in self._remarks:
                 log.warning("%s", remark)
         self._source, self._remarks = done.plan.source, done.plan.remarks
-        self._say(done.plan.problem or self._contested(now))
+        return done.plan.problem or self._contested(now)
 
     def _contested(self, now: float) -> str:
         if not self._pace.contested(now):

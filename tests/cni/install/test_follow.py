@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 from meshnet.cni.install.follow import Follower
 from meshnet.cni.install.names import LIST
+from meshnet.errors import KernelError
 from tests.cni.install.conftest import flannel, types, write
 
 NEVER_S = 3600.0
@@ -126,6 +128,24 @@ def test_a_directory_that_is_not_there_yet_is_tried_again(places, caplog):
 
     with caplog.at_level(logging.INFO):
         asyncio.run(check())
+
+
+def test_that_changes_are_not_heard_is_warned_of_once(places, monkeypatch, caplog):
+    def refuse(_watch):
+        raise KernelError(errno.EMFILE, "inotify")
+
+    monkeypatch.setattr("meshnet.cni.install.inotify.DirectoryWatch.__init__", refuse)
+    monkeypatch.setattr("meshnet.cni.install.follow.FIRST_RETRY_S", 0.05)
+
+    async def check():
+        async with following(places) as follower:
+            await until(lambda: "changes are seen late: inotify" in follower.told()["problem"], "said")
+            write(places.conf_dir / "10-flannel.conflist", flannel(plugins=[{"type": "flannel"}]))
+            await until(lambda: chained(places, "flannel"), "merged at the next look")
+            await asyncio.sleep(0.5)
+
+    asyncio.run(check())
+    assert sum("changes are seen late" in message for message in caplog.messages) == 1
 
 
 def test_who_takes_it_away_each_time_is_named_and_not_raced(places, caplog):
