@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.cli.checks.finding import Outcome
-from meshnet.cli.checks.machine import check_configuration, is_static, missing_capabilities
+from meshnet.cli.checks.machine import check_configuration, check_reference_plugins, is_static, missing_capabilities
 from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
@@ -40,6 +40,17 @@ def test_a_static_program_is_told_from_a_dynamic_one(tmp_path: Path) -> None:
     assert is_static(tmp_path / "static")
     assert not is_static(tmp_path / "dynamic")
     assert not is_static(source)
+
+
+def test_reference_plugins_are_there_when_a_lab_finds_them(tmp_path: Path) -> None:
+    directories = (tmp_path / "a", tmp_path / "b")
+    for directory in directories:
+        directory.mkdir()
+    (tmp_path / "a/bridge").touch()
+    missing = check_reference_plugins(directories)
+    assert (missing.outcome, "host-local" in missing.told) == (Outcome.WARN, True)
+    (tmp_path / "b/host-local").touch()
+    assert check_reference_plugins(directories).outcome is Outcome.OK
 
 
 def test_network_configurations_are_told_or_why_they_cannot_be(tmp_path: Path) -> None:

@@ -9,21 +9,25 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshnet import __version__
 from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cni.install.names import CONF_DIR
 from meshnet.cni.plugin import PROGRAM, plugin_command
 from meshnet.errors import MeshnetError
+from meshnet.lab.network import PLUGIN_DIRECTORIES, find_plugin
 from meshnet.lab.userns import subordinate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LIBRARIES = ("attrs", "cattrs", "kubernetes", "pluggy", "pyroute2", "PyYAML")
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "NET_BROADCAST": 11, "SYS_ADMIN": 21}
 """What a daemon needs, and the bit of each in /proc/self/status."""
 
-CONFIG_DIR = Path("/etc/cni/net.d")
-PLUGIN_DIRS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"))
 PROGRAMS = {"ping": "iputils-ping", "ip": "iproute2"}
-"""Programs that labs run, and the Debian package of each."""
+"""Programs that people run in pods of labs, and the Debian package of each."""
 
 ELF_MAGIC = b"\x7fELF"
 RUN_LIMIT_S = 10
@@ -36,8 +40,8 @@ def check_machine() -> list[Finding]:
         _rights(),
         *_programs(),
         _plugin(),
-        _reference_plugins(),
-        check_configuration(CONFIG_DIR),
+        check_reference_plugins(),
+        check_configuration(CONF_DIR),
     ]
 
 
@@ -76,7 +80,7 @@ def _programs() -> list[Finding]:
         if where:
             found.append(Finding("machine", program, Outcome.OK, where))
         else:
-            cure = f"apt-get install {package}; without it: lab pods cannot use it, `lab run` cannot test links"
+            cure = f"apt-get install {package}; pods of labs use this machine's programs"
             found.append(Finding("machine", program, Outcome.WARN, "not installed", cure))
     return found
 
@@ -122,12 +126,14 @@ def is_static(program: Path) -> bool:
     return all(number(table + index * size, 4) != interpreter for index in range(count))
 
 
-def _reference_plugins() -> Finding:
-    for directory in PLUGIN_DIRS:
-        if all(os.path.exists(directory / name) for name in ("bridge", "host-local")):
-            return Finding("plugin", "reference plugins", Outcome.OK, f"in {directory}")
-    cure = "apt-get install containernetworking-plugins; only `meshnet lab up --primary bridge` needs them"
-    return Finding("plugin", "reference plugins", Outcome.WARN, "bridge and host-local are not installed", cure)
+def check_reference_plugins(directories: Sequence[Path] = PLUGIN_DIRECTORIES) -> Finding:
+    """Return whether a lab finds the plugins that it needs for a primary network."""
+    try:
+        found = [find_plugin(kind, directories) for kind in ("bridge", "host-local")]
+    except MeshnetError as error:
+        cure = "apt-get install containernetworking-plugins; only `meshnet lab up --primary bridge` needs them"
+        return Finding("plugin", "reference plugins", Outcome.WARN, str(error), cure)
+    return Finding("plugin", "reference plugins", Outcome.OK, ", ".join(map(str, found)))
 
 
 def check_configuration(directory: Path) -> Finding:
