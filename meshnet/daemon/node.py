@@ -116,7 +116,8 @@ class Node:
             self._begin("record", self._record.run()),
             self._begin("underlay", watch.run(self._settings.pass_s)),
         ]
-        self._begin("adoption", self._settle_adopted(adopted))
+        settling = self._settle_adopted(adopted)
+        self._begin("adoption", self._guarded(settling, "what was adopted is not settled: peers do not hear of it"))
         late = start_late(self._registry, self._context, self._drivers_changed, every_s=self._settings.pass_s)
         self._begin("drivers", self._guarded(late, "drivers that could not start are not tried again"))
         self._begin("peers", self._guarded(self._between.run(), "this node is not in touch with the others"))
