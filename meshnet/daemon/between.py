@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import AcceptsStreams
-from meshnet.errors import LinkError, MeshnetError, StreamEnded
+from meshnet.errors import LinkError, MeshnetError
 from meshnet.peers.book import NOT_YET
 from meshnet.reconcile.state import Joint
 
@@ -35,7 +35,7 @@ AGAIN_S = 5.0
 
 
 class Between:
-    """Holds the peer sessions of a node, and is what they ask (`meshnet.peers.peers.Book`).
+    """Holds the peer sessions of a node, and is what they ask (`meshnet.peers.book.Book`).
 
     Args:
         settings: of the daemon.
@@ -204,8 +204,4 @@ class Between:
             raise LinkError("PeerNotPatched", told) from error
         if self._peers is None:
             raise LinkError("PeerUnreachable", f"{link.local}: there is no session with node {node} yet")
-        try:
-            left_s = limit - loop.time()
-            return await self._peers.open_stream(driver, link.local, link.peer, node, limit_s=left_s)
-        except StreamEnded as error:
-            raise LinkError("StreamRefused", f"{link.local}: {error}") from error
+        return await self._peers.open_stream(driver, link.local, link.peer, node, limit_s=limit - loop.time())
