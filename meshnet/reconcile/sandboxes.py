@@ -98,11 +98,9 @@ class Sandboxes:
         try:
             async with self._turn(sandbox):
                 topology = self._aligner.newest(topology)
-                ends = self._make(sandbox, topology, inside)
+                self._make(sandbox, topology, inside)
                 before = self._table.add(sandbox)
                 self._supersede(before)
-                for end in ends:
-                    self._table.enter(end)
             if topology is not None:
                 await self._aligner.claim(sandbox)
         except BaseException:
@@ -187,13 +185,13 @@ class Sandboxes:
         """Settle every end on this node."""
         await self._settle_now(end.endpoint for end in self._table.ends())
 
-    def _make(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[End]:
+    def _make(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
         """Make the ends of a new sandbox. Raises KernelError."""
         # Known before the first peer is patched to it; the claim may find that it must be higher still.
         sandbox.epoch = self._table.next_epoch(sandbox.pod_key) if sandbox.pod else 0
         if topology is not None:
             count_on(sandbox, topology)
-        return self._furnisher.make(sandbox, self._settler.plans(topology), inside)
+        self._furnisher.make(sandbox, self._settler.plans(topology), inside)
 
     @contextlib.asynccontextmanager
     async def _turn(self, sandbox: Sandbox) -> AsyncIterator[None]:
