@@ -75,14 +75,14 @@ def link_status(end: End, peer: End | FarEnd | None) -> dict[str, Any]:
     return entry
 
 
-def undeclared(link: Link, message: str) -> dict[str, Any]:
+def _not_made(link: Link) -> dict[str, Any]:
     """Return the entry for a link that the running pod has no interface for."""
     return {
         "local_intf": link.local_intf,
         "uid": link.uid,
         "state": FAILED,
         "reason": "RestartPod",
-        "message": message,
+        "message": "the running pod has no such interface; it comes with the pod's next start",
         "driver": "",
         "why": "",
         "peer_pod": link.peer_pod,
@@ -150,7 +150,7 @@ def compose(
         node: this one.
         node_ip: where peers reach it.
 
-    Raises LookupError, OSError when there is no identifier.
+    Raises what `receive_id` does.
     """
     before = entry.resource.status
     entries = list(_entries(sandbox, entry.topology, other, receive_id))
@@ -184,7 +184,7 @@ def _entries(
     for link in topology.links:
         end = sandbox.ends.get(link.local_intf)
         if end is None:
-            yield undeclared(link, "the running pod has no such interface; it comes with the pod's next start")
+            yield _not_made(link)
             continue
         status = link_status(end, other(end))
         if not link.external:
