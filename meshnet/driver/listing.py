@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshnet.driver.registry import words_of
+
 if TYPE_CHECKING:
-    from meshnet.driver.api import Scope
     from meshnet.driver.plugins import Broken
     from meshnet.driver.registry import Entry, Registry
 
@@ -25,8 +26,8 @@ def _working(entry: Entry) -> dict[str, Any]:
         "version": entry.version,
         "distribution": entry.distribution,
         "state": "unusable" if entry.unusable else "usable",
-        "scopes": _words(driver.scopes),
-        "claims": _words(driver.claims),
+        "scopes": [words_of(scope) for scope in driver.scopes],
+        "claims": [words_of(scope) for scope in driver.claims],
         "rank": driver.rank,
         "aliases": list(driver.aliases),
         "attachment": driver.attachment.value,
@@ -45,7 +46,3 @@ def _broken(broken: Broken) -> dict[str, Any]:
         "state": "broken",
         "reason": broken.reason,
     }
-
-
-def _words(scopes: Scope) -> list[str]:
-    return [(scope.name or "").lower().replace("_", " ") for scope in scopes]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from meshnet.driver import Attachment, Carries, LinkDriver, Scope
+from meshnet.driver.registry import words_of
 from meshnet.errors import KernelError
 from meshnet.testing.bench import Bench
 from meshnet.testing.cluster import Cluster
@@ -39,8 +40,7 @@ class DriverTestBase:
         """Run what concerns links of any kind once with each kind, where a driver makes several."""
         scopes = self._tested_scopes()
         if "bench" in metafunc.fixturenames and len(scopes) > 1:
-            ids = [(scope.name or "").lower().replace("_", " ") for scope in scopes]
-            metafunc.parametrize("bench", scopes, indirect=True, ids=ids)
+            metafunc.parametrize("bench", scopes, indirect=True, ids=words_of)
 
     @pytest.fixture
     def bench(self, request: pytest.FixtureRequest) -> Iterator[AnyBench]:
