@@ -18,7 +18,6 @@ from meshnet.errors import MeshnetError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_NAME = "lab"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 MAKE_TRIES = 8
 _ROOT_DIRECTORY = Path("/run/meshnet")

@@ -9,6 +9,7 @@ import attrs
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.checks.node import check_schemas
 from meshnet.cli.cluster.unknown import APPLY, known
+from meshnet.model.resource import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 POLICY = "meshnet-own-node"
 ACCOUNT = "system:serviceaccount:meshnet:meshnet"
-GROUP = "networkop.co.uk"
 NEEDED = (
     *((GROUP, "topologies", verb) for verb in ("get", "list", "watch")),
     (GROUP, "topologies/status", "patch"),

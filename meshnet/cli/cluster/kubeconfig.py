@@ -11,12 +11,11 @@ import attrs
 from meshnet.errors import Problem, UsageError
 from meshnet.model.documents import read_documents
 from meshnet.model.resource import DEFAULT_NAMESPACE
-from meshnet.stores.kubernetes.access import at_home
+from meshnet.stores.kubernetes.access import DEFAULT_KUBECONFIG, at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-USUAL = "~/.kube/config"
 ENTRIES = {"contexts": "context", "clusters": "cluster", "users": "user"}
 """The lists of a kubeconfig, and what each entry has beside its name."""
 IN_POD = "KUBERNETES_SERVICE_HOST"
@@ -58,7 +57,7 @@ def choose(kubeconfig: str | None, context: str | None, environ: Mapping[str, st
 def _usual(environ: Mapping[str, str]) -> Sequence[str]:
     # An empty KUBECONFIG is one that is not set, as kubectl has it.
     named = environ.get("KUBECONFIG")
-    return [file for file in named.split(os.pathsep) if file] if named else [USUAL]
+    return [file for file in named.split(os.pathsep) if file] if named else [DEFAULT_KUBECONFIG]
 
 
 def _is_there(file: str) -> bool:

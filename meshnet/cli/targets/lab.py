@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.ask import Answers, ask_all
 from meshnet.cli.targets.base import Target
 from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.lab.enter import enter_box
-from meshnet.lab.places import CONTROL_SOCKET
+from meshnet.lab.places import CONTROL_SOCKET, RUN
 from meshnet.lab.record import find_lab
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from meshnet.cli.checks.finding import Finding
     from meshnet.lab.record import LabRecord
 
-RUN_DIR = Path("/run/meshnet")
 SOCKET = "meshnetd.sock"
 OF_THE_LAB = ("daemon", "uplink", "uplink_state")
 """What a lab's supervisor tells of a node, beside what the node itself does."""
@@ -34,7 +33,7 @@ class Lab(Target):
         record: how to enter its box; None when this process is in it.
     """
 
-    store_url = f"sqlite:{RUN_DIR}/store.db"
+    store_url = f"sqlite:{RUN}/store.db"
 
     def __init__(self, name: str, record: LabRecord | None) -> None:
         self.name = f"lab {name}"
@@ -91,4 +90,4 @@ class Lab(Target):
         return [*local, *check_node(self, list(sockets.values()))]
 
     def _sockets(self) -> dict[str, Path]:
-        return {path.name: path / SOCKET for path in sorted((RUN_DIR / "nodes").iterdir())}
+        return {path.name: path / SOCKET for path in sorted((RUN / "nodes").iterdir())}
