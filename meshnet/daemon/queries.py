@@ -163,7 +163,7 @@ class Queries:
             "network": sandbox.key.network,
             "netns": sandbox.netns,
             "epoch": sandbox.epoch,
-            "current": self._table.current(sandbox.pod_key) is sandbox,
+            "current": self._table.is_current(sandbox),
             "ports": [end.port.name for end in sandbox.ends.values() if end.port],
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, MeshnetError
@@ -82,7 +83,8 @@ def _forked(function: Callable[[], int]) -> int:
             traceback.print_exc()
         finally:
             with contextlib.suppress(OSError, ValueError):
-                _flush()
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
     return pid
 
@@ -108,13 +110,6 @@ def wait_for(pid: int) -> int:
 def shell_code(code: int) -> int:
     """Return an exit code as a shell has it: 128 and the number of a signal, for what is minus that number here."""
     return 128 - code if code < 0 else code
-
-
-def _flush() -> None:
-    import sys  # noqa: PLC0415 - only in the child
-
-    sys.stdout.flush()
-    sys.stderr.flush()
 
 
 def working_directory() -> str:

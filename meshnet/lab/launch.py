@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -104,8 +103,7 @@ def end(record: LabRecord, records: LabRecords) -> None:
 def _wait(pidfd: int, record: LabRecord) -> None:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    deadline = time.monotonic() + END_TIMEOUT_S
-    if not poll.poll((deadline - time.monotonic()) * 1000):
+    if not poll.poll(END_TIMEOUT_S * 1000):
         raise MeshnetError(
             f"lab {record.name!r}: process {record.pid} is still there {END_TIMEOUT_S:g} s after SIGKILL"
         )

@@ -100,7 +100,7 @@ def make_place(target: Path, *, directory: bool) -> None:
     The nearest directory that exists is covered by a tmpfs that shows all that was in it.
     """
     existing = next(parent for parent in target.parents if parent.is_dir())
-    # the machine's own tmpfs that an earlier mount of this pod made is written to as it is
+    # what is this pod's alone already, a cover or its /run, is written to as it is
     if not _is_cover(existing):
         _cover(existing)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def ping(source: Namespace, address: str, *, patience_s: float = PATIENCE_S) -> 
     """Tell whether `address` (without prefix length) answers an echo request from `source`."""
     version = ipaddress.ip_address(address).version
     family, protocol, request, reply = _ECHO[version]
-    with entered(source.fd), _closing(socket.socket(family, socket.SOCK_RAW, protocol)) as sock:
+    with entered(source.fd), contextlib.closing(socket.socket(family, socket.SOCK_RAW, protocol)) as sock:
         sock.settimeout(TRY_S)
         token = os.urandom(8)
         deadline = time.monotonic() + patience_s
@@ -73,7 +73,7 @@ def tcp_load(sender: Namespace, receiver: Namespace, address: str, *, size: int 
         client = socket.socket(family)
     arrived: list[int] = []
     thread = threading.Thread(target=lambda: arrived.append(_drain(listener)), name="tcp-receiver")
-    with _closing(listener), _closing(client):
+    with contextlib.closing(listener), contextlib.closing(client):
         listener.settimeout(PATIENCE_S)
         client.settimeout(PATIENCE_S)
         thread.start()
@@ -113,7 +113,7 @@ def _drain(listener: socket.socket) -> int:
     total = 0
     try:
         connection, _ = listener.accept()
-        with _closing(connection):
+        with contextlib.closing(connection):
             connection.settimeout(PATIENCE_S)
             while data := connection.recv(1 << 18):
                 total += len(data)
@@ -189,11 +189,3 @@ def internet_checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
-
-
-@contextlib.contextmanager
-def _closing(sock: socket.socket) -> Iterator[socket.socket]:
-    try:
-        yield sock
-    finally:
-        sock.close()
