@@ -43,8 +43,6 @@ def decode_topology(document: Mapping[str, Any]) -> Topology:
         links=tuple(links),
         claim=decode_claim(document.get("status")),
         uid=_typed(metadata.get("uid"), str, ""),
-        generation=_typed(metadata.get("generation"), int, 0),
-        resource_version=_typed(metadata.get("resourceVersion"), str, ""),
     )
 
 

@@ -98,9 +98,9 @@ class Topology:
     """The links that one pod declares, and who runs that pod.
 
     Attributes:
-        uid, generation, resource_version: of the stored object.
         links: by position as in `spec.links`.
         claim: from the status.
+        uid: of the stored object.
     """
 
     namespace: str
@@ -108,8 +108,6 @@ class Topology:
     links: tuple[Link, ...] = ()
     claim: Claim = Claim()
     uid: str = ""
-    generation: int = 0
-    resource_version: str = ""
     _by_interface: Mapping[str, Link] = attrs.field(init=False, repr=False, eq=False)
 
     @_by_interface.default

@@ -40,8 +40,6 @@ def encode_topology(topology: Topology) -> dict[str, Any]:
         "name": topology.name,
         "namespace": topology.namespace,
         "uid": topology.uid,
-        "generation": topology.generation,
-        "resourceVersion": topology.resource_version,
     }
     return {
         "apiVersion": API_VERSION,

@@ -59,8 +59,6 @@ def topologies(draw):
         links=tuple(draw(links(interface)) for interface in interfaces),
         claim=draw(st.builds(Claim, st.text(), st.text(), st.integers(0, MAX_EPOCH), st.text())),
         uid=draw(st.text()),
-        generation=draw(st.integers(min_value=0)),
-        resource_version=draw(st.text()),
     )
 
 

@@ -73,7 +73,7 @@ def test_every_field():
         options={"ttl": 3},
         down=True,
     )
-    assert topology == Topology("lab", "r1", (link,), Claim("n1", "c", 3, "u"), "u-1", 7, "42")
+    assert topology == Topology("lab", "r1", (link,), Claim("n1", "c", 3, "u"), "u-1")
     assert topology.endpoint(link) == Endpoint("lab", "r1", "eth1")
 
 
