@@ -201,7 +201,7 @@ def _driver(
         if scope is not Scope.BETWEEN_NODES:
             return choose(place.catalog, scope, None)[0]
         assert peer is not None
-        ends = EffectiveLink(link.uid, topology.endpoint(link), topology.peer(link), None)
+        ends = EffectiveLink(topology.endpoint(link), topology.peer(link))
         return choose_between(place, ends, record_of(place, peer.claim.node))[0]
     except LinkError:
         return None

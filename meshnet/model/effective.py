@@ -24,20 +24,16 @@ class EffectiveLink:
     """A link as seen from one of its ends, with everything both ends agreed on.
 
     Attributes:
-        uid: the link's uid in its namespace.
         local: the end that it is seen from.
         peer: the other end; None when the link is external.
-        parent: for an external link the node's interface; else None.
         driver: the driver that was asked for, as written at this end if it is there; None for core's choice.
         mtu: bytes that were asked for, or None for the default.
         options: both ends' merged, and this end's own of those that are per end.
         down: the user unplugged the cable, at either end.
     """
 
-    uid: int
     local: Endpoint
     peer: Endpoint | None
-    parent: str | None
     driver: str | None = None
     mtu: int | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict)
@@ -67,18 +63,15 @@ def effective(
     """
     local, peer = topology.endpoint(link), topology.peer(link)
     if peer is None:
-        parent = link.peer_intf
-        return EffectiveLink(link.uid, local, None, parent, link.driver, link.mtu, link.options, link.down)
+        return EffectiveLink(local, None, link.driver, link.mtu, link.options, link.down)
     back = _peer_entry(topology, link, peer, peer_topology)
     differing = list(_differences(_End(local, link), _End(peer, back), per_end, canonical))
     if differing:
         raise LinkError("PeerMismatch", "; ".join(differing), retry=False)
     theirs = {name: value for name, value in back.options.items() if name not in per_end}
     return EffectiveLink(
-        uid=link.uid,
         local=local,
         peer=peer,
-        parent=None,
         driver=link.driver or back.driver,
         mtu=link.mtu or back.mtu,
         options={**theirs, **link.options},

@@ -22,14 +22,14 @@ def refused(topology, link, peer_topology, *args, **kwargs):
 
 
 def test_two_plain_entries():
-    assert effective(*pair()) == EffectiveLink(7, A, B, None)
+    assert effective(*pair()) == EffectiveLink(A, B)
 
 
 def test_the_same_from_the_other_end():
     topology, _, other = pair({"driver": "x", "mtu": 1400}, {"down": True, "options": {"a": 1}})
     back = other.link("eth2")
 
-    assert effective(other, back, topology) == EffectiveLink(7, B, A, None, "x", 1400, {"a": 1}, True)
+    assert effective(other, back, topology) == EffectiveLink(B, A, "x", 1400, {"a": 1}, True)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_same_from_the_other_end():
     ],
 )
 def test_what_one_end_gives_binds_both(mine, theirs, merged):
-    assert effective(*pair(mine, theirs), frozenset({"own"})) == EffectiveLink(7, A, B, None, **merged)
+    assert effective(*pair(mine, theirs), frozenset({"own"})) == EffectiveLink(A, B, **merged)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,7 @@ def test_an_external_link_needs_no_peer(peer_topology):
     link = Link(7, "localhost", "eth1", "eth0", driver="macvlan", mtu=1400, options={"mode": "vepa"}, down=True)
     topology = Topology("lab", "r1", (link,))
 
-    assert effective(topology, link, peer_topology) == EffectiveLink(
-        7, A, None, "eth0", "macvlan", 1400, {"mode": "vepa"}, True
-    )
+    assert effective(topology, link, peer_topology) == EffectiveLink(A, None, "macvlan", 1400, {"mode": "vepa"}, True)
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -153,7 +151,7 @@ def test_a_link_of_a_pod_with_itself_has_both_ends_in_one_topology(given):
 
     result = effective(topology, first, topology if given else None)
 
-    assert result == EffectiveLink(7, A, Endpoint("lab", "r1", "eth2"), None, "veth", 1400)
+    assert result == EffectiveLink(A, Endpoint("lab", "r1", "eth2"), "veth", 1400)
     alone = Topology("lab", "r1", (first,))
     assert refused(alone, first, alone).reason == "PeerMissing"
 
