@@ -14,8 +14,8 @@ from meshnet.cli.output import emit
 from meshnet.cli.parser import add_namespace_option, add_output_option
 from meshnet.cli.table import Column
 from meshnet.driver.registry import Registry
-from meshnet.model.documents import BadText, read_documents
-from meshnet.model.finding import Finding, Severity
+from meshnet.model.check import read_all
+from meshnet.model.finding import Severity
 from meshnet.model.resource import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from meshnet.cli.parser import Subparsers
     from meshnet.model.documents import Document
+    from meshnet.model.finding import Finding
 
 COLUMNS = [Column(title) for title in ("FILE", "LINE", "SEVERITY", "OBJECT", "FIELD", "MESSAGE")]
 
@@ -43,7 +44,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    documents, findings = _read(args.files)
+    documents, findings = read_all(read_texts(args.files))
     registry = Registry.load()
     findings += topology_findings(documents, args.namespace, registry)
     findings += driver_findings(documents, args.namespace, registry)
@@ -59,17 +60,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _emit(args, findings)
     return 1 if errors else 0
-
-
-def _read(names: Sequence[str]) -> tuple[list[Document], list[Finding]]:
-    documents: list[Document] = []
-    findings: list[Finding] = []
-    for text, source in read_texts(names):
-        try:
-            documents += read_documents(text, source)
-        except BadText as error:
-            findings.append(Finding(Severity.ERROR, error.source, error.line, "", "", error.what))
-    return documents, findings
 
 
 def _in_order(documents: Sequence[Document], findings: Sequence[Finding]) -> list[Finding]:

@@ -26,8 +26,8 @@ _KINDS = (*(kind.value for kind in Kind), "GWireKObj")
 """Kinds of our group; the last is upstream's own record, which may be among exported objects."""
 
 
-def check_texts(texts: Iterable[tuple[str, str]], *, namespace: str = DEFAULT_NAMESPACE) -> list[Finding]:
-    """Return everything wrong in several (text, source), unreadable ones included; all of them count as one set."""
+def read_all(texts: Iterable[tuple[str, str]]) -> tuple[list[Document], list[Finding]]:
+    """Return the documents of several (text, source), and why others cannot be read."""
     documents: list[Document] = []
     findings: list[Finding] = []
     for text, source in texts:
@@ -35,7 +35,7 @@ def check_texts(texts: Iterable[tuple[str, str]], *, namespace: str = DEFAULT_NA
             documents += read_documents(text, source)
         except BadText as error:
             findings.append(Finding(Severity.ERROR, error.source, error.line, "", "", error.what))
-    return findings + check(documents, namespace=namespace)
+    return documents, findings
 
 
 def check(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from meshnet.model.check import check_texts
+from tests.model.checking import check_texts
 
 NODES = ("n1", "n2", "n3")
 

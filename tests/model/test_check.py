@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshnet.model.check import check, check_texts
+from meshnet.model.check import check
 from meshnet.model.documents import read_documents
 from meshnet.model.finding import Severity
 from tests.model import strategies
+from tests.model.checking import check_texts
 
 
 def topology(name, *links, namespace="", extra=""):

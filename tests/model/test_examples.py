@@ -5,9 +5,9 @@ import runpy
 
 import pytest
 
-from meshnet.model.check import check_texts
 from meshnet.model.codec import decode_topology
 from meshnet.model.documents import read_documents
+from tests.model.checking import check_texts
 from tests.model.encoding import encode_topology
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
