@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cni.error import CniError, Code
@@ -29,7 +29,6 @@ class NetworkConfig:
         prev_result: what the plugins before this one made, or None when it is the first or alone.
         result_addresses: whether our addresses go into the result (`resultAddresses`).
         valid_attachments: of GC, (container ID, ifname) of each that stays; None for every other command.
-        raw: the whole object.
     """
 
     name: str = ""
@@ -38,7 +37,6 @@ class NetworkConfig:
     prev_result: dict[str, Any] | None = None
     result_addresses: bool = False
     valid_attachments: frozenset[tuple[str, str]] | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_config(command: str, stdin: bytes) -> NetworkConfig:
@@ -59,7 +57,6 @@ def parse_config(command: str, stdin: bytes) -> NetworkConfig:
         prev_result=_prev_result(command, raw),
         result_addresses=_result_addresses(raw),
         valid_attachments=_valid_attachments(raw) if command == "GC" else None,
-        raw=raw,
     )
 
 

@@ -24,7 +24,6 @@ class Summary:
         silent: nodes whose daemon did not answer.
     """
 
-    endpoints: int = 0
     up: int = 0
     down: int = 0
     pending: int = 0
@@ -38,7 +37,7 @@ class Summary:
 
 def summarize(nodes: Iterable[Node]) -> Summary:
     """Ask every daemon for its counts."""
-    counts = dict.fromkeys(("endpoints", "up", "down", "pending", "failed"), 0)
+    counts = dict.fromkeys(("up", "down", "pending", "failed"), 0)
     silent = []
     for node in nodes:
         try:
