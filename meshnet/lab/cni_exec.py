@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from meshnet.lab.network import NetworkList
-    from meshnet.lab.plugin_process import Answer
+    from meshnet.lab.plugin_process import Answer, PluginProcess
 
     Result = dict[str, Any]
 
@@ -30,19 +30,11 @@ class PluginError(MeshnetError):
 
     Attributes:
         code: CNI's error code, as `TRY_AGAIN`.
-        plugin: which one.
     """
 
     def __init__(self, plugin: str, code: int, message: str, details: str = "") -> None:
         self.code = code
-        self.plugin = plugin
         super().__init__(f"plugin {plugin}: {message}" + (f": {details}" if details else "") + f" (code {code})")
-
-
-class Runs(Protocol):
-    """What runs a plugin: `PluginProcess`."""
-
-    def run(self, program: Path, env: Mapping[str, str], config: bytes) -> Answer: ...
 
 
 @attrs.frozen
@@ -71,14 +63,14 @@ class CniRuntime:
         network: the plugins.
         process: runs them.
         environment: what every plugin of this node gets besides the protocol's own.
-        cache: directory for the results that DEL and CHECK must be given again.
+        cache: directory for the results that DEL must be given again.
         again_s: how long after a plugin's `TRY_AGAIN` to try again.
     """
 
     def __init__(
         self,
         network: NetworkList,
-        process: Runs,
+        process: PluginProcess,
         environment: Mapping[str, str],
         cache: Path,
         again_s: float = AGAIN_S,
@@ -121,35 +113,12 @@ class CniRuntime:
         self._delete(attachment, self._result(attachment))
         self._cached(attachment).unlink(missing_ok=True)
 
-    def check(self, attachment: Attachment) -> None:
-        """Have every plugin compare. Raises PluginError."""
-        if not self._network.checks:
-            return
-        result = self._result(attachment)
-        for plugin in self._network.plugins:
-            self._call("CHECK", plugin, attachment, result)
-
-    def status(self) -> None:
-        """Ask every plugin whether it could ADD. Raises PluginError."""
-        if not self._network.garbage_collects:
-            return
-        for plugin in self._network.plugins:
-            self._call("STATUS", plugin, None, None)
-
-    def collect_garbage(self, valid: Iterable[Attachment]) -> None:
-        """Have every plugin remove what belongs to no attachment of `valid`. Raises PluginError."""
-        if not self._network.garbage_collects:
-            return
-        listed = [{"containerID": each.container_id, "ifname": each.interface} for each in valid]
-        for plugin in self._network.plugins:
-            self._call("GC", {**plugin, "cni.dev/valid-attachments": listed}, None, None)
-
     def _delete(self, attachment: Attachment, result: Result | None) -> None:
         for plugin in reversed(self._network.plugins):
-            self._call("DEL", plugin, attachment, result if self._network.checks else None)
+            self._call("DEL", plugin, attachment, result)
 
     def _call(
-        self, command: str, plugin: Mapping[str, Any], attachment: Attachment | None, previous: Result | None
+        self, command: str, plugin: Mapping[str, Any], attachment: Attachment, previous: Result | None
     ) -> Result | None:
         kind = str(plugin["type"])
         config = {**plugin, "cniVersion": self._network.version, "name": self._network.name}
@@ -157,7 +126,7 @@ class CniRuntime:
             config["prevResult"] = previous
         env = {
             **self._environment,
-            **(attachment.environment if attachment else {}),
+            **attachment.environment,
             "CNI_COMMAND": command,
             "CNI_PATH": self._network.path,
         }

@@ -34,20 +34,6 @@ class NetworkList:
     programs: Mapping[str, Path]
     path: str
 
-    @property
-    def checks(self) -> bool:
-        """Whether this version knows CHECK, and DEL with a previous result (0.4.0)."""
-        return self._number >= (0, 4, 0)
-
-    @property
-    def garbage_collects(self) -> bool:
-        """Whether this version knows GC and STATUS (1.1.0)."""
-        return self._number >= (1, 1, 0)
-
-    @property
-    def _number(self) -> tuple[int, ...]:
-        return tuple(map(int, self.version.split(".")))
-
     def program(self, kind: str) -> Path:
         return self.programs[kind]
 
