@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -14,7 +15,7 @@ import attrs
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from meshnet.lab.children import Children
@@ -44,7 +45,11 @@ class PluginProcess:
         self._timeout_s = timeout_s
 
     def run(self, program: Path, env: Mapping[str, str], config: bytes) -> Answer:
-        """Run `program` in the calling thread's network namespace. Raises MeshnetError when it does not end in time."""
+        """Run `program` in the calling thread's network namespace.
+
+        Raises MeshnetError when it cannot be started or does not end in time, OSError when there is no room for its
+        configuration or its log.
+        """
         done = threading.Event()
         codes: list[int] = []
 
@@ -52,17 +57,7 @@ class PluginProcess:
             codes.append(code)
             done.set()
 
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        stdin = self._input(config)
-        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            pid = self._children.spawn([str(program)], env, {0: stdin, 1: writing, 2: log}, ended)
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            for fd in (stdin, writing, log):
-                os.close(fd)
+        pid, reading = self._start(program, env, config, ended)
         deadline = time.monotonic() + self._timeout_s
         output = self._read(reading, deadline)
         if output is not None and len(output) > LARGEST_ANSWER:
@@ -71,18 +66,28 @@ class PluginProcess:
             self._give_up(pid, program, f"no answer within {self._timeout_s:g} s")
         return Answer(codes[0], output)
 
+    def _start(
+        self, program: Path, env: Mapping[str, str], config: bytes, ended: Callable[[int], None]
+    ) -> tuple[int, int]:
+        """Return its pid, and where it writes to; the caller closes that."""
+        with contextlib.ExitStack() as given:
+            log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            given.callback(os.close, log)
+            # not a pipe: a plugin that answers before it has read everything cannot block us
+            stdin = os.memfd_create("cni-config", os.MFD_CLOEXEC)
+            given.callback(os.close, stdin)
+            _fill(stdin, config)
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+            given.callback(os.close, writing)
+            try:
+                return self._children.spawn([str(program)], env, {0: stdin, 1: writing, 2: log}, ended), reading
+            except BaseException:
+                os.close(reading)
+                raise
+
     def _give_up(self, pid: int, program: Path, why: str) -> NoReturn:
         killed = self._children.kill(pid, signal.SIGKILL)
         raise MeshnetError(f"{program}: {why}{': killed' if killed else ''}")
-
-    def _input(self, config: bytes) -> int:
-        # not a pipe: a plugin that answers before it has read everything cannot block us
-        fd = os.memfd_create("cni-config", os.MFD_CLOEXEC)
-        written = 0
-        while written < len(config):
-            written += os.write(fd, config[written:])
-        os.lseek(fd, 0, os.SEEK_SET)
-        return fd
 
     def _read(self, fd: int, deadline: float) -> bytes | None:
         """Return all of the output, or the first of too much of it; None when it does not end in time."""
@@ -100,3 +105,10 @@ class PluginProcess:
         finally:
             os.close(fd)
         return bytes(output)
+
+
+def _fill(fd: int, content: bytes) -> None:
+    written = 0
+    while written < len(content):
+        written += os.write(fd, content[written:])
+    os.lseek(fd, 0, os.SEEK_SET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from typing import Any
@@ -142,6 +143,15 @@ def test_answers_that_are_no_json(bench, garbage, code):
 def test_plugin_that_hangs_is_killed(bench):
     with pytest.raises(MeshnetError, match="no answer within"):
         bench.runtime({"type": "a", "sleep": 60}, timeout_s=0.5).add(ATTACHMENT)
+
+
+def test_what_could_not_be_started_leaves_no_descriptor(bench):
+    runtime = bench.runtime()
+    (bench.tmp_path / "log").mkdir()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="Is a directory"):
+        runtime.add(ATTACHMENT)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_large_configuration_does_not_block(bench):
