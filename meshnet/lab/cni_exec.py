@@ -84,7 +84,8 @@ class CniRuntime:
     def add(self, attachment: Attachment, patient: Callable[[], bool] = lambda: False) -> Result:
         """Attach, and return the last plugin's result. After a failure what was made is deleted again.
 
-        `patient` is asked after each `TRY_AGAIN` whether to try once more. Raises PluginError.
+        `patient` is asked after each `TRY_AGAIN` whether to try once more. Raises MeshnetError (PluginError when a
+        plugin refuses), and OSError when there is no room for the result.
         """
         while True:
             try:
@@ -99,13 +100,13 @@ class CniRuntime:
         try:
             for plugin in self._network.plugins:
                 result = self._call("ADD", plugin, attachment, result)
-        except MeshnetError:
-            with contextlib.suppress(MeshnetError):
+            assert result is not None
+            self._cache.mkdir(parents=True, exist_ok=True)
+            self._cached(attachment).write_text(json.dumps(result))
+        except (MeshnetError, OSError):
+            with contextlib.suppress(MeshnetError, OSError):
                 self._delete(attachment, None)
             raise
-        assert result is not None
-        self._cache.mkdir(parents=True, exist_ok=True)
-        self._cached(attachment).write_text(json.dumps(result))
         return result
 
     def delete(self, attachment: Attachment) -> None:

@@ -119,6 +119,13 @@ def test_failed_add_is_undone(bench):
     assert [(plugin, command) for plugin, command, _ in bench.calls()][2:] == [("b", "DEL"), ("a", "DEL")]
 
 
+def test_an_add_whose_result_cannot_be_kept_is_undone(bench):
+    (bench.tmp_path / "cache").touch()
+    with pytest.raises(OSError, match="File exists"):
+        bench.runtime().add(ATTACHMENT)
+    assert [(plugin, command) for plugin, command, _ in bench.calls()][2:] == [("b", "DEL"), ("a", "DEL")]
+
+
 def test_add_is_tried_again_while_a_plugin_asks_for_it(bench):
     runtime = bench.runtime({"type": "a", "fail": "ADD"})
     patience = iter((True, True, False))
