@@ -144,11 +144,11 @@ class Pods:
 
     async def delete_left(self, node: str) -> None:
         """Delete the sandboxes that were left on a node, as the kubelet does when it is back. Raises MeshnetError."""
-        for each in [each for each in self._left if each[0] == node]:
+        while each := next((each for each in self._left if each[0] == node), None):
             self._left.remove(each)
             try:
                 await self._in_thread(functools.partial(self._delete, node, each[1]))
-            except MeshnetError:
+            except (MeshnetError, OSError):
                 self._left.append(each)
                 raise
 

@@ -78,6 +78,18 @@ def test_restarts_at_once_come_one_after_the_other(lab, machine, force):
     assert machine.done.count("DEL") == (0 if force else 4)
 
 
+def test_what_was_left_on_a_node_is_deleted_once_by_whoever_comes(lab, machine):
+    async def run() -> None:
+        pod = lab.find("r1")
+        await lab.start(pod)
+        for _ in range(4):
+            await lab.restart(pod, force=True)
+        await asyncio.gather(*(lab.delete_left("n1") for _ in range(2)))
+
+    asyncio.run(run())
+    assert machine.done.count("DEL") == 4
+
+
 def test_pod_that_runs_is_not_started_again(lab):
     async def run() -> None:
         await lab.start(lab.find("r1"))
