@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from meshnet.driver.registry import Registry
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.adopt import Adopted
-    from meshnet.reconcile.state import Sandbox
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -260,5 +259,4 @@ class Node:
         )
 
     def _pod(self, endpoint: Endpoint) -> Pod | None:
-        sandbox: Sandbox | None = self._core.table.current((endpoint.namespace, endpoint.pod))
-        return sandbox
+        return self._core.table.current((endpoint.namespace, endpoint.pod))
