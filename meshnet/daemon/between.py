@@ -145,7 +145,7 @@ class Between:
             try:
                 await peers.start()
             except MeshnetError as error:
-                log.error("peers cannot reach this node: %s; trying again in %g s", error, AGAIN_S)
+                log.error("%s; trying again in %g s", error, AGAIN_S)
                 await asyncio.sleep(AGAIN_S)
             else:
                 return

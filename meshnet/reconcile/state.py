@@ -248,3 +248,8 @@ class End:
         if self.reason:
             return self.reason, self.message
         return (self.path_reason, "the driver reports that its path failed") if self.path_reason else ("", "")
+
+    @property
+    def only_path_failed(self) -> bool:
+        """What the driver says of its path is all that keeps the cable from being whole."""
+        return bool(self.path_reason) and self.plan is not None and not (self.plan.reason or self.reason)

@@ -23,6 +23,9 @@ UP, DOWN, PENDING, FAILED = "Up", "Down", "Pending", "Failed"
 def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
     """Return (state, reason, message) of a link as seen from one end; the reason is empty when it is Up."""
     reason, message = end.why_not
+    if end.only_path_failed and isinstance(peer, FarEnd) and not peer.live:
+        # What a driver sees of a daemon that is away, or of a node that is dead, is no more than that its path failed.
+        return FAILED, *_far_state(peer)[1:]
     if reason:
         waiting = end.plan is not None and end.plan.waiting and end.plan.reason == reason
         return (PENDING if waiting else FAILED), reason, message

@@ -262,6 +262,29 @@ def test_while_the_daemon_there_is_away_carrier_stays_where_the_kernel_forwards(
     in_room(main, driver=driver)
 
 
+@pytest.mark.parametrize(
+    ("contact", "reason"),
+    [
+        (Contact.SEEKING, "PeerUnreachable"),
+        (Contact.AWAY, "PeerUnreachable"),
+        (Contact.LAPSED, "PeerUnreachable"),
+        (Contact.INCOMPATIBLE, "PeerVersion"),
+        (Contact.DEAD, "NodeLost"),
+        (Contact.LIVE, "StreamLost"),
+    ],
+)
+def test_a_path_that_fails_with_the_daemon_there_says_so_of_the_daemon(contact, reason):
+    async def main(room):
+        room.hear()
+        room.contact(contact)
+        room.parts.settler.path_changed(room.end, "StreamLost", by="tunnel")
+        assert room.state == ("Failed", reason)
+        room.end.fail("KernelRefused", "out of memory")
+        assert room.state == ("Failed", "KernelRefused")
+
+    in_room(main)
+
+
 def test_what_had_no_carrier_gets_none_while_the_daemon_is_away():
     async def main(room):
         room.hear(attrs.evolve(GOOD, up=False))

@@ -117,6 +117,8 @@ def test_a_node_that_loses_its_power(running: Lab) -> None:
     running.run("lab", "node", "n2", "isolate")
     took(lambda: lost(running, *OF_R2), "no daemon, no node")
     assert has(running, "eth3", "eth4")
+    time.sleep(13)  # by then a driver knows, too, that its stream is lost
+    assert (running.end("r1:eth1")["state"], running.end("r1:eth1")["reason"]) == ("Failed", "NodeLost")
 
 
 def test_a_node_that_is_shut_down(running: Lab) -> None:
@@ -158,6 +160,8 @@ def test_a_daemon_that_stays_away(running: Lab, driver: str) -> None:
         time.sleep(5)
         assert has(running, *OF_R2)
         took(lambda: lost(running, *OF_R2), "the grace is over", 15)
+        time.sleep(3)  # and the driver's
+        assert running.end("r1:eth1")["reason"] == "PeerUnreachable"
     running.run("lab", "node", "n2", "start")
     took(lambda: has(running, *OF_R2), "it is back")
     assert running.pings("r1", ACROSS.addresses[1])

@@ -105,18 +105,19 @@ def test_other_ports_and_nics_of_other_names(lab: Lab, tmp_path: Path, driver: s
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_port_that_somebody_holds_is_named(lab: Lab, tmp_path: Path, driver: str) -> None:
-    """KNE#633: which address and which port, at the link and in the log; it works as soon as the port is free."""
+    """KNE#633: which address and which port, by link, event and log; it works as soon as the port is free."""
     cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2")]
     bring_up(lab, tmp_path, cables, PLACE, driver)
     kind = "DGRAM" if driver == "vxlan" else "STREAM"
     hold = (
-        "import socket, time\n"
+        "import os, socket, time\n"
         f"with socket.socket(socket.AF_INET, socket.SOCK_{kind}) as held:\n"
         "    if held.type is socket.SOCK_STREAM:\n"
         "        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
         "    held.bind(('10.99.0.2', 51111))\n"
         "    held.listen() if held.type is socket.SOCK_STREAM else None\n"
-        "    time.sleep(8)\n"
+        f"    while os.path.exists({str(tmp_path / 'hold.py')!r}):\n"
+        "        time.sleep(0.1)\n"
     )
     (tmp_path / "hold.py").write_text(hold)
     for pod in PLACE:
@@ -126,7 +127,11 @@ def test_a_port_that_somebody_holds_is_named(lab: Lab, tmp_path: Path, driver: s
     lab.run("lab", "node", "n2", "start")
     for pod in PLACE:
         lab.run("lab", "start", pod)
-    eventually(lambda: "51111" in lab.run("lab", "logs", "n2").stdout, "the log names the port", 20)
+    named = "UDP port 51111 of node n2" if driver == "vxlan" else "10.99.0.2, TCP port 51111"
+    eventually(lambda: named in lab.run("lab", "logs", "n2").stdout, "the log names the port", 20)
+    eventually(lambda: named in lab.end("r1:eth1").get("message", ""), "so does the link", 20)
+    eventually(lambda: named in lab.run("get", "events").stdout, "and an event", 20)
+    (tmp_path / "hold.py").unlink()
     lab.wait("up", timeout_s=40)
     assert lab.pings("r1", cables[0].addresses[1])
 
