@@ -19,7 +19,8 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
     """Return the ends, as Failed those that are on a node which is dead to its peers.
 
     An end is lost when the other end of its link says so of its node, or when its node was not reached here either and
-    all others that have links to it say so.
+    all others that have links to it say so. What a daemon that was not reached wrote before is not held against a node
+    that answers.
 
     Args:
         ends: of all Topologies, each as it is known now.
@@ -28,8 +29,14 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
     pairs = _pairs(ends)
     dead = _dead_nodes(ends, pairs) - set(reached)
     return [
-        _lost(end) if end.node and (end.node in dead or _says_lost(pairs.get(_place(end)))) else end for end in ends
+        _lost(end) if end.node in dead or _is_called_lost(end, pairs.get(_place(end)), reached) else end for end in ends
     ]
+
+
+def _is_called_lost(end: End, other: End | None, reached: Collection[str]) -> bool:
+    if not end.node or other is None or not _says_lost(other):
+        return False
+    return other.node in reached or end.node not in reached
 
 
 def _place(end: End) -> tuple[str, str, str]:

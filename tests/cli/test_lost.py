@@ -34,6 +34,14 @@ def test_an_end_whose_peer_calls_its_node_dead_is_lost_whatever_its_own_status_s
     assert states(with_losses(both, ["n1", "n2"])) == states(found)
 
 
+def test_what_a_daemon_that_is_gone_wrote_before_is_not_held_against_a_node_that_answers() -> None:
+    r1, r2 = pod("r1", "n1", (link(1, "r2"), "Up")), pod("r2", "n2", (link(1, "r1"), "Failed"))
+    both = ends([r1, r2])
+    assert states(with_losses(both, ["n1"])) == {"r1:eth1": "Up", "r2:eth1": "NodeLost"}
+    for reached in ([], ["n2"], ["n1", "n2"]):
+        assert states(with_losses(both, reached)) == {"r1:eth1": "NodeLost", "r2:eth1": "NodeLost"}
+
+
 def test_links_within_a_node_that_is_dead_to_all_are_lost() -> None:
     r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
     r2 = pod("r2", "n2", (link(1, "r1"), "Up"), (link(2, "r3", "eth2"), "Up"))
