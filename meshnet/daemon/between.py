@@ -61,11 +61,16 @@ class Between:
         return self._identity.certificates() if self._identity else ()
 
     def told(self) -> dict[str, Any]:
-        """Return how this node stands with the others, and how many calls it refused and why; for who asks."""
+        """Return how this node stands with the others, and what it took and what it refused; for who asks."""
         if self._peers is None:
-            return {"port": None, "peers": {}, "refused": {}}
+            return {"port": None, "peers": {}, "connections": 0, "refused": {}}
         contacts = {node: {"contact": how.value, "why": why} for node, (how, why) in self._peers.contacts().items()}
-        return {"port": self._peers.port, "peers": contacts, "refused": dict(self._peers.counters())}
+        return {
+            "port": self._peers.port,
+            "peers": contacts,
+            "connections": self._peers.connections,
+            "refused": dict(self._peers.refused()),
+        }
 
     def node_changed(self, node: str) -> None:
         """Take note that a node told of itself, or is gone."""

@@ -176,13 +176,14 @@ class Peers:
         """Return how this daemon stands with each node that it holds a session with, and why, if there is trouble."""
         return {node: (held.contact, held.why) for node, held in self._subscriptions.items()}
 
-    def counters(self) -> Mapping[str, int]:
-        """Return what was refused, by reason, and how many connections were taken (``Connections``).
+    def refused(self) -> Mapping[str, int]:
+        """Return how many calls were refused, by reason."""
+        return self._refusals.counts()
 
-        A certificate that no record holds ends its connection within gRPC, which tells nobody.
-        """
-        taken = self._trust.connections if self._trust is not None else 0
-        return {**self._refusals.counts(), "Connections": taken}
+    @property
+    def connections(self) -> int:
+        """How many were taken; of one whose certificate no record holds nothing else is known: it ends within gRPC."""
+        return self._trust.connections if self._trust is not None else 0
 
     def _hold(self) -> None:
         from meshnet.peers.subscription import Subscription  # noqa: PLC0415 - loads gRPC

@@ -117,9 +117,8 @@ class Daemon:
         self.identity.advance()
 
     def refused(self) -> dict[str, int]:
-        counters = dict(self.peers.counters())
-        assert counters.pop("Connections") > 0
-        return counters
+        assert self.peers.connections > 0
+        return dict(self.peers.refused())
 
     def is_live(self, other: Daemon) -> bool:
         return self.book.last(other.name) is Contact.LIVE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshnet.model.resource import Resource
 
 COUNTED = ("endpoints", "sandboxes", "up", "down", "pending", "failed")
-OF_PEERS = ("peers", "refused")
+OF_PEERS = ("peers", "connections", "refused")
 
 
 def read(query: Query) -> list[Row]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.scenarios.nodes import DRIVERS
+from tests.lab.scenarios.nodes import DRIVERS, bring_up
+from tests.lab.scenarios.test_cables import END, shape
+from tests.lab.scenarios.wiring import Cable
 
 if TYPE_CHECKING:
     from tests.lab.scenarios.lab import Lab
@@ -42,3 +44,19 @@ def test_every_link_pings(lab: Lab, driver: str, nodes: int, example: str, under
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_every_link_pings_over_ipv6(lab: Lab, driver: str) -> None:
     test_every_link_pings(lab, driver, 3, "3node.yml", "ipv6")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_nodes_and_links_between_them_tell(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """meshnet-cni#35, #52: which overlay, which identifiers; and how the nodes stand with each other."""
+    bring_up(lab, tmp_path, [Cable(1, "r1:eth1", "r2:eth1")], {"r1": "n1", "r2": "n2"}, driver)
+    more: dict[str, type] = {"receive_id": int, **({"driver_counters": dict} if driver == "grpcwire" else {})}
+    for end in lab.end("r1:eth1")["endpoints"]:
+        shape(end, END | more)
+        if driver == "vxlan":
+            devices = lab.in_box(f"ip -n {end['node']} -d link show type vxlan")
+            assert f"vxlan id {end['receive_id']} " in devices
+    for node, peer in zip(lab.get("nodes"), ("n2", "n1"), strict=True):
+        assert node["peers"] == {peer: {"contact": "live", "why": ""}}
+        assert node["connections"] > 0
+        assert node["refused"] == {}
