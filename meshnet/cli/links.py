@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from meshnet.cli.lost import with_losses
 from meshnet.model.topology import LOCALHOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshnet.model.resource import Resource
 
@@ -77,14 +78,22 @@ class End:
 
 def ends(topologies: Iterable[Resource]) -> list[End]:
     """Return every end that the Topologies declare, in their order."""
-    return [_end(topology, link) for topology in topologies for link in topology.spec.get("links") or ()]
+    return [end for topology in topologies for end in _ends(topology)]
 
 
-def _end(topology: Resource, link: Mapping[str, Any]) -> End:
+def _ends(topology: Resource) -> Iterator[End]:
+    told: defaultdict[object, list[Mapping[str, Any]]] = defaultdict(list)
+    for entry in topology.status.get("links") or ():
+        told[entry.get("local_intf")].append(entry)
+    for link in topology.spec.get("links") or ():
+        about = (entry for entry in told[link.get("local_intf")] if _is_about(entry, link))
+        yield _end(topology, link, next(about, None))
+
+
+def _end(topology: Resource, link: Mapping[str, Any], told: Mapping[str, Any] | None) -> End:
     status = topology.status
     observed = int(status.get("observedGeneration") or 0) >= topology.generation
     node = str(status.get("node") or "")
-    told = next((entry for entry in status.get("links") or () if _is_about(entry, link)), None)
     return End(
         namespace=topology.namespace,
         pod=topology.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from meshnet.cli.links import End, as_now, by_place, ends
@@ -131,10 +132,12 @@ class Waiting:
             chosen = [(str(place), find_end(every, place)) for place in self._places]
         else:
             chosen = _one_end_of_each(end for end in every if end.namespace == self._namespace)
+        together: defaultdict[object, list[End]] = defaultdict(list)
+        for end in every:
+            together[end.link].append(end)
         found = []
         for name, end in chosen:
-            both = [other for other in every if other.link == end.link]
-            late = [one for one in both if not one.observed or one.state != self._wanted]
+            late = [one for one in together[end.link] if not one.observed or one.state != self._wanted]
             if late:
                 found.append(f"{name}: {_why(late[0])}")
         return found

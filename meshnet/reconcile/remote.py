@@ -118,7 +118,7 @@ class Remotes:
 
     def _tell(self, node: str, endpoint: Endpoint, before: EndState | None, state: EndState | None) -> None:
         again = state is not None and (before is None or _offered(before) != _offered(state))
-        for local in self._table.toward((endpoint.namespace, endpoint.pod)):
+        for local in self._table.facing(endpoint):
             end = self._table.end(local)
             if end is None or end.plan is None or (end.plan.node, end.plan.peer) != (node, endpoint):
                 continue

@@ -86,7 +86,7 @@ class Settler:
         before = (end.joint, end.why_not, end.plan)
         entry = self._cache.entry(end.sandbox.pod_key)
         end.plan = self._plan_of(end)
-        self._table.head(endpoint, _pod(end.plan.peer) if end.plan else None)
+        self._table.head(endpoint, end.plan.peer if end.plan else None)
         if end.plan is not None and end.plan.down:
             self._carry(end)  # at once, however long its driver takes
         content = await self._try(end)
@@ -166,7 +166,3 @@ class Settler:
             self._changed(peer)
             if end.joint != before and not reaches(peer, end):
                 self._kick(peer.endpoint)
-
-
-def _pod(endpoint: Endpoint | None) -> tuple[str, str] | None:
-    return (endpoint.namespace, endpoint.pod) if endpoint else None

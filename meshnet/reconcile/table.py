@@ -58,6 +58,7 @@ class Table:
         self._by_port: dict[int, End] = {}
         self._by_pod_end: dict[tuple[int, int], End] = {}
         self._toward: _Groups[PodKey] = _Groups()
+        self._facing: _Groups[Endpoint] = _Groups()
         self._by_device: _Groups[int] = _Groups()
 
     def add(self, sandbox: Sandbox) -> Sandbox | None:
@@ -146,13 +147,18 @@ class Table:
     def by_pod_end(self, nsid: int, ifindex: int) -> End | None:
         return self._by_pod_end.get((nsid, ifindex))
 
-    def head(self, endpoint: Endpoint, pod: PodKey | None) -> None:
-        """Note which pod an end's link leads to."""
-        self._toward.put(endpoint, pod)
+    def head(self, endpoint: Endpoint, peer: Endpoint | None) -> None:
+        """Note where an end's link leads to."""
+        self._toward.put(endpoint, (peer.namespace, peer.pod) if peer is not None else None)
+        self._facing.put(endpoint, peer)
 
     def toward(self, pod: PodKey) -> frozenset[Endpoint]:
         """Return the ends on this node whose links lead to a pod."""
         return self._toward.of(pod)
+
+    def facing(self, peer: Endpoint) -> frozenset[Endpoint]:
+        """Return the ends on this node whose links lead to that very end; all but one of them in vain."""
+        return self._facing.of(peer)
 
     def spliced(self, endpoint: Endpoint, splice: Splice | None) -> None:
         """Note what an end's port was spliced to."""

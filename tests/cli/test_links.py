@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from meshnet.cli import links
 from meshnet.cli.links import STATES, as_now, by_place, ends, join
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
@@ -46,6 +47,18 @@ def test_both_ends_are_one_entry_with_what_the_daemons_say() -> None:
             {"pod": "r2", "interface": "eth1", "node": "n1", "state": "Up", "carrier": False, "mtu": 1500},
         ],
     }
+
+
+def test_of_many_links_each_is_compared_with_its_own_entry_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """KNE#717: a pod with 1500 links took `get links` and `wait` half a minute."""
+    compared: list[Any] = []
+    is_about = links._is_about
+    monkeypatch.setattr(links, "_is_about", lambda *two: compared.append(two) or is_about(*two))
+    every = [link(number, "r2", f"eth{number}") for number in range(100)]
+    status = {"node": "n1", "observedGeneration": 1, "links": [told(entry, "Up") for entry in reversed(every)]}
+    found = ends([Resource(Kind.TOPOLOGY, topology("r1", *every, **status))])
+    assert [(end.uid, end.state) for end in found] == [(number, "Up") for number in range(100)]
+    assert len(compared) == 100
 
 
 def test_a_node_that_lost_a_pod_to_another_says_nothing_of_its_link() -> None:

@@ -7,7 +7,10 @@ import socket
 from typing import TYPE_CHECKING
 
 from meshnet.cli import exitcodes
-from meshnet.cli.wait import ASKING
+from meshnet.cli.links import End, ends
+from meshnet.cli.targets.node import Node
+from meshnet.cli.wait import ASKING, Waiting
+from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, topology
 from tests.cli.test_objects import write_status
 from tests.cni.daemon import Daemon
@@ -46,3 +49,16 @@ def test_what_the_store_says_is_not_enough_while_a_daemon_is_asked(
     with Daemon(tmp_path / "hangs", hang):
         ran = machine.run("wait", "--for", "up", "--timeout", "0.3")
     assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not up after 0.3 s: {ASKING}\n")
+
+
+def test_of_many_links_the_two_ends_are_found_in_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[End] = []
+    identity = End.link.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(End, "link", property(lambda end: looked.append(end) or identity(end)))
+    pods = {"r1": "r2", "r2": "r1"}
+    declared = {pod: [link(uid, peer, f"e{uid}", f"e{uid}") for uid in range(100)] for pod, peer in pods.items()}
+    every = ends([Resource(Kind.TOPOLOGY, topology(pod, *entries)) for pod, entries in declared.items()])
+    missing = Waiting((), "default", "Up", Node("memory:", None), progress=False)._missing(every)
+    assert len(missing) == 100
+    assert missing[7] == "default/r1:e7: Pending (PodNotRunning, pod default/r1 runs on no node)"
+    assert len(looked) <= 3 * len(every)

@@ -215,6 +215,30 @@ def test_carrier_is_what_the_other_side_says(told, up, state):
     in_room(main)
 
 
+def test_what_is_told_of_many_ends_is_looked_up_once_for_each(monkeypatch):
+    """KNE#717: two pods with 1500 links held both daemons up for seconds."""
+    looked, numbers = [], range(1, 101)
+    find = Table.end
+
+    async def main(room):
+        for number in numbers:
+            room.table.enter(end(room.box, f"e{number}", f"r2:e{number}", ifindex=(1 << 20) + 1 + number))
+        await room.store.apply(topology("r1", *(link(number, f"e{number}", f"r2:e{number}") for number in numbers)))
+        await room.store.apply(topology("r2", *(link(number, f"e{number}", f"r1:e{number}") for number in numbers)))
+        await room.claim()
+        for each in room.table.ends():
+            await room.parts.settler.settle(each.endpoint)
+        room.kicked.clear()
+        looked.clear()
+        states = {Endpoint("default", "r2", f"e{number}"): EndState(5, receive_id=number) for number in numbers}
+        room.parts.remotes.heard("n2", states, whole=True)
+        assert len(room.kicked) == 100
+        assert len(looked) <= 3 * 100
+
+    monkeypatch.setattr(Table, "end", lambda table, endpoint: looked.append(endpoint) or find(table, endpoint))
+    in_room(main)
+
+
 def test_what_another_node_says_of_the_peer_is_nothing():
     async def main(room):
         room.hear(GOOD, node="n3")

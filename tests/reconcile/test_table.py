@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from meshnet.driver.api import Device, Port
-from meshnet.model.topology import Claim
+from meshnet.model.topology import Claim, Endpoint
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, sandbox
 
@@ -61,12 +61,15 @@ def test_who_leads_to_a_pod():
     one, two = end(box, "eth1", "r2:eth1", ifindex=1), end(box, "eth2", "r2:eth2", ifindex=2)
     table.add(box)
     for each in (one, two):
-        table.head(each.endpoint, ("default", "r2"))
+        table.head(each.endpoint, Endpoint("default", "r2", each.endpoint.interface))
     assert set(table.toward(("default", "r2"))) == {one.endpoint, two.endpoint}
 
-    table.head(one.endpoint, ("default", "r3"))
+    assert table.facing(Endpoint("default", "r2", "eth1")) == {one.endpoint}
+
+    table.head(one.endpoint, Endpoint("default", "r3", "eth1"))
     assert set(table.toward(("default", "r2"))) == {two.endpoint}
     assert set(table.toward(("default", "r3"))) == {one.endpoint}
+    assert not table.facing(Endpoint("default", "r2", "eth1"))
 
     table.remove(box)
     assert is_empty(table)
@@ -129,7 +132,7 @@ def test_whatever_the_order_nothing_is_left():
             step(box)
             for each in box.ends.values():
                 if table.end(each.endpoint) is not None:
-                    table.head(each.endpoint, ("default", "r0"))
+                    table.head(each.endpoint, Endpoint("default", "r0", "eth0"))
         for box in boxes:
             table.remove(box)
         assert is_empty(table)
@@ -137,5 +140,5 @@ def test_whatever_the_order_nothing_is_left():
 
 def is_empty(table):
     kept = (table.sandboxes, table._current, table._ends, table._by_port, table._by_pod_end)
-    groups = (table._toward, table._by_device)
+    groups = (table._toward, table._facing, table._by_device)
     return not any(kept) and not any(group._members or group._group for group in groups)
