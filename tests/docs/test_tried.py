@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = sorted(KUBERNETES.glob("*.md"))
+ALL = [*sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 OF_MESHNET = re.compile(r"^(?:kubectl meshnet|meshnet|.* -- meshnet) (.*)$", re.MULTILINE)
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def slugs(page: Path) -> set[str]:
@@ -49,13 +54,13 @@ def test_nothing_is_said_to_be_tried_elsewhere_that_no_page_has() -> None:
     assert all((KUBERNETES / name).exists() for name in PAGES_ELSEWHERE)
 
 
-@pytest.mark.parametrize("page", [*PAGES, SECURITY], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", ALL, ids=_name)
 def test_the_commands_of_meshnet_exist(page: Path) -> None:
     for words in OF_MESHNET.findall("".join(block.text for block in blocks(page))):
         parse(shlex.split(words, comments=True))
 
 
-@pytest.mark.parametrize("page", [*PAGES, SECURITY, README], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", ALL, ids=_name)
 def test_links_lead_somewhere(page: Path) -> None:
     for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
         target = page.parent / file if file else page
