@@ -160,3 +160,41 @@ def test_a_declared_port_without_a_peer_is_there(lab: Lab, tmp_path: Path, drive
     assert not lab.carrier("r1:eth2")
     assert lab.end("r1:eth2")["reason"] == "PeerMissing"
     assert lab.pings("r1", cables[0].addresses[1])
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_two_nodes_with_one_address_are_told_and_nothing_is_linked(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """meshnet-cni#36: each by its own interface; the link says which nodes, which address, and what to set."""
+    cable = Cable(1, "r1:eth1", "r2:eth1")
+    bring_up(lab, tmp_path, [cable], PLACE, driver, "--set", "n2:MESHNET_UNDERLAY_INTERFACE=eth0")
+
+    def readdress(before: str, after: str) -> None:
+        lab.run("lab", "node", "n2", "stop")
+        lab.in_box(f"ip -n n2 address delete {before}/16 dev eth0; ip -n n2 address add {after}/16 dev eth0")
+        lab.run("lab", "node", "n2", "start")
+
+    readdress("10.99.0.2", "10.99.0.1")
+    eventually(lambda: lab.end("r1:eth1").get("reason") == "AddressConflict", "the link says so", 20)
+    assert "10.99.0.1; set HOST_IP or MESHNET_UNDERLAY_INTERFACE" in lab.end("r1:eth1")["message"]
+    eventually(lambda: "AddressConflict" in lab.run("get", "events").stdout, "and an event", 20)
+    assert not lab.carrier("r1:eth1")
+    assert not lab.carrier("r2:eth1")
+    readdress("10.99.0.1", "10.99.0.2")
+    lab.wait("up")
+    assert lab.pings("r1", cable.addresses[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("place", [{"r1": "n1", "r2": "n1"}, PLACE], ids=["veth", "vxlan"])
+def test_two_pods_with_1500_links(lab: Lab, tmp_path: Path, place: dict[str, str]) -> None:
+    """KNE#717: all come up, and again after a restart; ADDs are answered in time."""
+    cables = [Cable(uid, f"r1:e{uid}", f"r2:e{uid}") for uid in range(1, 1501)]
+    bring_up(lab, tmp_path, cables, place, "vxlan", "--wait", 120)
+    for _ in range(2):
+        links = lab.links()
+        assert len(links) == len(cables)
+        assert {link["state"] for link in links.values()} == {"Up"}
+        assert all(lab.pings("r1", cable.addresses[1]) for cable in cables[::500])
+        lab.run("lab", "restart", "r2")
+        lab.wait("up", timeout_s=120)
