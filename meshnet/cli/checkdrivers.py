@@ -13,7 +13,8 @@ from meshnet.model.check import check, placed, problem_findings
 from meshnet.model.codec import decode_topology
 from meshnet.model.effective import effective
 from meshnet.model.finding import Severity
-from meshnet.model.resource import Kind
+from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.topology import LOCALHOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,16 +39,17 @@ def topology_findings(documents: Sequence[Document], namespace: str, registry: R
 
 
 def driver_findings(documents: Sequence[Document], namespace: str, registry: Registry) -> list[Finding]:
-    """Return what is wrong in documents that belong together; those that are no valid Topology are left out.
+    """Return what is wrong in documents that belong together.
 
-    A driver that is not installed here is a warning: it may be on the nodes.
+    Links of what is no valid Topology are judged by themselves, as far as they name a driver and give options. A driver
+    that is not installed here is a warning: it may be on the nodes.
     """
-    read = [(document, topology) for document in documents if (topology := _topology(document, namespace))]
-    options = _Options(registry, {topology.key: topology for _, topology in read})
+    read = {id(document): topology for document in documents if (topology := _topology(document, namespace))}
+    options = _Options(registry, {topology.key: topology for topology in read.values()})
     findings: list[Finding] = []
-    for document, topology in read:
-        for index, link in enumerate(topology.links):
-            path = f"spec.links[{index}]"
+    for document in documents:
+        topology = read.get(id(document))
+        for path, link in _links(document, topology):
             findings += problem_findings(document, options.problems(topology, link, f"{path}.options"))
             findings += _name_findings(document, registry, link, path)
     return findings
@@ -76,6 +78,39 @@ def _topology(document: Document, namespace: str) -> Topology | None:
         return None
 
 
+def _links(document: Document, topology: Topology | None) -> Iterator[tuple[str, Link]]:
+    """Yield the links of a document with their paths; of what is no valid Topology, what drivers are told by them."""
+    if topology is not None:
+        yield from ((f"spec.links[{index}]", link) for index, link in enumerate(topology.links))
+        return
+    ours = (document.api_version, document.kind) == (API_VERSION, Kind.TOPOLOGY.value)
+    spec = document.document.get("spec") if ours else None
+    entries = spec.get("links") if isinstance(spec, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict) and (link := _to_drivers(entry)):
+            yield f"spec.links[{index}]", link
+
+
+def _to_drivers(entry: Mapping[str, Any]) -> Link | None:
+    """Return a link that has the driver and the options of an entry in which something else is wrong."""
+    peer = LOCALHOST if entry.get("peer_pod") == LOCALHOST else "peer"
+    told = {"uid": 0, "local_intf": "eth1", "peer_pod": peer, "peer_intf": "eth1", "driver": entry.get("driver")}
+    for fields in ({**told, "options": entry.get("options")}, told):
+        try:
+            topology = decode_topology(
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": Kind.TOPOLOGY.value,
+                    "metadata": {"name": "any"},
+                    "spec": {"links": [fields]},
+                }
+            )
+        except InvalidObject:
+            continue
+        return topology.links[0]
+    return None
+
+
 def _name_findings(document: Document, registry: Registry, link: Link, path: str) -> Iterator[Finding]:
     if not link.driver:
         return
@@ -102,8 +137,11 @@ class _Options:
         self._canonical = _canonical(registry)
         self._per_end = _per_end_of_any(registry)
 
-    def problems(self, topology: Topology, link: Link, path: str) -> Iterator[Problem]:
+    def problems(self, topology: Topology | None, link: Link, path: str) -> Iterator[Problem]:
         """Yield what is wrong with the options of a link, as its driver will get them; each where it is written."""
+        if topology is None:
+            yield from self._wrong(link, link.driver, link.options, path)
+            return
         try:
             agreed = self._agreed(topology, link, self._per_end)
         except LinkError:  # `check` tells it; what this end gives can be judged by itself

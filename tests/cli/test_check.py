@@ -105,6 +105,27 @@ def test_options_of_an_installed_driver_are_decoded(machine: Machine, tmp_path: 
     assert found(machine, tmp_path, external(options={"mode": "private"}), code=exitcodes.DONE) == []
 
 
+@needs_macvlan
+def test_drivers_and_options_are_judged_whatever_else_is_wrong(machine: Machine, tmp_path: Path) -> None:
+    wrong = external(options={"mode": "fast"}, local_ip="10.0.0.1")
+    wrong["spec"]["links"] += [
+        {"peer_pod": "r2", "driver": "warp", "options": []},
+        {"driver": 1, "options": {"speed": 1}},
+        "text",
+    ]
+    rows = {row[:1] + row[2:3] for row in found(machine, tmp_path, wrong)}
+
+    links = [f"spec.links[{index}]" for index in range(4)]
+    assert rows == {
+        ("error", f"{links[0]}.local_ip"),
+        ("error", f"{links[0]}.options.mode"),
+        *(("error", f"{links[1]}.{field}") for field in ("uid", "local_intf", "peer_intf", "options")),
+        ("warning", f"{links[1]}.driver"),
+        *(("error", f"{links[2]}.{field}") for field in ("uid", "peer_pod", "local_intf", "peer_intf", "driver")),
+        ("error", links[3]),
+    }
+
+
 @needs_veth
 def test_an_option_is_told_where_it_is_written(machine: Machine, tmp_path: Path) -> None:
     one, two = pair(driver="veth")
