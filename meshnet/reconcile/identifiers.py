@@ -203,6 +203,8 @@ class Identifiers:
             if until <= now:
                 del known.resting[key]
                 known.taken.discard(identifier)
+            elif until > now + REST_S:  # the clock was ahead when it was given back
+                known.resting[key] = (identifier, now + REST_S)
 
     def _lines(self) -> Iterator[Line]:
         """Yield what still counts."""

@@ -87,6 +87,21 @@ def test_one_given_back_rests_before_another_has_it(make, clock, tiny):
     assert make().allocate(POOL, endpoint(9)) == given[1]
 
 
+def test_what_was_given_back_while_the_clock_was_ahead_rests_no_longer(make, clock, tiny):
+    ours = make()
+    given = {number: ours.allocate(POOL, endpoint(number)) for number in range(3)}
+    clock.now += 1e9
+    ours.release([endpoint(1), endpoint(2)])
+    clock.now -= 1e9
+
+    with pytest.raises(LookupError, match="all 3"):
+        ours.allocate(POOL, endpoint(8))
+    again = make()
+    clock.now += REST_S + 1
+    assert ours.allocate(POOL, endpoint(8)) in (given[1], given[2])
+    assert {again.allocate(POOL, endpoint(number)) for number in (8, 9)} == {given[1], given[2]}
+
+
 def test_giving_back_what_nobody_has_is_nothing(make):
     ours = make()
     ours.release([endpoint(1)])
