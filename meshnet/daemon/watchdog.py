@@ -1,7 +1,8 @@
 """The watchdog: an event loop that is held up is told, and by whom.
 
 Drivers run in the daemon's loop. One that blocks (a `time.sleep`, a synchronous request) stops everything, and no time
-limit can end it; so at least the log says where it hangs.
+limit can end it; so at least the log says where it hangs. A daemon that was stopped as a whole, as with its machine,
+was not held up by anybody.
 """
 
 from __future__ import annotations
@@ -47,9 +48,18 @@ class Watchdog:
 
     def _watch(self) -> None:
         told = 0.0
+        looked = time.monotonic()
         while not self._stopped.wait(min(BEAT_S, self._limit_s / 3)):
-            last = self._last
-            if time.monotonic() - last > self._limit_s and last != told:
+            before, looked, last = looked, time.monotonic(), self._last
+            if looked - before > self._limit_s:
+                told = last  # nothing ran, this thread neither: that says nothing of where the loop was
+                log.warning(
+                    "the daemon did not run for %.1f s: it was stopped, or a call that holds the interpreter was made, "
+                    "and then in %s",
+                    looked - before,
+                    self._where(),
+                )
+            elif looked - last > self._limit_s and last != told:
                 told = last
                 log.error("the daemon is held up for more than %g s in %s", self._limit_s, self._where())
 
