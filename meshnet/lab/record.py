@@ -55,14 +55,26 @@ def check_name(name: str) -> str:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None when it has ended."""
+    """Return when a process started, in clock ticks since boot, the machine's own; None when it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     # the name in parentheses may contain anything, also spaces and parentheses
     fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZXx" else int(fields[19])
+    return None if fields[0] in "ZXx" else int(fields[19]) - _ticks_ahead()
+
+
+def _ticks_ahead() -> int:
+    """Return how many clock ticks longer ago this time namespace says that the machine was booted."""
+    try:
+        lines = Path("/proc/self/timens_offsets").read_text().splitlines()
+    except FileNotFoundError:  # a kernel without time namespaces
+        return 0
+    offsets = {clock: (int(seconds), int(nanoseconds)) for clock, seconds, nanoseconds in map(str.split, lines)}
+    seconds, nanoseconds = offsets["boottime"]
+    ticks = os.sysconf("SC_CLK_TCK")
+    return seconds * ticks + nanoseconds * ticks // 1_000_000_000
 
 
 class LabRecords:

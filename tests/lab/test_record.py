@@ -35,6 +35,22 @@ def test_record_is_found_and_forgotten_with_its_directories(records, process, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("offset_s", [100_000, -1])
+def test_a_command_in_a_time_namespace_knows_and_keeps_the_labs_of_this_one(records, process, offset_s):
+    record = records.create("one", process.pid)
+    inside = ["unshare", "--user", "--map-current-user", "--time", "--boottime", str(offset_s), "--fork"]
+    if subprocess.run([*inside, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no time namespaces here")
+    code = (
+        "import sys, pathlib; from meshnet.lab.record import LabRecords;"
+        " print([each.name for each in LabRecords(pathlib.Path(sys.argv[1])).running()])"
+    )
+    ran = subprocess.run([*inside, sys.executable, "-c", code, records.directory], check=True, capture_output=True)
+
+    assert ran.stdout == b"['one']\n"
+    assert records.running() == [record]
+
+
 def test_same_name_twice_is_refused(records, process):
     records.create("one", process.pid)
     with pytest.raises(UsageError, match="it runs already"):
