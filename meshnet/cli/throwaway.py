@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from meshnet.errors import MeshnetError
-from meshnet.lab.syscalls import CLONE_NEWNET, CLONE_NEWUSER, unshare
+from meshnet.lab.syscalls import CLONE_NEWNET, CLONE_NEWUSER, fork, unshare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def in_throwaway(function: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> A
     Raises MeshnetError with what it raised there, or when it takes longer than `timeout_s` seconds.
     """
     reader, writer = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.close(reader)
         _answer(writer, function)

@@ -47,7 +47,7 @@ def make_box(name: str, records: LabRecords, first: Callable[[Channel], None]) -
         MeshnetError: the machine does not allow it, and which setting to change.
     """
     ours, theirs = pair()
-    maker = os.fork()
+    maker = syscalls.fork()
     if maker == 0:
         _maker(theirs, ours, name, first)
     theirs.close()
@@ -99,7 +99,7 @@ def _maker(channel: Channel, other: Channel, name: str, first: Callable[[Channel
                 raise userns.refused(error) from error
             _ask(channel, {"ready": False})
         syscalls.unshare(syscalls.CLONE_NEWPID)
-        pid = os.fork()
+        pid = syscalls.fork()
         if pid == 0:
             _first_process(channel, name, first)
         channel.send({"ready": False, "pid": pid})
@@ -129,7 +129,8 @@ def _reporting(channel: Channel) -> Iterator[None]:
     """End this forked process by `os._exit`, after telling the caller what went wrong."""
     try:
         yield
-    except BaseException as error:  # noqa: BLE001 - a forked process must not run its parent's code
+    except BaseException as caught:  # noqa: BLE001 - a forked process must not run its parent's code
+        error = _alone(caught)
         with contextlib.suppress(MeshnetError):
             channel.send({"ready": False, "error": str(error) if isinstance(error, MeshnetError) else repr(error)})
         if not isinstance(error, MeshnetError):
@@ -137,6 +138,13 @@ def _reporting(channel: Channel) -> Iterator[None]:
 
             traceback.print_exc()
         os._exit(1)
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Return the one error of a group: a task group wraps what its tasks raise."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def prepare(name: str) -> None:

@@ -68,7 +68,7 @@ def run_forked(function: Callable[[], int]) -> int:
 
 def _forked(function: Callable[[], int]) -> int:
     """Run `function` in a child; return its pid."""
-    pid = os.fork()
+    pid = syscalls.fork()
     if pid == 0:
         code = 1
         try:

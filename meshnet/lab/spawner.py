@@ -44,7 +44,7 @@ def start_spawner(pods: Mapping[str, PodSpec], others: Channel) -> tuple[int, so
         others: the supervisor's channel, which the spawner must not hold.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
+    pid = syscalls.fork()
     if pid == 0:
         ours.close()
         others.close()
@@ -108,7 +108,7 @@ class _Spawner:
         syscalls.unshare(syscalls.CLONE_NEWPID)
         pid = -1
         try:
-            pid = os.fork()
+            pid = syscalls.fork()
         finally:
             if pid != 0:
                 syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)

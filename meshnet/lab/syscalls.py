@@ -49,6 +49,14 @@ def _call(what: str, function: Callable[..., Any], *args: object) -> None:
         raise KernelError(ctypes.get_errno(), what)
 
 
+def fork() -> int:
+    """Fork: 0 in the child, else its pid. Raises KernelError, as where a limit of processes is reached."""
+    try:
+        return os.fork()
+    except OSError as error:
+        raise KernelError(error.errno or 0, "start a process") from error
+
+
 def unshare(flags: int) -> None:
     """Move the calling thread into new namespaces (a new PID namespace: its next child). Raises KernelError."""
     _call(f"make new namespaces ({flags:#x})", _libc.unshare, flags)

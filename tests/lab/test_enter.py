@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.errors import MeshnetError
+from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab.enter import run_forked, working_directory
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ def raising(error: Exception) -> int:
 def test_a_child_that_fails_says_why(error: Exception, told: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_forked(lambda: raising(error)) == 1
     assert capfd.readouterr().err.endswith(told)
+
+
+def test_a_process_more_than_there_may_be_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(KernelError, match="start a process: Resource temporarily unavailable"):
+        run_forked(lambda: 0)
 
 
 def test_a_directory_that_was_deleted_counts_as_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
