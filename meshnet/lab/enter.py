@@ -68,6 +68,7 @@ def run_forked(function: Callable[[], int]) -> int:
 
 def _forked(function: Callable[[], int]) -> int:
     """Run `function` in a child; return its pid."""
+    _flush()  # what waits to be written would be written by both
     pid = syscalls.fork()
     if pid == 0:
         code = 1
@@ -83,8 +84,7 @@ def _forked(function: Callable[[], int]) -> int:
             traceback.print_exc()
         finally:
             with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
+                _flush()
             os._exit(code)
     return pid
 
@@ -110,6 +110,11 @@ def wait_for(pid: int) -> int:
 def shell_code(code: int) -> int:
     """Return an exit code as a shell has it: 128 and the number of a signal, for what is minus that number here."""
     return 128 - code if code < 0 else code
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def working_directory() -> str:

@@ -86,7 +86,8 @@ def unique_name() -> str:
 def lab() -> Iterator[Lab]:
     """A lab that is not up yet; after the test it is down and has left nothing."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    lab = Lab(unique_name(), [sys.executable, "-m", "meshnet"], {**os.environ, "PYTHONPATH": path})
+    users = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}
+    lab = Lab(unique_name(), [sys.executable, "-m", "meshnet"], users)
     before = machine.snapshot()
     yield lab
     lab.ok("lab", "down", lab.name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,16 @@ def raising(error: Exception) -> int:
 def test_a_child_that_fails_says_why(error: Exception, told: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_forked(lambda: raising(error)) == 1
     assert capfd.readouterr().err.endswith(told)
+
+
+def test_what_was_said_before_is_not_said_again_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tmp_path / "said"
+    with said.open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        print("before")
+        run_forked(lambda: print("inside") or 0)
+        print("after")
+    assert said.read_text() == "before\ninside\nafter\n"
 
 
 def test_a_process_more_than_there_may_be_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

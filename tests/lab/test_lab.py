@@ -179,6 +179,7 @@ def test_run_pings_every_link_both_ways(lab):
     done = lab.run("lab", "run", "-", stdin=ring(4))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 links, 8 pings, 0 links with a ping unanswered" in done.stdout
+    assert done.stdout.count("8 of 8 link ends up") == 1
     assert lab.gone()
 
 
@@ -188,6 +189,7 @@ def test_run_of_a_command(lab, tmp_path):
     words = (*lab.command, "lab", "exec", "r1", "--", "ping", "-c1", "-W5", "10.0.0.2")
     assert lab.run("lab", "run", str(file), "--", *words).returncode == 0
     assert lab.run("lab", "run", str(file), "--", "sh", "-c", "exit 9").returncode == 9
+    assert lab.run("lab", "run", str(file), "--", "echo", "said").stdout.endswith("\nsaid\n")
     assert lab.name not in lab.ok("lab", "list")
 
 

@@ -128,4 +128,5 @@ def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
         print(f"... and {len(report['links']) - MOST_SHOWN} more (meshnet get links)", file=sys.stderr)
     if not args.quiet:
         ready = report["up"] + report["down"]
-        print(f"lab {args.lab or DEFAULT_NAME}: {ready} of {report['endpoints']} link ends up ({report['seconds']} s)")
+        counted = f"{ready} of {report['endpoints']} link ends up ({report['seconds']} s)"
+        print(f"lab {args.lab or DEFAULT_NAME}: {counted}", flush=True)  # before what CMD of `lab run` writes
