@@ -89,7 +89,7 @@ def uninstall(places: Places) -> Done:
         elif take_away(path):
             changed.append(f"{path} removed")
     callers = _callers(places)
-    kept += [f"{path} calls meshnet: take it out there, then again" for path in callers]
+    kept += [f"{path} calls meshnet: take it out there, then again" for path in callers if path != places.list]
     if places.plugin.exists() and not is_our_plugin(places):
         kept.append(f"{places.plugin} stays: it is another program")
     elif not callers and take_away(places.plugin):
@@ -121,7 +121,7 @@ def _without_meshnet(path: Path) -> bool:
 
 
 def _callers(places: Places) -> list[Path]:
-    """Lists of others that call meshnet: without the plugin no pod could start with them."""
+    """Lists that call meshnet, as ours that a daemon has put back: without the plugin no pod could start with them."""
     found = []
     with contextlib.suppress(OSError):  # no directory, no lists
         for name in list_files(places.conf_dir):

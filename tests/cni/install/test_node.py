@@ -11,7 +11,7 @@ import pytest
 
 from meshnet.cni.install.names import LIST, OLD_CONFIG, OLD_LINK_TYPE, Places
 from meshnet.cni.install.node import install, is_our_plugin, uninstall
-from meshnet.cni.install.place import InstallError
+from meshnet.cni.install.place import InstallError, take_away
 from meshnet.cni.plugin import front_script, plugin_command
 from tests.cni.install.conftest import flannel, types, write
 
@@ -100,6 +100,17 @@ def test_uninstall_keeps_what_is_not_ours(places):
     assert len(done.kept) == 2
     assert places.list.exists()
     assert places.plugin.exists()
+
+
+def test_a_list_of_ours_that_is_back_at_once_is_not_taken_for_a_users(places, monkeypatch):
+    install(places)
+
+    def removed_while_a_daemon_follows(path):
+        return take_away(path) and (path != places.list or install(places))
+
+    monkeypatch.setattr("meshnet.cni.install.node.take_away", removed_while_a_daemon_follows)
+    assert uninstall(places).kept == ()
+    assert places.plugin.exists()  # a list names it
 
 
 def test_uninstall_keeps_the_plugin_while_a_users_list_calls_it(places):
