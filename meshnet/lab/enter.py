@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab import syscalls
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ def _forked(function: Callable[[], int]) -> int:
         try:
             code = function()
         except MeshnetError as error:
-            os.write(2, f"error: {error}\n".encode())
+            os.write(2, f"error: {printable(str(error))}\n".encode())
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
         except Exception:  # noqa: BLE001 - a bug, which shows its traceback; its parent's code is not for this process

@@ -19,7 +19,12 @@ def raising(error: Exception) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(MeshnetError("lab x: gone"), "error: lab x: gone\n"), (ValueError("odd"), "ValueError: odd\n")]
+    ("error", "told"),
+    [
+        (MeshnetError("lab x: gone"), "error: lab x: gone\n"),
+        (MeshnetError("no \udcff"), "error: no \\udcff\n"),
+        (ValueError("odd"), "ValueError: odd\n"),
+    ],
 )
 def test_a_child_that_fails_says_why(error: Exception, told: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_forked(lambda: raising(error)) == 1

@@ -28,6 +28,8 @@ def test_up_exec_and_down_twice(lab):
     assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
     assert lab.run("lab", "exec", "r1", "--", "sh", "-c", "exit 7").returncode == 7
     assert lab.run("lab", "exec", "r1", "--", "no-such-program").returncode == 127
+    none = lab.run("lab", "exec", "r1", "--", os.fsdecode(b"no\xff"))
+    assert (none.returncode, none.stderr) == (127, "error: no\\udcff: No such file or directory\n")
     assert lab.run("lab", "exec", "r1", "--", "sh", "-c", "kill -9 $$").returncode == 128 + 9
     assert lab.run("lab", "exec", "nobody", "--", "true").returncode == 1
     assert lab.ok("lab", "exec", "r1", "--", "cat", "-v", "/proc/sys/kernel/hostname") == "r1\n"

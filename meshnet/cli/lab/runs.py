@@ -15,6 +15,7 @@ import attrs
 from meshnet.cli.files import FILE_HELP
 from meshnet.cli.lab.up import DEFAULT_NAME, add_up_options, bring_up, print_report
 from meshnet.cli.table import NAMESPACE, Column, show
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +93,7 @@ def _command(command: list[str], lab: str, ending: Ending) -> int:
             with ending.postponed():
                 process = stack.enter_context(_started(command, lab))
         except OSError as error:
-            print(f"error: {command[0]}: {error.strerror}", file=sys.stderr)
+            print(f"error: {printable(command[0])}: {error.strerror}", file=sys.stderr)
             return 127
         with _interrupts_left_to_command():
             return shell_code(process.wait())

@@ -8,6 +8,7 @@ import select
 from typing import TYPE_CHECKING, NoReturn
 
 from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +79,7 @@ def _become(command: list[str], environment: Mapping[str, str], *, own_sysfs: bo
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - a list, never a shell
     except OSError as error:
-        os.write(2, f"error: {command[0]}: {error.strerror}\n".encode())
+        os.write(2, f"error: {printable(command[0])}: {error.strerror}\n".encode())
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
 
 
