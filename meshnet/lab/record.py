@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 MAKE_TRIES = 8
 _ROOT_DIRECTORY = Path("/run/meshnet")
+_TEMPORARY = Path("/tmp")  # noqa: S108 - what is in it is checked to be this user's
 
 
 @attrs.frozen
@@ -77,6 +78,10 @@ def _ticks_ahead() -> int:
     return seconds * ticks + nanoseconds * ticks // 1_000_000_000
 
 
+def _takes_files(directory: str) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK)
+
+
 class LabRecords:
     """The records of this user's labs in one directory, which exists only while there is one."""
 
@@ -85,13 +90,17 @@ class LabRecords:
 
     @classmethod
     def of_this_user(cls, environ: Mapping[str, str] = os.environ) -> LabRecords:
-        """Root's are under ``/run/meshnet``, a user's under ``$XDG_RUNTIME_DIR``, else in the temporary directory."""
+        """Root's are under ``/run/meshnet``, a user's under ``$XDG_RUNTIME_DIR``, else in the temporary directory.
+
+        Who only looks for labs needs no directory that takes files.
+        """
         if os.geteuid() == 0:
             return cls(_ROOT_DIRECTORY / "labs")
-        runtime = environ.get("XDG_RUNTIME_DIR")
-        if runtime and os.access(runtime, os.W_OK | os.X_OK):
+        runtime, temporary = (environ.get(name, "") for name in ("XDG_RUNTIME_DIR", "TMPDIR"))
+        if _takes_files(runtime):
             return cls(Path(runtime) / "meshnet" / "labs")
-        return cls(Path(tempfile.gettempdir()) / f"meshnet-{os.geteuid()}" / "labs")
+        base = Path(temporary).absolute() if _takes_files(temporary) else _TEMPORARY
+        return cls(base / f"meshnet-{os.geteuid()}" / "labs")
 
     def create(self, name: str, pid: int) -> LabRecord:
         """Write the record of a new lab, in one step. Raises UsageError when that lab runs already."""

@@ -51,6 +51,21 @@ def test_a_command_in_a_time_namespace_knows_and_keeps_the_labs_of_this_one(reco
     assert records.running() == [record]
 
 
+@pytest.mark.parametrize(
+    ("writable", "expected"),
+    [
+        (("/runtime", "/temporary"), "/runtime/meshnet/labs"),
+        (("/temporary",), "/temporary/meshnet-1000/labs"),
+        ((), "/tmp/meshnet-1000/labs"),
+    ],
+)
+def test_users_records_are_in_the_first_directory_that_takes_files(monkeypatch, writable, expected):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "access", lambda path, mode: path in writable)
+    records = LabRecords.of_this_user({"XDG_RUNTIME_DIR": "/runtime", "TMPDIR": "/temporary"})
+    assert str(records.directory) == expected
+
+
 def test_same_name_twice_is_refused(records, process):
     records.create("one", process.pid)
     with pytest.raises(UsageError, match="it runs already"):
