@@ -96,9 +96,14 @@ _NOTHING = "registers no driver; right would be a @hookimpl named meshnet_regist
 def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution that an entry point belongs to.
 
-    Half removed, it may have no metadata, which should tell them: then importlib gives None for both.
+    Half removed, it may have no metadata, which should tell them.
     """
-    return (getattr(point.dist, "name", None) or "unknown", getattr(point.dist, "version", None) or "")
+    return (_metadata(point, "Name") or "unknown", _metadata(point, "Version"))
+
+
+def _metadata(point: metadata.EntryPoint, field: str) -> str:
+    # asked for by `dist.name`, what is missing is None, of which Python 3.13 warns and a later one makes a KeyError
+    return point.dist.metadata[field] if point.dist and field in point.dist.metadata else ""
 
 
 def _registered(point: metadata.EntryPoint) -> list[object]:

@@ -194,7 +194,7 @@ def nested(depth):
     return offer
 
 
-@pytest.mark.parametrize("offer", [{"key": "x" * OFFER_LIMIT}, nested(5000)])
+@pytest.mark.parametrize("offer", [{"key": "x" * OFFER_LIMIT}, nested(9000)])
 def test_an_offer_that_would_end_the_session_of_all_links_is_refused(offer):
     with pytest.raises(LinkError, match=r"offer returned .* at most 65536 bytes") as error:
         answer("offer", offer)

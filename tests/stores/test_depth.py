@@ -52,4 +52,4 @@ def test_what_is_no_json_is_said_to_be_none(text: str | bytes) -> None:
 
 
 def test_within_what_is_cut_nobody_looks() -> None:
-    assert CUT in json.dumps(decode(nested(1500, "x")))
+    assert CUT in json.dumps(decode(nested(100_000, "x")))
