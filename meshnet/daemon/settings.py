@@ -14,12 +14,14 @@ import attrs
 from meshnet.cni.install.names import Places
 from meshnet.driver.api import Scope
 from meshnet.errors import InvalidObject, Problem
+from meshnet.model import rules
 from meshnet.model.node_record import PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NODE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_NODE = re.compile(rf"(?=.{{1,253}}$){rules.SUBDOMAIN_PATTERN}", re.ASCII)
+_NODE_RIGHT = "a node's name: at most 253 of a-z, 0-9, '-', '.', a letter or digit at both ends of what is between dots"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 SOCKET_NAME = "meshnetd.sock"
@@ -85,7 +87,7 @@ class Settings:
         run_dir = reader.path("MESHNET_RUN_DIR", "/run/meshnet")
         state_dir = reader.path("MESHNET_STATE_DIR", "/var/lib/meshnet")
         settings = cls(
-            node=reader.matching("NODE_NAME", socket.gethostname().lower(), _NODE, "a node's name: a-z, 0-9, '-', '.'"),
+            node=reader.matching("NODE_NAME", socket.gethostname().lower(), _NODE, _NODE_RIGHT),
             node_ip=reader.address("HOST_IP"),
             run_dir=run_dir,
             state_dir=state_dir,
