@@ -51,7 +51,7 @@ class RunDirectory:
         """Tell that the daemon is alive, with everything in its place. What cannot be done is logged."""
         try:
             self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            (self._directory / "alive").touch()
+            (self._directory / "alive").touch(mode=0o644)  # whatever the umask: nobody else tells that
             self._put_back()
         except OSError as error:
             log.error("run directory: %s", error)
