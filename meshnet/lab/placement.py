@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import UsageError
+from meshnet.model.rules import SUBDOMAIN_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from meshnet.lab.podspec import PodSpec
 
 MOST_NODES = 250
-_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+_NODE_NAME = re.compile(rf"(?=.{{1,63}}$){SUBDOMAIN_PATTERN}", re.ASCII)  # a node is a directory with a socket
 
 
 @attrs.frozen

@@ -45,6 +45,13 @@ def test_node_that_there_is_not_is_said():
     assert "kind-worker2" in placement.notes[0]
 
 
+@pytest.mark.parametrize("name", ["A_B", "a..b", "a.-b", "../x", "a" * 64])
+def test_name_that_no_node_can_have_is_none_of_the_lab(name):
+    placement = place(pods("a", a=name))
+    assert placement.nodes == ("n1",)
+    assert name in placement.notes[0]
+
+
 @pytest.mark.parametrize(
     ("count", "wishes", "told"),
     [
