@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshnet.errors import MeshnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HERE = Path(__file__).parent
 PROGRAM = _HERE / "bin" / "meshnet"
@@ -28,7 +32,7 @@ def plugin_command() -> Path:
         return PROGRAM
     script = front_script().encode()
     refused = []
-    for directory in (PROGRAM.parent, _cache_dir()):
+    for directory in _places():
         path = directory / "meshnet-front"
         try:
             _write_if_other(path, script)
@@ -47,6 +51,11 @@ def front_script(python: str = sys.executable) -> str:
     else:
         first = f"#!{python} -IS\n"
     return first + FRONT.read_text()
+
+
+def _places() -> Iterator[Path]:
+    yield PROGRAM.parent
+    yield _cache_dir()  # asked for only then: a container's user may have no home
 
 
 def _cache_dir() -> Path:

@@ -55,6 +55,13 @@ def test_a_package_that_cannot_be_written_to_uses_the_cache(installed, tmp_path)
     assert plugin_command() == tmp_path / "cache" / "meshnet" / "meshnet-front"
 
 
+def test_who_has_no_home_needs_none_where_the_package_has_it(installed, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987654)  # nobody knows that user, as in a container
+    assert plugin_command() == installed.with_name("meshnet-front")
+
+
 def test_nowhere_to_write_is_an_error_that_names_the_places(installed, tmp_path):
     (tmp_path / "package").touch()
     (tmp_path / "cache").touch()
