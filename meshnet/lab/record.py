@@ -124,9 +124,13 @@ class LabRecords:
 
     def running(self) -> list[LabRecord]:
         """Return the labs that run, by name; records of those that do not are removed."""
-        self._refuse_foreign()
+        try:
+            self._refuse_foreign()
+            paths = sorted(self.directory.glob("*.json"))
+        except PermissionError:  # who may not look there has none there
+            return []
         records = []
-        for path in sorted(self.directory.glob("*.json")):
+        for path in paths:
             record = self._read(path)
             if record is not None and record.alive:
                 records.append(record)

@@ -11,6 +11,7 @@ import pytest
 
 from meshnet.errors import MeshnetError, UsageError
 from meshnet.lab.record import LabRecords, check_name, start_time
+from tests.nobody import closed
 
 
 @pytest.fixture
@@ -146,6 +147,15 @@ def test_directory_that_cannot_be_written_is_named(tmp_path, process):
     (tmp_path / "file").write_text("")
     with pytest.raises(MeshnetError, match=r"'one': no record of it in .*file/labs: Not a directory"):
         LabRecords(tmp_path / "file" / "labs").create("one", process.pid)
+
+
+def test_where_nobody_may_look_there_is_no_lab_and_none_begins(tmp_path, process):
+    records = LabRecords(tmp_path / "shared" / "meshnet" / "labs")
+    (tmp_path / "shared").mkdir()
+    with closed(tmp_path / "shared"):
+        assert records.running() == []
+        with pytest.raises(MeshnetError, match=r"'one': no record of it in .*: Permission denied"):
+            records.create("one", process.pid)
 
 
 def test_directory_that_the_last_lab_took_away_is_made_again(records, process, tmp_path, monkeypatch):
