@@ -28,7 +28,9 @@ class Plan:
     """What one end of a link should be.
 
     Attributes:
-        local, peer, parent, uid, down: of the effective link; peer is None for an external link.
+        local, peer, down: of the effective link; peer is None for an external link.
+        parent: of an external link the node's interface; else None.
+        uid: the link's in its namespace.
         mtu: bytes, for the pod's interface.
         addresses: CIDRs for the pod's interface.
         mac: as the link gives it, or None.

@@ -30,7 +30,7 @@ class Entry:
     """An installed driver whose declaration is right.
 
     Attributes:
-        driver: the one instance of this process.
+        driver: the one instance of this process; another one each time that it could not start.
         distribution: which installed distribution brought it.
         version: of that distribution.
         unusable: why it does not work on this node; ``""`` when it does, as far as is known.

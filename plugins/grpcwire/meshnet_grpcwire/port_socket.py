@@ -137,7 +137,7 @@ def why_unusable() -> str | None:
         _deaf_socket().close()
     except OSError as error:
         if error.errno in _IN_WANT:
-            return None  # a driver starts once; each of its wires is tried again
+            return None  # each wire is tried by itself, and again
         return f"packet sockets are refused: {error.strerror}; the daemon needs the capability NET_RAW"
     return None
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 GRACE_S = 1.0
 """How long what a link was before goes on: a device that another has replaced, the address that its peer had."""
 _IN_WANT = (errno.ENOMEM, errno.ENOBUFS)
-"""Say nothing of what this node's kernel can do. A driver starts once; each of its links is tried again."""
+"""Say nothing of what this node's kernel can do: each link is tried by itself, and again."""
 _OVERHEAD = {4: 50, 6: 70}
 """Bytes that are put around what a pod's packet is: Ethernet 14, VXLAN 8, UDP 8, and IP."""
 
