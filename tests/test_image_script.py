@@ -1,12 +1,28 @@
-"""What the script that builds the image refuses before it builds anything."""
+"""What the script that builds the image refuses before it builds anything, and what it leaves."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "image"
+BUILDAH = """#!/bin/sh
+# As buildah: says what it is asked, leaves files of its own, and takes its time.
+while case $1 in --*) true ;; *) false ;; esac; do shift 2; done
+case $1 in
+bud)
+    mkdir -p MACHINE/etc/cni/net.d
+    touch MACHINE/etc/cni/net.d/cni.lock
+    until [ -e MACHINE/enough ]; do sleep 0.05; done
+    ;;
+push)
+    archive=${4#*:}
+    echo image >"${archive%%:*}"
+    ;;
+esac
+"""
 
 
 def test_a_processor_that_no_image_is_for_is_an_error(tmp_path: Path) -> None:
@@ -19,3 +35,38 @@ def test_a_processor_that_no_image_is_for_is_an_error(tmp_path: Path) -> None:
     assert "ARCH: 'sparc'" in done.stderr
     assert "amd64 or arm64" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_builds_at_once_leave_nothing_of_what_buildah_leaves(tmp_path: Path) -> None:
+    """Each half of the cluster tests may have the image to build."""
+    machine, scripts, programs = (tmp_path / name for name in ("machine", "checkout/scripts", "bin"))
+    for directory in (machine / "etc", machine / "var/lib", scripts, scripts.parent / "meshnet", programs):
+        directory.mkdir(parents=True)
+    (scripts.parent / "meshnet/__init__.py").write_text('__version__ = "1"\n')
+    text = SCRIPT.read_text()
+    for place in ("/etc/cni/", "/var/lib/containers/"):
+        assert place in text
+        text = text.replace(place, f"{machine}{place}")
+    for path, content in (
+        (scripts / "image", text),
+        (scripts / "docker-builds", "#!/bin/sh\nexit 1\n"),
+        (programs / "buildah", BUILDAH.replace("MACHINE", str(machine))),
+        (programs / "mmdebstrap", "#!/bin/sh\n"),
+    ):
+        path.write_text(content)
+        path.chmod(0o755)
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    environment = {**os.environ, **cache, "PATH": f"{programs}:{os.environ['PATH']}", "ARCH": ""}
+    command = [scripts / "image", tmp_path / "meshnet.tar"]
+
+    with subprocess.Popen(command, env=environment) as first:
+        while not (machine / "etc/cni/net.d/cni.lock").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        with subprocess.Popen(command, env=environment) as second:
+            time.sleep(0.5)
+            (machine / "enough").touch()
+            assert (first.wait(30), second.wait(30)) == (0, 0)
+
+    assert (tmp_path / "meshnet.tar").read_text() == "image\n"
+    assert not (machine / "etc/cni").exists()
