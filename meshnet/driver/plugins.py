@@ -102,8 +102,10 @@ def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
 
 
 def _metadata(point: metadata.EntryPoint, field: str) -> str:
-    # asked for by `dist.name`, what is missing is None, of which Python 3.13 warns and a later one makes a KeyError
-    return point.dist.metadata[field] if point.dist and field in point.dist.metadata else ""
+    # asked for by `dist.name`, what is missing is None, of which Python 3.13 warns and a later one makes a KeyError;
+    # later still all of it is None where there is no file
+    found = point.dist.metadata if point.dist else None
+    return found[field] if found and field in found else ""
 
 
 def _registered(point: metadata.EntryPoint) -> list[object]:

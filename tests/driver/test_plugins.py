@@ -1,6 +1,7 @@
 """Each way a distribution can fail before its driver can be looked at, beside one that is fine."""
 
 import re
+from importlib import metadata
 
 import pytest
 
@@ -76,6 +77,17 @@ def test_one_without_metadata_is_told_as_far_as_can_be(site):
     bare, fine = registry.get("bare"), registry.get("fine")
     assert (bare.distribution, bare.version) == ("unknown", "")
     assert (fine.distribution, fine.version) == ("zz-fine", "1.0")
+
+
+def test_one_whose_metadata_is_none_is_told_as_far_as_can_be(site, monkeypatch):
+    """As a Python after 3.13 has it, where that had metadata without a field."""
+    site.install_driver("bare", driver="bare")
+    points = site.entry_points()
+    monkeypatch.setattr(metadata.Distribution, "metadata", None)
+
+    bare = Registry.load(entry_points=points).get("bare")
+
+    assert (bare.distribution, bare.version) == ("unknown", "")
 
 
 def test_two_distributions_of_one_manager_do_not_blame_each_other(site):
