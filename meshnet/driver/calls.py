@@ -24,12 +24,16 @@ GRACE_S = 0.5
 """How long a driver that was cancelled may take to tidy up before core goes on without it."""
 
 
+class Hangs(LinkError):  # noqa: N818 - as RestartPod: what is so
+    """A call that took too long and goes on, in spite of its cancellation."""
+
+
 async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> Any:
     """Call ``driver.method(*args)`` and return its checked result.
 
     Raises LinkError: the driver's own, its message one printable line; ``DriverTimeout`` after `limit_s` seconds (the
-    call is cancelled); and ``DriverFailed`` for any other exception and for a result of a wrong type. `Rebuild` passes
-    through.
+    call is cancelled; `Hangs` when it goes on all the same); and ``DriverFailed`` for any other exception and for a
+    result of a wrong type. `Rebuild` passes through.
     """
     task = asyncio.create_task(_guarded(driver, method, args), name=f"driver {driver.name}: {method}")
     try:
@@ -42,8 +46,10 @@ async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> A
     if task.done():
         return task.result()
     ended = await _abandon(task)
-    still = "" if ended else ", and ignores that it was cancelled"
-    raise LinkError(TIMED_OUT, f"driver {driver.name}: {method} took longer than {limit_s:g} s{still}")
+    late = f"driver {driver.name}: {method} took longer than {limit_s:g} s"
+    if ended:
+        raise LinkError(TIMED_OUT, late)
+    raise Hangs(TIMED_OUT, f"{late}, and ignores that it was cancelled")
 
 
 def mtu_limit(driver: LinkDriver, underlay: Underlay) -> int | None:

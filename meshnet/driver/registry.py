@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from meshnet.driver.admission import Refused, instance_of, judged
-from meshnet.driver.calls import TIMED_OUT, call
+from meshnet.driver.calls import Hangs, call
 from meshnet.driver.plugins import Broken, Candidate, Discovery, discover
 from meshnet.errors import LinkError
 
@@ -164,7 +164,7 @@ class Registry:
             await call(entry.driver, "start", make_ctx(entry.name), limit_s=limit_s)
         except LinkError as error:
             # who hangs once may for ever, each time with one more that does
-            hopeless = not error.retry or error.reason == TIMED_OUT
+            hopeless = not error.retry or isinstance(error, Hangs)
             self._enter(attrs.evolve(entry, unusable=str(error), hopeless=hopeless))
         else:
             self._enter(attrs.evolve(entry, unusable=""))

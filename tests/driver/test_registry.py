@@ -1,6 +1,7 @@
 """Who is in, who is out and why, who is chosen, and what happens at start and stop."""
 
 import asyncio
+import contextlib
 import re
 import signal
 
@@ -270,18 +271,33 @@ def test_what_started_late_is_stopped_at_the_end():
     assert stopped == [Late.started[-1]]
 
 
-def test_who_can_never_start_is_left_alone():
-    async def slow(self, ctx):
-        tries.append(self)
-        await asyncio.sleep(60)
-
-    tries = []
+def test_who_can_never_start_is_left_alone(monkeypatch):
+    monkeypatch.setattr("meshnet.driver.calls.GRACE_S", 0.05)
     never = late("never", LinkError("ByteOrder", "not on this machine", retry=False))
-    registry = started(never, driver("slow", start=slow), limit_s=0.05)
+    tries = []
+
+    async def hang(self, ctx):
+        tries.append(self)
+        for _ in range(2):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    registry = started(never, driver("hung", start=hang), limit_s=0.05)
 
     assert again(registry) == []
     assert (len(never.started), len(tries)) == (1, 1)
     assert registry.get("never").unusable == "not on this machine"
+
+
+def test_who_was_too_slow_once_is_started_again():
+    pauses = [60, 0]
+
+    async def slow(self, ctx):
+        await asyncio.sleep(pauses.pop(0))
+
+    registry = started(driver("slow", start=slow), limit_s=0.05)
+
+    assert [entry.unusable for entry in again(registry)] == [""]
 
 
 def test_a_driver_that_cannot_be_made_again_says_so():
