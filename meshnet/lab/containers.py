@@ -221,10 +221,10 @@ class Containers:
 def _handles(pid: int, number: int) -> bool:
     """Tell whether a process does something on a signal: the first of a PID namespace ignores it otherwise."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_bytes().splitlines()  # its name may be any bytes
     except OSError:
         return False
-    caught = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+    caught = next((line.split()[1] for line in lines if line.startswith(b"SigCgt:")), b"0")
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 

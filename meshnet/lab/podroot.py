@@ -114,7 +114,7 @@ _COVERS = "meshnet-cover"
 
 
 def _is_cover(directory: Path) -> bool:
-    lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    lines = (line.split() for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines())
     mounts: Mapping[str, str] = {fields[1]: fields[0] for fields in lines}
     nearest = next(str(place) for place in (directory, *directory.parents) if str(place) in mounts)
     return mounts[nearest] == _COVERS or nearest == "/run"

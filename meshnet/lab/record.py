@@ -56,14 +56,17 @@ def check_name(name: str) -> str:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot, the machine's own; None when it has ended."""
+    """Return when a process started, in clock ticks since boot, the machine's own; None when it has ended.
+
+    Raises OSError where that cannot be known, as without a free descriptor.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # the name in parentheses may contain anything, also spaces and parentheses
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZXx" else int(fields[19]) - _ticks_ahead()
+    fields = text[text.rindex(b")") + 2 :].split()
+    return None if fields[0] in b"ZXx" else int(fields[19]) - _ticks_ahead()
 
 
 def _ticks_ahead() -> int:
@@ -105,8 +108,8 @@ class LabRecords:
     def create(self, name: str, pid: int) -> LabRecord:
         """Write the record of a new lab, in one step. Raises UsageError when that lab runs already."""
         path = self.directory / f"{check_name(name)}.json"
-        record = LabRecord(name, pid, start_time(pid) or 0, os.geteuid(), path)
         try:
+            record = LabRecord(name, pid, start_time(pid) or 0, os.geteuid(), path)
             with self._temporary_file() as file:
                 json.dump({"name": name, "pid": pid, "started": record.started, "user": record.user}, file)
                 file.flush()
@@ -123,7 +126,10 @@ class LabRecords:
         self._refuse_running(check_name(name))
 
     def running(self) -> list[LabRecord]:
-        """Return the labs that run, by name; records of those that do not are removed."""
+        """Return the labs that run, by name; records of those that do not are removed.
+
+        Raises MeshnetError when one cannot be read just now, as without a free descriptor: it may be of one that runs.
+        """
         try:
             self._refuse_foreign()
             paths = sorted(self.directory.glob("*.json"))
@@ -131,8 +137,12 @@ class LabRecords:
             return []
         records = []
         for path in paths:
-            record = self._read(path)
-            if record is not None and record.alive:
+            try:
+                record = self._read(path)
+                alive = record is not None and record.alive
+            except OSError as error:
+                raise MeshnetError(f"lab {path.stem!r}: {path}: {error.strerror}") from error
+            if record is not None and alive:
                 records.append(record)
             else:
                 self._remove(path)
@@ -154,7 +164,10 @@ class LabRecords:
 
     def forget(self, record: LabRecord) -> None:
         """Remove a record, and the directories if it was the last."""
-        current = self._read(record.path)
+        try:
+            current = self._read(record.path)
+        except OSError:  # whoever looks for labs next finds that it has ended
+            return
         if current is None or current == record:
             self._remove(record.path)
 
@@ -190,10 +203,13 @@ class LabRecords:
                 raise UsageError(f"{directory}: it must be a directory of uid {os.geteuid()}")
 
     def _read(self, path: Path) -> LabRecord | None:
+        """Return what a record says; None for what is none. Raises OSError."""
         try:
             facts = json.loads(path.read_text())
             return LabRecord(str(facts["name"]), int(facts["pid"]), int(facts["started"]), int(facts["user"]), path)
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except (FileNotFoundError, PermissionError, IsADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def _remove(self, path: Path) -> None:

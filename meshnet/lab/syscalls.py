@@ -110,7 +110,7 @@ def forget_beginning(fd: int, length: int) -> None:
 
 def may_make_namespaces() -> bool:
     """Tell whether this process has CAP_SYS_ADMIN: without it, it needs a user namespace first."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(errors="replace").splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
     return False

@@ -14,10 +14,11 @@ import pytest
 
 from meshnet.errors import MeshnetError
 from meshnet.lab import containers
-from meshnet.lab.containers import Containers
+from meshnet.lab.containers import Containers, _handles
 from meshnet.lab.pod import Pod, describe
 from meshnet.lab.podspec import Container, PodSpec
 from meshnet.lab.spawner import PAUSE
+from tests.lab.any_name import any_name
 
 POD = PodSpec("default", "r1", "r1")
 WITH_COMMAND = PodSpec("default", "r1", "r1", containers=(Container("main", ("sleep", "1000")),))
@@ -264,3 +265,9 @@ def test_container_that_is_called_pause_is_a_command_like_others(bench):
         assert (await bench.requested())["container"] == "pause"
 
     asyncio.run(run())
+
+
+def test_a_pods_first_process_may_have_any_name():
+    with any_name() as process:
+        assert _handles(process.pid, signal.SIGTERM)
+        assert not _handles(process.pid, signal.SIGHUP)

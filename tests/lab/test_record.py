@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from meshnet.errors import MeshnetError, UsageError
 from meshnet.lab.record import LabRecords, check_name, start_time
+from tests.lab.any_name import any_name
 from tests.nobody import closed
 
 
@@ -169,6 +172,26 @@ def test_directory_that_the_last_lab_took_away_is_made_again(records, process, t
 
     monkeypatch.setattr(LabRecords, "_make_directory", lambda _: make_and_lose())
     assert records.create("one", process.pid).alive
+
+
+def without_descriptors(_path):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize("method", ["read_text", "read_bytes"])
+def test_who_has_no_free_descriptor_forgets_no_lab(records, process, monkeypatch, method):
+    record = records.create("one", process.pid)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, method, without_descriptors)
+        with pytest.raises(MeshnetError, match=r"lab 'one': .*one\.json: Too many open files"):
+            records.running()
+
+    assert records.running() == [record]
+
+
+def test_a_process_of_any_name_has_a_start_time():
+    with any_name() as process:
+        assert start_time(process.pid)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "x" * 64, "a b", "a\n"])

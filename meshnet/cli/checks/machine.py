@@ -54,7 +54,7 @@ def check_versions() -> Finding:
 
 def _rights() -> Finding:
     if os.geteuid() == 0:
-        missing = missing_capabilities(Path("/proc/self/status").read_text())
+        missing = missing_capabilities(Path("/proc/self/status").read_text(errors="replace"))
         if not missing:
             return Finding("machine", "rights", Outcome.OK, "root, with every capability that a daemon needs")
         told = f"root without {', '.join(missing)}"
