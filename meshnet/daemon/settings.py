@@ -20,7 +20,6 @@ from meshnet.model.node_record import PORT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NODE = re.compile(rf"(?=.{{1,253}}$){rules.SUBDOMAIN_PATTERN}", re.ASCII)
 _NODE_RIGHT = "a node's name: at most 253 of a-z, 0-9, '-', '.', a letter or digit at both ends of what is between dots"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -87,7 +86,7 @@ class Settings:
         run_dir = reader.path("MESHNET_RUN_DIR", "/run/meshnet")
         state_dir = reader.path("MESHNET_STATE_DIR", "/var/lib/meshnet")
         settings = cls(
-            node=reader.matching("NODE_NAME", socket.gethostname().lower(), _NODE, _NODE_RIGHT),
+            node=reader.node_name("NODE_NAME", socket.gethostname().lower()),
             node_ip=reader.address("HOST_IP"),
             run_dir=run_dir,
             state_dir=state_dir,
@@ -156,10 +155,10 @@ class _Reader:
         found = Places(*(self.path(name, "/") for name in (bin_dir, conf_dir)))
         return found if given else None
 
-    def matching(self, name: str, default: str, pattern: re.Pattern[str], right: str) -> str:
+    def node_name(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        if not pattern.fullmatch(value):
-            self._wrong(name, value, right)
+        if not rules.is_subdomain(value):
+            self._wrong(name, value, _NODE_RIGHT)
         return value
 
     def address(self, name: str) -> str:

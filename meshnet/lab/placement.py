@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import attrs
 
 from meshnet.errors import UsageError
-from meshnet.model.rules import SUBDOMAIN_PATTERN
+from meshnet.model.rules import is_subdomain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from meshnet.lab.podspec import PodSpec
 
 MOST_NODES = 250
-_NODE_NAME = re.compile(rf"(?=.{{1,63}}$){SUBDOMAIN_PATTERN}", re.ASCII)  # a node is a directory with a socket
+LONGEST_NODE_NAME = 63
+"""A node is a directory with a socket."""
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ def place(pods: Sequence[PodSpec], count: int | None = None, wishes: Mapping[str
 
 
 def _usable(node: str) -> bool:
-    return _NODE_NAME.fullmatch(node) is not None
+    return is_subdomain(node, LONGEST_NODE_NAME)
 
 
 def _names(named: Sequence[str], total: int) -> tuple[str, ...]:

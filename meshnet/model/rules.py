@@ -93,10 +93,20 @@ def pod_interface(value: object) -> str:
     return name
 
 
+def is_label(value: object) -> bool:
+    """Whether it is an RFC 1123 label: what Kubernetes calls namespaces."""
+    return isinstance(value, str) and len(value) <= 63 and _LABEL.fullmatch(value) is not None
+
+
+def is_subdomain(value: object, most: int = 253) -> bool:
+    """Whether it is an RFC 1123 subdomain of at most `most` characters: what Kubernetes calls most objects."""
+    return isinstance(value, str) and len(value) <= most and _SUBDOMAIN.fullmatch(value) is not None
+
+
 def namespace_name(value: object) -> str:
     """A Kubernetes namespace (RFC 1123 label)."""
     name = text(value)
-    if len(name) > 63 or not _LABEL.fullmatch(name):
+    if not is_label(name):
         raise RuleError(value, "must be a namespace: up to 63 lower case letters, digits and '-', no '-' at the ends")
     return name
 
@@ -104,7 +114,7 @@ def namespace_name(value: object) -> str:
 def pod_name(value: object) -> str:
     """A name of a pod, and so of its Topology (RFC 1123 subdomain)."""
     name = text(value)
-    if len(name) > 253 or not _SUBDOMAIN.fullmatch(name):
+    if not is_subdomain(name):
         right = "must be a pod name: up to 253 lower case letters, digits, '-' and '.', a letter or digit at both ends"
         raise RuleError(value, right)
     return name

@@ -5,7 +5,6 @@ What `spec` means is the affair of `meshnet.model`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,11 @@ import attrs
 from meshnet.errors import InvalidObject, NotFound, Problem
 from meshnet.model.metadata import metadata_problems
 from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
-from meshnet.model.rules import LABEL_PATTERN, SUBDOMAIN_PATTERN
+from meshnet.model.rules import is_label, is_subdomain
 from meshnet.stores.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_LABEL = re.compile(LABEL_PATTERN)
-_SUBDOMAIN = re.compile(SUBDOMAIN_PATTERN)
 
 
 @attrs.frozen
@@ -50,7 +46,7 @@ def one_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
     In a URL ``""`` would be every object, and ``..`` another path.
     """
     key = object_key(kind, namespace, name)
-    if not _matches(_SUBDOMAIN, name, 253) or not (_matches(_LABEL, key[0], 63) or not kind.namespaced):
+    if not is_subdomain(name) or not (is_label(key[0]) or not kind.namespaced):
         raise NotFound(f"{label(kind, *key)}: there can be none of this name")
     return key
 
@@ -94,18 +90,14 @@ def _identity_problems(document: Mapping[str, Any], kind: Kind | None) -> Iterat
         yield Problem("metadata", metadata, "an object with at least a name")
         return
     name, namespace = metadata.get("name"), metadata.get("namespace")
-    if not _matches(_SUBDOMAIN, name, 253):
+    if not is_subdomain(name):
         yield Problem("metadata.name", name, "at most 253 of a-z, 0-9, '-' and '.', a letter or digit at both ends")
     if not namespace:
         return
     if kind is not None and not kind.namespaced:
         yield Problem("metadata.namespace", namespace, f"a {kind.value} has no namespace")
-    elif not _matches(_LABEL, namespace, 63):
+    elif not is_label(namespace):
         yield Problem("metadata.namespace", namespace, "at most 63 of a-z, 0-9 and '-', a letter or digit at both ends")
-
-
-def _matches(pattern: re.Pattern[str], value: object, limit: int) -> bool:
-    return isinstance(value, str) and len(value) <= limit and pattern.fullmatch(value) is not None
 
 
 def _guessed_label(document: Mapping[str, Any]) -> str:
