@@ -9,12 +9,14 @@ import attrs
 from meshnet.driver.api import Scope
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError, Problem
+from meshnet.model import rules
 from meshnet.model.check import check, placed, problem_findings
 from meshnet.model.codec import decode_topology
 from meshnet.model.effective import effective
+from meshnet.model.entry import without_absent
 from meshnet.model.finding import Severity
 from meshnet.model.resource import API_VERSION, Kind
-from meshnet.model.topology import LOCALHOST
+from meshnet.model.topology import LOCALHOST, Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from meshnet.model.documents import Document
     from meshnet.model.effective import EffectiveLink
     from meshnet.model.finding import Finding
-    from meshnet.model.topology import Link, Topology
+    from meshnet.model.topology import Topology
 
     Topologies = Mapping[tuple[str, str], Topology]
 
@@ -44,11 +46,10 @@ def driver_findings(documents: Sequence[Document], namespace: str, registry: Reg
     Links of what is no valid Topology are judged by themselves, as far as they name a driver and give options. A driver
     that is not installed here is a warning: it may be on the nodes.
     """
-    read = {id(document): topology for document in documents if (topology := _topology(document, namespace))}
-    options = _Options(registry, {topology.key: topology for topology in read.values()})
+    read = [(document, _topology(document, namespace)) for document in documents]
+    options = _Options(registry, {topology.key: topology for _, topology in read if topology})
     findings: list[Finding] = []
-    for document in documents:
-        topology = read.get(id(document))
+    for document, topology in read:
         for path, link in _links(document, topology):
             findings += problem_findings(document, options.problems(topology, link, f"{path}.options"))
             findings += _name_findings(document, registry, link, path)
@@ -93,22 +94,17 @@ def _links(document: Document, topology: Topology | None) -> Iterator[tuple[str,
 
 def _to_drivers(entry: Mapping[str, Any]) -> Link | None:
     """Return a link that has the driver and the options of an entry in which something else is wrong."""
-    peer = LOCALHOST if entry.get("peer_pod") == LOCALHOST else "peer"
-    told = {"uid": 0, "local_intf": "eth1", "peer_pod": peer, "peer_intf": "eth1", "driver": entry.get("driver")}
-    for fields in ({**told, "options": entry.get("options")}, told):
-        try:
-            topology = decode_topology(
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": Kind.TOPOLOGY.value,
-                    "metadata": {"name": "any"},
-                    "spec": {"links": [fields]},
-                }
-            )
-        except InvalidObject:
-            continue
-        return topology.links[0]
-    return None
+    given = without_absent(entry)
+    try:
+        driver = rules.driver_name(given["driver"]) if "driver" in given else None
+    except rules.RuleError:
+        return None
+    try:
+        options = rules.options(given.get("options", {}))
+    except rules.RuleError:
+        options = {}
+    peer = LOCALHOST if given.get("peer_pod") == LOCALHOST else ""
+    return Link(uid=0, peer_pod=peer, local_intf="", peer_intf="", driver=driver, options=options)
 
 
 def _name_findings(document: Document, registry: Registry, link: Link, path: str) -> Iterator[Finding]:
