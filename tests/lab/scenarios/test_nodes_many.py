@@ -194,12 +194,12 @@ def test_two_nodes_with_one_address_are_told_and_nothing_is_linked(lab: Lab, tmp
 @pytest.mark.parametrize(
     ("place", "count"),
     [
-        pytest.param({"r1": "n1", "r2": "n1"}, 1500, id="veth"),
-        pytest.param(PLACE, 300, id="vxlan"),
-        pytest.param(PLACE, 1500, id="vxlan, all", marks=LONG),
+        pytest.param({"r1": "n1", "r2": "n1"}, 1500, id="veth-1500"),
+        pytest.param(PLACE, 300, id="vxlan-300"),
+        pytest.param(PLACE, 1500, id="vxlan-1500", marks=LONG),
     ],
 )
-def test_two_pods_with_1500_links(lab: Lab, tmp_path: Path, place: dict[str, str], count: int) -> None:
+def test_two_pods_with_many_links(lab: Lab, tmp_path: Path, place: dict[str, str], count: int) -> None:
     """KNE#717: all come up, and again after a restart; ADDs are answered in time."""
     lab = attrs.evolve(lab, command=AS_OTHERS)
     cables = [Cable(uid, f"r1:e{uid}", f"r2:e{uid}") for uid in range(1, count + 1)]
