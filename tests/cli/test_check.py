@@ -146,6 +146,25 @@ def test_a_driver_that_cannot_make_such_a_link_is_an_error(
     ]
 
 
+def test_an_option_that_no_driver_takes_is_told_whichever_makes_the_link(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drivers = labels("one", per_end=True), labels("other", per_end=False)
+    monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
+    documents = pair(options={"label": "a", "lable": "b", "offload": "yes"})
+
+    rows = found(machine, tmp_path, *documents)
+
+    where = ("error", "Topology default/r1", "spec.links[0].options")
+    assert [(*row[:2], row[2].rpartition(".")[0], row[2].rpartition(".")[2]) for row in rows] == [
+        (*where, "offload"),
+        (*where, "lable"),
+    ]
+    assert "no driver that may make this link takes it: one, other" in rows[1][3]
+    assert "right would be true or false" in rows[0][3]
+    assert found(machine, tmp_path, *pair(options={"label": "a", "offload": True}), code=exitcodes.DONE) == []
+
+
 @pytest.mark.parametrize("named", ["own", "OWN", "shared", None])
 def test_an_option_may_differ_where_the_links_own_driver_says_so(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
