@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -148,8 +149,8 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def prepare(name: str) -> None:
-    """Mount what the box has of its own; the calling process is its first. Raises KernelError."""
-    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    """Mount what the box has of its own; the calling process is its first. Raises KernelError, MeshnetError."""
+    _keep_mounts()
     mount_proc()
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("tmpfs", "/run", "tmpfs", flags, "mode=755")
@@ -182,8 +183,19 @@ def mount_sysfs() -> None:
 def own_sysfs_of_this_process() -> None:
     """Give the calling process, which is in the box, a /sys of its own network namespace. Raises KernelError."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    _keep_mounts()
     mount_sysfs()
+
+
+def _keep_mounts() -> None:
+    """Keep what is mounted here from other namespaces. Raises KernelError, MeshnetError."""
+    try:
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    except KernelError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        told = "the root directory is no mount point, as that of a chroot mostly is"
+        raise MeshnetError(f"{told}: `mount --bind DIR DIR` goes before `chroot DIR`") from error
 
 
 def _machine_root() -> bool:

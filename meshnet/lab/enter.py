@@ -137,9 +137,13 @@ def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
                     continue  # root's lab has none of its own
                 descriptors[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, descriptors[kind])
+            root = os.open(f"/proc/{record.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, root)
             if not record.alive:
                 raise ProcessLookupError(3, "No such process")
             enter_namespaces(descriptors)
+            os.fchdir(root)  # who enters gets the root of these mounts, which is not theirs who were in a chroot
+            os.chroot(".")
         except (OSError, KernelError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise MeshnetError(f"lab {record.name!r}: cannot enter it (pid {record.pid}): {why}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -57,3 +58,27 @@ def test_command_without_a_name_is_refused(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     done = lab.run("lab", "exec", "r1", "--", "")
     assert (done.returncode, done.stderr) == (2, "error: lab exec -- '': a command begins with the name of a program\n")
+
+
+BOUND = "mount --rbind / $d"
+PLAIN = """
+for each in /*; do
+    if [ -L $each ]; then cp -d $each $d/; elif [ -d $each ]; then mkdir $d$each; mount --rbind $each $d$each; fi
+done"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another root directory")
+@pytest.mark.parametrize(
+    ("root", "code", "told"),
+    [(BOUND, 0, ""), (PLAIN, 1, "error: the root directory is no mount point, as that of a chroot mostly is: ")],
+    ids=["mount point", "directory"],
+)
+def test_caller_whose_root_directory_is_another(lab, tmp_path, root, code, told):
+    file, inside, outside = tmp_path / "pair.yml", tmp_path / "inside.sh", tmp_path / "outside.sh"
+    file.write_text(pair())
+    command = shlex.join(lab.command)
+    inside.write_text(f"{command} lab run -q {file} && {command} lab up -q {file} && {command} lab exec r1 -- true")
+    (tmp_path / "root").mkdir()
+    outside.write_text(f"set -e\nd={tmp_path}/root\n{root}\nchroot $d sh {inside}")
+    ran = shell(lab, f"unshare --mount --propagation private sh {outside}")
+    assert (ran.returncode, ran.stderr[: len(told)]) == (code, told), ran.stderr
