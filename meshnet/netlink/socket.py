@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from meshnet.netlink.messages import Message
     from meshnet.netlink.wire import Request
 
-LARGEST_DATAGRAM = 1 << 16
+# A link's alternative names alone may be 64 KiB, and whoever may set up a pod's interfaces gives them.
+LARGEST_DATAGRAM = 1 << 17
 # What the kernel charges a receive buffer for one answer, rounded up: a link's message with its bookkeeping.
 ANSWER_COST = 4096
 DUMP_TRIES = 10
@@ -156,8 +157,16 @@ class Netlink:
         return answers[0][1]
 
     def ask_many(self, requests: Sequence[Request]) -> list[bytes | KernelError]:
-        """Return for each request the payload of its answer, or the error it met."""
-        answers, failures = self._exchange(requests)
+        """Return for each request, which only reads, the payload of its answer, or the error it met.
+
+        Answers that there is no room for together are asked for one by one: no link hides what others are like.
+        """
+        try:
+            answers, failures = self._exchange(requests)
+        except KernelError as error:
+            if error.errno not in (errno.ENOBUFS, errno.EMSGSIZE):
+                raise
+            return [self._asked(request) for request in requests]
         results: dict[int, bytes | KernelError] = {**dict(answers), **dict(failures)}
         return [
             results[index] if index in results else KernelError(errno.ENODATA, request.what)
@@ -177,6 +186,12 @@ class Netlink:
         if not steady:
             return payloads
         raise KernelError(errno.EINTR, request.what, f"what it lists changed during each of {DUMP_TRIES} tries")
+
+    def _asked(self, request: Request) -> bytes | KernelError:
+        try:
+            return self.ask(request)
+        except KernelError as error:
+            return error
 
     def _exchange(self, requests: Sequence[Request]) -> _Outcome:
         outcome = _Outcome([], [])

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from meshnet.netlink import LinkInfo, LinkStats, Netlink, VethSpec, addresses, links, tc
-from meshnet.netlink.ifla import IFF_RUNNING
+from meshnet.errors import KernelError
+from meshnet.netlink import LinkInfo, LinkStats, Netlink, Request, VethSpec, addresses, links, tc
+from meshnet.netlink.ifla import IFF_RUNNING, IFINFO
 from meshnet.netlink.netns import entered
+from meshnet.netlink.wire import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, nested, string
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_PORT = 1 << 20
 GROUP = 0x4D4E
+RTM_NEWLINKPROP = 108
+IFLA_PROP_LIST = 52
+IFLA_ALT_IFNAME = 53
 LINUX = tuple(int(number) for number in os.uname().release.split(".")[:2])
 
 echoes = pytest.mark.skipif(LINUX < (6, 2), reason="Linux before 6.2 does not echo new links")
@@ -49,6 +54,15 @@ def make_veths(netlink: Netlink, *specs: VethSpec) -> list[LinkInfo]:
 def link_names(netlink: Netlink, nsid: int | None = None) -> list[str]:
     """Return the names of a namespace's links in order, since Linux lists links in any."""
     return sorted(links.parse_link(payload).name for payload in netlink.dump(links.dump_links(nsid)))
+
+
+def name_fully(netlink: Netlink, ifindex: int) -> None:
+    """Give a link alternative names until the kernel takes no more: 64 KiB of them."""
+    names = [string(IFLA_ALT_IFNAME, f"{ifindex:0>3}{number:0>124}") for number in range(600)]
+    flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND
+    bodies = [IFINFO.pack(0, 0, ifindex, 0, 0) + nested(IFLA_PROP_LIST, name) for name in names]
+    with pytest.raises(KernelError, match="property list too long"):
+        netlink.run([Request(RTM_NEWLINKPROP, flags, body, "name a link") for body in bodies])
 
 
 def make_pod(netlink: Netlink, netns: int, number: int, *, drops: bool = True) -> Pod:

@@ -14,7 +14,7 @@ import pytest
 from meshnet.model import names
 from meshnet.netlink import Netlink, VethSpec, links
 from tests.kernel.daemons import DaemonNode, link, pair, topology
-from tests.kernel.pods import eventually
+from tests.kernel.pods import eventually, name_fully
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -487,3 +487,18 @@ def test_links_of_others_stay(node: DaemonNode) -> None:
     assert {info.ifindex: info for info in node.netlink_links() if info.ifindex not in ports} == strangers
     with Netlink.open() as netlink:
         assert links.parse_link(netlink.ask(links.get_link("mn0123456789ab"))).alias == "meshnet"
+
+
+def test_interface_that_its_pod_gave_all_the_names_it_may_have_keeps_no_daemon_from_starting(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(settled(node, "r1", "r2"))
+    with Netlink.open(r1.fd) as inside:
+        name_fully(inside, r1.links()["eth1"].ifindex)
+
+    node.kill()
+    node.start()
+
+    assert eventually(settled(node, "r1", "r2"))
+    r1.run("ip", "link", "set", "eth1", "down")
+    assert eventually(lambda: not r2.carrier())

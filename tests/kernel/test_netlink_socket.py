@@ -12,7 +12,7 @@ import pytest
 
 from meshnet.errors import KernelError
 from meshnet.netlink import BatchError, Netlink, addresses, links
-from tests.kernel.pods import echoes, link_names, make_pod
+from tests.kernel.pods import echoes, link_names, make_pod, name_fully
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,6 +90,18 @@ def test_thousands_of_answers_in_order(netlink: Netlink) -> None:
         else:
             assert isinstance(answer, KernelError)
             assert answer.errno == errno.ENODEV
+
+
+def test_link_with_as_many_names_as_it_may_have_hides_no_other(netlink: Netlink) -> None:
+    """Who may set up a pod's interfaces gives them names as well: its answer may be 64 KiB and more."""
+    name_fully(netlink, LOOPBACK)
+    alone = len(netlink.ask(links.get_link(LOOPBACK)))
+    answers = netlink.ask_many([links.get_link(LOOPBACK if number % 3 else 99) for number in range(600)])
+
+    assert alone > 1 << 16
+    assert [alone if number % 3 else errno.ENODEV for number in range(600)] == [
+        answer.errno if isinstance(answer, KernelError) else len(answer) for answer in answers
+    ]
 
 
 def test_lost_answers_are_told_and_do_not_answer_the_next(netlink: Netlink) -> None:
