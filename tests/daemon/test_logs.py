@@ -48,6 +48,16 @@ def test_text_is_for_people(capsys):
     assert line.endswith("WARNING meshnet.test: look here")
 
 
+def test_text_of_others_adds_no_line_and_commands_no_terminal(capsys):
+    configure("warning", "text")
+    logging.getLogger("meshnet.test").warning(
+        "node %s calls itself %s", "n1", "\x1b[2J\x9bé\n00:00:00.000 INFO all is well"
+    )
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"node n1 calls itself \x1b[2J\x9bé\n00:00:00.000 INFO all is well")
+
+
 def test_configuring_again_does_not_double(capsys):
     configure("info", "text")
     configure("info", "text")
