@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PORT = 51111
 """The TCP port of a daemon that names no other."""
+MOST_ADDRESSES = 8
+"""Of one node; all are tried at once, and whoever has taken a node over chooses them."""
 
 
 @attrs.frozen
@@ -63,7 +65,7 @@ def decode_node(resource: Resource) -> NodeRecord:
     facts = [_driver(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return NodeRecord(
         name=resource.name,
-        addresses=_strings(spec.get("addresses")),
+        addresses=_strings(spec.get("addresses"))[:MOST_ADDRESSES],
         port=_number(spec.get("port")) or PORT,
         certificates=_strings(spec.get("certificates")),
         protocol=_range(spec.get("protocol")),

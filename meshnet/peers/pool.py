@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import grpc
 
+from meshnet.driver.told import one_line
 from meshnet.errors import LinkError, StreamEnded
 from meshnet.peers import wiring
 from meshnet.peers.malloc import keep_message_memory
@@ -210,7 +211,7 @@ class Pool:
         return LinkError(
             reason,
             f"no stream of driver {about.driver} from {about.local} to {about.peer} on node {self._node}:"
-            f" {(details or 'refused')[:200]}",
+            f" {one_line(details or 'refused', 200)}",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from meshnet.driver.told import one_line
 from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact
 from meshnet.peers import wiring
@@ -186,7 +187,7 @@ class Subscription:
             await self._greet(call)
             await self._listen(call)
         except grpc.aio.AioRpcError as error:
-            raise _NoSession((error.details() or error.code().name)[:200]) from error
+            raise _NoSession(one_line(error.details() or error.code().name, 200)) from error
         except TimeoutError:
             raise _NoSession(f"its daemon says nothing for {DIAL_S:g} s") from None
         except ValueError as error:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from meshnet.driver.told import one_line
 from meshnet.model.session import Contact
 from meshnet.reconcile.carrier import complete
 from meshnet.reconcile.remote import FarEnd
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from meshnet.reconcile.state import End, Sandbox
 
 UP, DOWN, PENDING, FAILED = "Up", "Down", "Pending", "Failed"
+_LONGEST_REASON = 100
+"""Characters of what a peer's daemon gives for one; a store would refuse a status that is too long, with all in it."""
 
 
 def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
@@ -54,7 +57,8 @@ def _far_state(far: FarEnd) -> tuple[str, str, str]:
         lapsed = far.contact is Contact.LAPSED
         return FAILED if lapsed else PENDING, "PeerUnreachable", far.why or f"no session with node {far.node} yet"
     if far.told is not None and far.told.reason:
-        return PENDING, "PeerNotPatched", f"the peer's end on node {far.node} says {far.told.reason}"
+        said = one_line(far.told.reason, _LONGEST_REASON)
+        return PENDING, "PeerNotPatched", f"the peer's end on node {far.node} says {said}"
     return _NOT_PATCHED
 
 

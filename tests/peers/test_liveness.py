@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 
+import grpc
 import pytest
 
 from meshnet.model.node_record import NodeRecord
@@ -305,6 +306,23 @@ def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
             one.peers.want(frozenset({"b"}))
             await asyncio.sleep(3)
             assert 2 < calls < 20
+
+    run(main)
+
+
+def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path):
+    async def main():
+        async def answer(_, context):
+            await context.abort(grpc.StatusCode.INTERNAL, "no\n\x1b[2J" + "x" * 1000)
+
+        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
+        await one.peers.start()
+        async with serving(other, one.identity.certificates(), answer) as port:
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+            one.peers.want(frozenset({"b"}))
+            await until(lambda: "session: " in one.book.why("b"))
+            assert r"no session: no \x1b[2Jxx" in one.book.why("b")
+            assert len(one.book.why("b")) < 400
 
     run(main)
 

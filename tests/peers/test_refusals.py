@@ -106,13 +106,18 @@ def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
     run(main)
 
 
-def test_a_node_that_calls_itself_another_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("c", "c"), ("c\n\x1b[2J", r"c \x1b[2J"), ("c" * 60_000, f"{'c' * 252}…")],
+    ids=["c", "lines", "long"],
+)
+def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
         await known(daemon, "a", caller)
         async with calling(daemon, caller) as call:
-            code, details = await refusal(call, hello("c"))
-        assert (code, details) == (grpc.StatusCode.PERMISSION_DENIED, "OtherName: node a calls itself c")
+            code, details = await refusal(call, hello(name))
+        assert (code, details) == (grpc.StatusCode.PERMISSION_DENIED, f"OtherName: node a calls itself {told}")
         assert daemon.refused() == {"OtherName": 1}
 
     run(main)

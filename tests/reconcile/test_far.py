@@ -215,6 +215,16 @@ def test_carrier_is_what_the_other_side_says(told, up, state):
     in_room(main)
 
 
+def test_reason_that_the_other_side_gives_is_told_in_a_short_line_whatever_it_is():
+    async def main(room):
+        room.hear(attrs.evolve(GOOD, reason="PortTaken\n\x1b[2J" + "x" * 500_000))
+        _, _, message = link_state(room.end, room.parts.remotes.far(room.end))
+        assert message.startswith(r"the peer's end on node n2 says PortTaken \x1b[2Jxx")
+        assert len(message) < 200
+
+    in_room(main)
+
+
 def test_what_is_told_of_many_ends_is_looked_up_once_for_each(monkeypatch):
     """KNE#717: two pods with 1500 links held both daemons up for seconds."""
     looked, numbers = [], range(1, 101)
