@@ -85,7 +85,6 @@ class Node:
             settings.node,
             table=self._core.table,
             inspector=self._core.inspector,
-            netlink=self._kernel.netlink,
             registry=registry,
             cache=self._core.cache,
             carrier=self._core.carrier,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from meshnet.daemon.queries import Queries
 from meshnet.driver import Device, LinkDriver, Scope
 from meshnet.driver.registry import Registry
+from meshnet.panel.indices import FIRST
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, sandbox
 
@@ -49,22 +53,25 @@ class Nothing:
         return None
 
 
-def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    table, box = Table("n1"), sandbox()
-    for number, driver in enumerate(("counting", "lost", "lost"), 1):
-        end(box, f"eth{number}", f"r2:eth{number}").patched_by = driver
-    enter(table, box)
+def queries_of(table: Table) -> Queries:
     nothing = cast("Any", Nothing())
-    queries = Queries(
+    return Queries(
         "n1",
         table=table,
         inspector=nothing,
-        netlink=nothing,
         registry=Registry.of(Counting, Lost),
         cache=nothing,
         carrier=nothing,
         peers=dict,
     )
+
+
+def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    table, box = Table("n1"), sandbox()
+    for number, driver in enumerate(("counting", "lost", "lost"), 1):
+        end(box, f"eth{number}", f"r2:eth{number}").patched_by = driver
+    enter(table, box)
+    queries = queries_of(table)
 
     for _ in range(2):
         rows = asyncio.run(queries.links())["links"]
@@ -72,3 +79,26 @@ def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixtur
 
     (line,) = caplog.messages
     assert "no counters: driver lost: KeyError" in line
+
+
+def test_pods_with_many_addresses_do_not_hold_the_daemon_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that is held up for three seconds peers take the node for dead."""
+
+    def dump(*_: object) -> list[bytes]:
+        time.sleep(0.5)
+        return []
+
+    async def main() -> None:
+        asked = asyncio.create_task(queries_of(table).links())
+        began, turns = time.monotonic(), 0
+        while not asked.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert time.monotonic() - began >= 0.5
+        assert turns > 20
+
+    table, box = Table("n1"), sandbox(nsid=1)
+    end(box, "eth1", "r2:eth1", ifindex=FIRST)
+    enter(table, box)
+    monkeypatch.setattr("meshnet.netlink.Netlink.open", lambda: contextlib.nullcontext(SimpleNamespace(dump=dump)))
+    asyncio.run(main())
