@@ -63,7 +63,7 @@ def installations(outcomes: Mapping[str, Ran], silent: Mapping[str, str]) -> lis
     for node, ran in sorted(outcomes.items()):
         try:
             parts: list[Mapping[str, Any]] = json.loads(ran.out)
-        except ValueError:
+        except (ValueError, RecursionError):
             silent = {**silent, node: ran.err.decode(errors="replace").strip() or "meshnet cni status says nothing"}
             continue
         found.append(_installation(node, parts))

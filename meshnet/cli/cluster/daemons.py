@@ -107,7 +107,7 @@ def _answer(ran: Ran) -> dict[str, Any]:
         raise ValueError(f"its pod says: {said[-1].removeprefix('error: ')}")
     try:
         found = json.loads(ran.out)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"its answer is no JSON: {ran.out[:80]!r}") from None
     if not isinstance(found, dict):
         raise ValueError("its answer is no object")

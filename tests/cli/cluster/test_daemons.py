@@ -54,6 +54,7 @@ def test_all_pods_are_asked_and_who_cannot_answer_is_named(tmp_path: Path) -> No
         ([(STATUS, failure(3))], "its pod says: nothing"),
         ([(STDOUT, b"[]"), (STATUS, SUCCESS)], "no object"),
         ([(STDOUT, b"{"), (STATUS, SUCCESS)], "no JSON"),
+        ([(STDOUT, b"[" * 50_000), (STATUS, SUCCESS)], "no JSON"),
     ],
 )
 def test_an_answer_that_is_none_tells_why(messages: list[tuple[int, bytes]], told: str, tmp_path: Path) -> None:
