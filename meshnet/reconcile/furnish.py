@@ -6,6 +6,7 @@ its port. The namespace itself is entered only for addresses and for interfaces 
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ class Furnisher:
         await self._attachment(end, plan)
         wanted = attrs.evolve(_applied(plan), driver=end.applied.driver)
         before = as_wanted(end.applied, wanted)
-        if plan.direct and self._moved(end, plan):
+        if plan.direct and await self._moved(end, plan):
             message = (
                 f"{end.endpoint}: the pod has moved its interface to a network namespace of its own; it stays there"
             )
@@ -170,14 +171,16 @@ class Furnisher:
             if made.error is not None and not _lacks_ipv6(made):
                 raise refusal(made.error, end)
 
-    def _moved(self, end: End, plan: Plan) -> bool:
+    async def _moved(self, end: End, plan: Plan) -> bool:
         """Tell whether the driver has made the interface already, and the pod has it somewhere else by now."""
         if plan.driver is None or end.applied.driver != plan.driver.name:
             return False
         if end.interface and read_link(self._netlink, end.interface, end.nsid) is not None:
             return False
         with end.sandbox.enter() as inside:
-            return moved_on(inside.netlink, end.endpoint)
+            if inside is end.sandbox.handed:  # its socket is for other ends, too, and not for two threads
+                return moved_on(inside.netlink, end.endpoint)
+            return await asyncio.to_thread(moved_on, inside.netlink, end.endpoint)
 
     def _refused_before(self, end: End) -> Sequence[str]:
         """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""

@@ -67,7 +67,7 @@ class MacvlanDriver(LinkDriver):
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Interface:  # noqa: ARG002 - an external link has none
         assert link.parent is not None
         parent = find_parent(self._ctx.netlink, link.parent, self._ctx.node)
-        found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
+        found = await find(link.pod.nsid, link.local, link.alias)
         await self._check(parent, link, found)
         if found is None:
             ifindex = await self._make(link, parent)
@@ -87,25 +87,25 @@ class MacvlanDriver(LinkDriver):
 
     async def unpatch(self, link: LinkEnd) -> None:
         self._patched.discard(link.local)
-        for found in in_namespace(self._ctx.netlink, link.pod.nsid):
+        for found in await in_namespace(link.pod.nsid):
             if found.info.alias == link.alias or found.info.name == birth_name(link.alias):
                 await _delete(found.info.ifindex, link.pod.nsid)
 
     async def inspect(self) -> Sequence[Owned]:
         told = []
-        for _, found, mark in everywhere(self._ctx.netlink):
+        for _, found, mark in await everywhere():
             endpoint = self._endpoint(mark)
             if endpoint is not None:
                 told.append(Owned(endpoint, Interface(found.info.ifindex), f"macvlan {found.info.name}"))
         return told
 
     async def discard(self, owned: Owned) -> None:
-        for nsid, found, mark in everywhere(self._ctx.netlink):
+        for nsid, found, mark in await everywhere():
             if Interface(found.info.ifindex) == owned.splice and owned.endpoint and mark.is_of(owned.endpoint):
                 await _delete(found.info.ifindex, nsid)
 
     async def set_carrier(self, link: LinkEnd, up: bool) -> None:
-        found = find(self._ctx.netlink, link.pod.nsid, link.local, link.alias)
+        found = await find(link.pod.nsid, link.local, link.alias)
         if found is None:
             raise LinkError("InterfaceMissing", f"{link.local}: its macvlan is not in the pod any more")
         if self._has_to_say(found, up=up):

@@ -1,0 +1,62 @@
+"""Furnishing: what of a pod is looked at meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+import pytest
+
+from meshnet.driver import Attachment
+from meshnet.errors import LinkError
+from meshnet.reconcile.furnish import Furnisher
+from meshnet.reconcile.state import Sandbox
+from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import Moody
+from tests.reconcile.made import end, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Own(Moody):
+    name = "own"
+    attachment = Attachment.DIRECT
+
+
+def test_looking_for_an_interface_that_a_pod_moved_on_does_not_hold_the_daemon_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pod may have thousands of interfaces in namespaces of its own."""
+
+    @contextlib.contextmanager
+    def entered(_: Sandbox) -> Iterator[Any]:
+        yield attrs.make_class("Inside", ["netlink"])(None)
+
+    def moved_on(*_: object) -> bool:
+        time.sleep(0.5)
+        return True
+
+    async def main() -> None:
+        here = end(sandbox(), "eth1", "localhost:eth0", driver=cast("Any", Own()))
+        here.applied = attrs.evolve(here.applied, driver="own")
+        nothing = cast("Any", None)
+        furnisher = Furnisher(
+            netlink=nothing, maker=nothing, splicer=nothing, deleter=nothing, table=Table(), saved=lambda _: None
+        )
+        assert here.plan is not None
+        applying = asyncio.ensure_future(furnisher.apply(here, here.plan))
+        turns = 0
+        while not applying.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        with pytest.raises(LinkError, match="has moved its interface"):
+            applying.result()
+        assert turns > 20
+
+    monkeypatch.setattr(Sandbox, "enter", entered)
+    monkeypatch.setattr("meshnet.reconcile.furnish.moved_on", moved_on)
+    asyncio.run(main())
