@@ -16,6 +16,8 @@ MAX_DEPTH = 100
 """Levels of maps and lists; whatever walks a document recursively stays far from Python's limit."""
 MAX_VALUES = 1_000_000
 """Values of one document, each counted as often as it is referred to: a few lines of YAML can mean billions."""
+CHARACTERS_A_VALUE = 64
+"""So many more of a text count as one more value: a megabyte can be referred to as well."""
 
 _TAG = "tag:yaml.org,2002:"
 _NO_KEY: Any = object()
@@ -100,7 +102,7 @@ class TreeBuilder:
         if event.anchor is None and self._open and self._open[-1].is_map and self._open[-1].key is _NO_KEY:
             self._set_key(event)
             return
-        tree = Tree(_value(event), event.start_mark.line + 1)
+        tree = Tree(_value(event), event.start_mark.line + 1, 1 + len(event.value) // CHARACTERS_A_VALUE)
         if event.anchor is not None:
             self._anchors[event.anchor] = tree
         self._add(event, tree)
@@ -111,6 +113,7 @@ class TreeBuilder:
         if key in top.value:
             raise TreeError(event, f"the key {key!r} stands here twice, first in line {_line(top.children[key])}")
         top.key, top.key_line = key, event.start_mark.line + 1
+        top.size += len(event.value) // CHARACTERS_A_VALUE
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:

@@ -140,6 +140,14 @@ quoted: {"<<": 1}
     assert document.locate("alias") == 9
 
 
+@pytest.mark.parametrize("large", ["x" * 1_000_000, "{? '" + "x" * 1_000_000 + "' : 1}"], ids=["text", "key"])
+def test_a_large_text_is_referred_to_a_few_times_at_most(large):
+    """A megabyte of YAML would mean gigabytes of JSON."""
+    assert len(one(f"a: &a {large}\nb: [*a, *a]")["b"]) == 2
+    with pytest.raises(BadText, match="references counted"):
+        read_documents(f"a: &a {large}\nb: [{', '.join(['*a'] * 100)}]", "t.yml")
+
+
 def test_a_list_is_its_items():
     text = "apiVersion: v1\nkind: List\nitems:\n- kind: A\n  x: [1]\n"
     text += "- kind: List\n  items:\n  - kind: B\n    z: 2\n- null\n"
