@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.model import rules
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -70,7 +72,7 @@ def decode_node(resource: Resource) -> NodeRecord:
         certificates=_strings(spec.get("certificates")),
         protocol=_range(spec.get("protocol")),
         version=_string(spec.get("version")),
-        default_driver=_string(spec.get("default_driver")),
+        default_driver=_driver_name(spec.get("default_driver")),
         link_mtu=_number(spec.get("link_mtu")) or 0,
         drivers={fact.name: fact for fact in facts if fact is not None},
     )
@@ -86,6 +88,14 @@ def _driver(row: Mapping[str, Any]) -> DriverFacts | None:
         _number(row.get("mtu_limit")),
         offer if isinstance(offer, dict) else {},
     )
+
+
+def _driver_name(value: object) -> str:
+    """Return a driver's name; ``""`` for what can be none: the status of links to that node would say it."""
+    try:
+        return rules.driver_name(value)
+    except rules.RuleError:
+        return ""
 
 
 def _string(value: object) -> str:

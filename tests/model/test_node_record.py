@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import pytest
+
 from meshnet.model.node_record import MOST_ADDRESSES, decode_node
 from meshnet.model.resource import Kind, Resource
 
 
 def record(**spec):
     return decode_node(Resource(Kind.NODE, {"metadata": {"name": "n2"}, "spec": spec}))
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ("vxlan", "vxlan"),
+        ("Their_Own.1", "Their_Own.1"),
+        ("", ""),
+        (None, ""),
+        (1, ""),
+        ("x" * 500_000, ""),
+        ("a\nb", ""),
+    ],
+    ids=["usual", "strangers", "empty", "null", "number", "long", "lines"],
+)
+def test_a_default_driver_that_can_be_none_is_not_told(said, counts):
+    """It stands in the status of links to that node: a store refuses one that is too long, with all that is in it."""
+    assert record(default_driver=said).default_driver == counts
 
 
 def test_a_few_addresses_are_tried_however_many_a_node_claims():
