@@ -23,7 +23,7 @@ def download(url: str) -> bytes:
     """
     deadline = time.monotonic() + LIMIT_S
     try:
-        with urllib.request.urlopen(url, timeout=SILENCE_S) as answer:  # noqa: S310 - http and https only
+        with _opener().open(url, timeout=SILENCE_S) as answer:
             return _read(answer, url, deadline)
     except urllib.error.HTTPError as error:
         error.close()  # it is the answer, too
@@ -35,6 +35,22 @@ def download(url: str) -> bytes:
         raise UsageError(f"{url}: no URL: {error}") from error
     except http.client.HTTPException as error:
         raise MeshnetError(f"{url}: no answer in HTTP: {error!r}") from error
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens URLs of http and https alone; usually a server may send us to FTP as well."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 def _read(answer: http.client.HTTPResponse, url: str, deadline: float) -> bytes:

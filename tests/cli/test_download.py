@@ -58,6 +58,8 @@ def test_all_of_it_is_returned(answer: bytes) -> None:
         (OK + b"Content-Length: 10\r\n\r\nkind", "cut off after 4 bytes: 6 are missing"),
         (CHUNKED + b"8\r\nkind", "IncompleteRead"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "no answer in HTTP"),
+        (b"HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/x.yml\r\n\r\n", "unknown url type: ftp"),
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", "'file:///etc/passwd' is not allowed"),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),
         (b"", "http"),
     ],
