@@ -178,13 +178,16 @@ class LabRecords:
 
     def _temporary_file(self) -> IO[str]:
         for _ in range(MAKE_TRIES):
-            self._make_directory()
             with contextlib.suppress(FileNotFoundError):  # the last lab that ended took the directory with it
+                self._make_directory()
                 return tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".", delete=True)
         raise MeshnetError(f"{self.directory}: is taken away as often as it is made")
 
     def _make_directory(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileExistsError):
+            # Root's is the daemon's as well: nobody else puts a socket there, whatever the umask.
+            self.directory.parent.mkdir(parents=True, mode=0o755)
+        self.directory.mkdir(exist_ok=True, mode=0o700)
         self._refuse_foreign()
         if self.directory.parent != _ROOT_DIRECTORY:
             self.directory.parent.chmod(0o700)

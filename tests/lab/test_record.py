@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,22 @@ def test_record_is_found_and_forgotten_with_its_directories(records, process, tm
     assert records.find(None) == records.find("one") == record
     records.forget(record)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("roots", "mode"), [(True, 0o755), (False, 0o700)])
+def test_nobody_else_writes_into_the_directories_whatever_the_umask(
+    records, process, tmp_path, monkeypatch, roots, mode
+):
+    """Under root's the daemon has its socket."""
+    if roots:
+        monkeypatch.setattr("meshnet.lab.record._ROOT_DIRECTORY", tmp_path / "meshnet")
+    umask = os.umask(0)
+    try:
+        records.create("one", process.pid)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "meshnet").stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "meshnet" / "labs").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("offset_s", [100_000, -1])
