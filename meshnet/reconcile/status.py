@@ -84,12 +84,22 @@ def link_status(end: End, peer: End | FarEnd | None) -> dict[str, Any]:
 
 def _not_made(link: Link) -> dict[str, Any]:
     """Return the entry for a link that the running pod has no interface for."""
+    message = "the running pod has no such interface; it comes with the pod's next start"
+    return _as_declared(link, FAILED, "RestartPod", message)
+
+
+def _not_settled(link: Link) -> dict[str, Any]:
+    """Return the entry for a link that has just been declared again: its end is still as without it."""
+    return _as_declared(link, PENDING, "NotObserved", "the node's daemon has not looked at it yet")
+
+
+def _as_declared(link: Link, state: str, reason: str, message: str) -> dict[str, Any]:
     return {
         "local_intf": link.local_intf,
         "uid": link.uid,
-        "state": FAILED,
-        "reason": "RestartPod",
-        "message": "the running pod has no such interface; it comes with the pod's next start",
+        "state": state,
+        "reason": reason,
+        "message": message,
         "driver": "",
         "why": "",
         "peer_pod": link.peer_pod,
@@ -193,7 +203,7 @@ def _entries(
         if end is None:
             yield _not_made(link)
             continue
-        status = link_status(end, other(end))
+        status = link_status(end, other(end)) if end.plan is not None else _not_settled(link)
         if not link.external:
             status["receive_id"] = receive_id(end.endpoint)
         yield status

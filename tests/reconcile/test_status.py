@@ -101,6 +101,18 @@ def test_a_link_that_the_running_pod_has_no_interface_for():
     assert status["conditions"][0]["status"] == "False"
 
 
+def test_a_link_that_is_declared_again_is_not_said_to_be_missing():
+    """Its Topology was deleted and is there again; the end has yet to be settled by it."""
+    room = Room()
+    room.mine[1].plan = None
+
+    status = room.compose()
+    row = status["links"][1]
+    assert (row["state"], row["reason"], row["peer_pod"]) == ("Pending", "NotObserved", "r2")
+    assert row["receive_id"] == 2
+    assert failures({}, status) == []
+
+
 def test_an_external_link_names_its_parent():
     room = Room()
     replan(room.mine[0], peer=None, parent="ens3")
