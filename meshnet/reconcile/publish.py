@@ -211,7 +211,8 @@ class Publisher:
             self.changed(sandbox)
 
     async def _write(self, sandbox: Sandbox, *, claiming: bool = False, over: bool = False) -> bool:
-        entry = await self._cache.read(sandbox.pod_key)
+        # Between ADD and DEL nobody asks for a Topology that is not there: the watch tells of one that comes.
+        entry = await self._cache.read(sandbox.pod_key) if claiming else self._cache.entry(sandbox.pod_key)
         for _ in range(TRIES):
             if entry is None or not self._table.is_current(sandbox):
                 return False

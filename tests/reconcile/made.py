@@ -118,6 +118,7 @@ class NotingStore(MemoryStore):
     """A store in memory that notes each write of a status, and may be slow or away.
 
     Attributes:
+        asked: how often it was asked for one object.
         lasts_s: how long a write of a status takes, after which it has happened.
         error: what every write of a status raises, or None.
         refused: the name of the object whose status no webhook lets anybody write.
@@ -126,11 +127,16 @@ class NotingStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked = 0
         self.writes: list[Write] = []
         self.lasts_s = 0.0
         self.error: Exception | None = None
         self.refused = ""
         self.lost: Exception | None = None
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Resource:
+        self.asked += 1
+        return await super().get(kind, namespace, name)
 
     async def patch_status(
         self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None

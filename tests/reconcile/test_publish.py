@@ -222,6 +222,18 @@ def test_a_pod_without_a_topology_is_claimed_by_nobody() -> None:
     run(main())
 
 
+def test_a_pod_without_a_topology_costs_the_store_nothing_while_it_runs() -> None:
+    async def main() -> None:
+        room = Room(NotingStore())
+        enter(room.table, room.r1)
+        for _ in range(3):
+            room.publisher.changed(room.r1)  # as every pass does
+            await asyncio.sleep(60)
+        assert room.store.asked == 0
+
+    run(main())
+
+
 def test_flush_writes_what_waits_and_close_forgets_it() -> None:
     async def main() -> None:
         room = Room(NotingStore())
