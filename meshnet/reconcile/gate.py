@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -58,7 +59,15 @@ class ReadinessGate:
     def tell(self, sandbox: Sandbox, status: Mapping[str, Any]) -> None:
         """Take note of what stands as the status of a pod's Topology."""
         ready = next(row for row in status["conditions"] if row["type"] == "Ready")
-        wanted = {"type": CONDITION, **{name: ready[name] for name in COPIED}}
+        self._want(sandbox, {"type": CONDITION, **{name: ready[name] for name in COPIED}})
+
+    def lose(self, sandbox: Sandbox) -> None:
+        """Take note that the Topology of a pod was deleted, and every link of it unplugged."""
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        gone = ("False", "TopologyMissing", "the pod's Topology was deleted", since)
+        self._want(sandbox, {"type": CONDITION, **dict(zip(COPIED, gone, strict=True))})
+
+    def _want(self, sandbox: Sandbox, wanted: Mapping[str, Any]) -> None:
         told = self._told.setdefault(sandbox, _Told(wanted))
         told.wanted = wanted
         if told.task is None and told.due:

@@ -196,6 +196,7 @@ class Publisher:
         stands = True
         try:
             stands = await self._write(sandbox)
+            self._tell_loss(sandbox)
         except (StoreError, InvalidObject) as error:
             log.warning("status of %s/%s not written yet: %s", sandbox.namespace, sandbox.pod, error)
             pending.again = True
@@ -209,6 +210,12 @@ class Publisher:
             self._last[sandbox] = asyncio.get_running_loop().time()
         if pending.again:
             self.changed(sandbox)
+
+    def _tell_loss(self, sandbox: Sandbox) -> None:
+        """Let the gate know of a pod whose Topology was deleted; who never had one is told nothing."""
+        known = self._cache.synced.is_set() and self._table.is_current(sandbox)
+        if self._gate is not None and known and sandbox.claimed and self._cache.entry(sandbox.pod_key) is None:
+            self._gate.lose(sandbox)
 
     async def _write(self, sandbox: Sandbox, *, claiming: bool = False, over: bool = False) -> bool:
         # Between ADD and DEL nobody asks for a Topology that is not there: the watch tells of one that comes.

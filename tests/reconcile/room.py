@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.gate import ReadinessGate
 
 R1 = ("default", "r1")
 
@@ -54,7 +55,7 @@ class Deleter:
 class Room:
     """A node without a kernel, following a store."""
 
-    def __init__(self, directory: Path, *drivers: type[LinkDriver]) -> None:
+    def __init__(self, directory: Path, *drivers: type[LinkDriver], gate: ReadinessGate | None = None) -> None:
         self.store = NotingStore()
         self.table = Table("n1")
         self.checkpoints = Checkpoints(directory)
@@ -74,6 +75,7 @@ class Room:
             identifiers=made.identifiers,
             node="n1",
             node_ip="",
+            gate=gate,
         )
         self.identifiers = made.identifiers
         self.settler = made.settler
@@ -121,8 +123,8 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def room(directory: Path, *drivers: type[LinkDriver]) -> AsyncIterator[Room]:
-    made = Room(directory, *(drivers or (Moody,)))
+async def room(directory: Path, *drivers: type[LinkDriver], gate: ReadinessGate | None = None) -> AsyncIterator[Room]:
+    made = Room(directory, *(drivers or (Moody,)), gate=gate)
     following = asyncio.create_task(made.cache.run())
     await made.cache.synced.wait()
     yield made

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
+from meshnet.model.resource import Kind
 from meshnet.reconcile.gate import CONDITION, LONGEST_DELAY_S, ReadinessGate
+from meshnet.reconcile.publish import PAUSE_S
 from tests.reconcile.made import sandbox
+from tests.reconcile.room import R1, room
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Cluster:
@@ -118,5 +122,43 @@ def test_nothing_is_written_about_a_sandbox_that_is_gone() -> None:
         gate.close()
         await asyncio.sleep(LONGEST_DELAY_S * 4)
         assert cluster.tries == tries
+
+    run(main())
+
+
+def test_a_pod_whose_topology_is_deleted_is_not_ready_any_more(tmp_path: Path) -> None:
+    """Whoever never had one is told nothing."""
+
+    async def main() -> None:
+        cluster = Cluster()
+        async with room(tmp_path, gate=ReadinessGate(cluster)) as here:
+            await here.declare()
+            await here.come("r1")
+            await here.come("other")
+            await asyncio.sleep(PAUSE_S * 2)
+            assert cluster.written == [("default/r1", "True")]
+
+            await here.store.delete(Kind.TOPOLOGY, *R1)
+            await asyncio.sleep(PAUSE_S * 2)
+            assert cluster.written[1:] == [("default/r1", "False")]
+
+            await here.declare()
+            await asyncio.sleep(PAUSE_S * 2)
+            assert cluster.written[2:] == [("default/r1", "True")]
+
+    run(main())
+
+
+def test_before_the_store_has_told_its_topologies_none_counts_as_deleted(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster = Cluster()
+        async with room(tmp_path, gate=ReadinessGate(cluster)) as here:
+            here.cache.synced.clear()
+            box = sandbox("r1")
+            box.claimed = "u"
+            here.table.add(box)
+            here.publisher.changed(box)
+            await asyncio.sleep(PAUSE_S * 2)
+            assert cluster.written == []
 
     run(main())
