@@ -59,6 +59,16 @@ def test_a_server_takes_it_without_a_warning(server: ApiServer, directory: Path)
     assert "daemonset.apps/meshnet" in done.stdout
 
 
+@pytest.mark.parametrize("directory", ["overlays/readiness-gate", "base"])
+def test_what_is_applied_again_is_said_to_be_unchanged(server: ApiServer, directory: str) -> None:
+    """Every value is written as the server keeps it, so that whoever applies sees what an upgrade changes."""
+    server.apply_directory(MANIFESTS / directory)
+
+    told = server.kubectl("apply", "-k", str(MANIFESTS / directory)).splitlines()
+
+    assert [line for line in told if not line.endswith(" unchanged")] == []
+
+
 @pytest.mark.parametrize("directory", OVERLAYS, ids=lambda path: path.name)
 def test_an_overlay_changes_the_daemon_and_keeps_what_users_rely_on(server: ApiServer, directory: Path) -> None:
     base, overlay = (daemon_set(built(server, path)) for path in (MANIFESTS / "base", directory))
