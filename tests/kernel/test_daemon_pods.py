@@ -78,6 +78,23 @@ def test_a_renamed_end_stays_as_the_pod_has_it(wired: tuple[DaemonNode, PodBox, 
     assert r1.links() == {}
 
 
+def test_an_mtu_that_the_pods_raise_stays_and_what_the_cable_does_not_take_is_counted(
+    wired: tuple[DaemonNode, PodBox, PodBox],
+) -> None:
+    node, r1, r2 = wired
+    for pod in (r1, r2):  # as a bond does to its members
+        pod.run("ip", "link", "set", "eth1", "mtu", "4000")
+    time.sleep(SEVERAL_PASSES_S)
+    before = port_of(node, "r1")
+
+    r1.run("ping", "-c", "1", "-W", "0.5", "-M", "do", "-s", "3000", "10.0.0.2", check=False)
+
+    after = port_of(node, "r1")
+    assert after["mtu"] == 4000
+    assert after["counters"]["tx_dropped"] > before["counters"]["tx_dropped"]
+    assert pings(r1, "10.0.0.2")
+
+
 def test_an_end_in_a_bridge_stays_there(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
     node, r1, r2 = wired
     r1.run("ip", "link", "add", "br0", "type", "bridge")
