@@ -23,12 +23,12 @@ NAME = "meshnet"
 
 HOW_TO = """cluster {name} is up: {nodes}
   export KUBECONFIG={kubeconfig} PATH={path}:$PATH
-  kubectl get nodes                              a real kubectl
-  scripts/cluster node n1 ip address             a command on a node
-  scripts/cluster load build/meshnet.tar         an image for all nodes
+  kubectl get nodes  # a real kubectl
+  {script} node n1 ip address  # a command on a node
+  {script} load build/meshnet.tar  # an image for all nodes
   kubectl apply -k manifests/base
-  scripts/cluster power-off n2                   and power-on
-  make cluster-down
+  {script} power-off n2  # power-on brings it back
+  {script} down
 Logs of daemons: {logs}/n1/log
 Image for pods: localhost/tools:1 (busybox), imagePullPolicy: Never"""
 
@@ -43,7 +43,8 @@ def up(arguments: argparse.Namespace) -> None:
     """Bring the cluster up and tell how to use it."""
     made = bringup.up(arguments.name, find_binaries(may_build=True), arguments.nodes)
     directory = made.plane.directory.parent
-    told = {"kubeconfig": made.kubeconfig, "path": made.kubectl_program.parent, "logs": directory}
+    script = "scripts/cluster" if made.name == NAME else f"scripts/cluster --name {made.name}"
+    told = {"script": script, "kubeconfig": made.kubeconfig, "path": made.kubectl_program.parent, "logs": directory}
     print(HOW_TO.format(name=made.name, nodes=", ".join(made.nodes), **told))
     # its processes stay, and nobody here waits for them
     sys.stdout.flush()
