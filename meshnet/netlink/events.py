@@ -40,8 +40,9 @@ READS_AT_ONCE = 256
 
 # Classic BPF: (code, jump if true, jump if false, constant).
 _INSTRUCTION = struct.Struct("=HBBI")
-_LOAD_WORD, _LOAD_HALF, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x28, 0x15, 0x45, 0x06
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x28, 0x30, 0x15, 0x45, 0x06
 _TYPE_OFFSET = 4
+_FAMILY_OFFSET = HEADER.size
 _CHANGE_OFFSET = HEADER.size + 12
 
 
@@ -152,10 +153,15 @@ def _link_event(body: bytes, nsid: int | None, *, gone: bool) -> LinkEvent:
 
 
 def _filter() -> bytes:
-    """Pass deletions of links and of namespace numbers, and links whose IFF_UP changed (a new one's, too)."""
+    """Pass deletions of links and of namespace numbers, and links whose IFF_UP changed (a new one's, too).
+
+    Not what is said in the words of a family: of AF_BRIDGE, a deletion is that a link has left its bridge.
+    """
     return b"".join(
         _INSTRUCTION.pack(*instruction)
         for instruction in (
+            (_LOAD_BYTE, 0, 0, _FAMILY_OFFSET),
+            (_JUMP_IF_EQUAL, 0, 7, socket.AF_UNSPEC),
             (_LOAD_HALF, 0, 0, _TYPE_OFFSET),
             (_JUMP_IF_EQUAL, 4, 0, _as_loaded(RTM_DELLINK, 2)),
             (_JUMP_IF_EQUAL, 3, 0, _as_loaded(RTM_DELNSID, 2)),

@@ -195,6 +195,21 @@ def test_a_port_that_somebody_sets_up_or_down_is_put_right_at_once(node: DaemonN
     assert "set down by somebody else" in node.log()
 
 
+def test_a_port_that_somebody_had_in_a_bridge_is_not_gone(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    node.run("ip link add br9 type bridge")
+    for port in node.ports():
+        node.run(f"ip link set {port} master br9")
+    node.run("ip link del br9")
+
+    for up in ("down", "up"):
+        r2.run("ip", "link", "set", "eth1", up)
+        assert eventually(lambda up=up: r1.carrier() is (up == "up"))
+    assert "deleted by somebody else" not in node.log()
+
+
 def test_an_edit_does_not_reach_another_interface_than_the_links_own(node: DaemonNode) -> None:
     links = [link(i, f"eth{i}", f"r2:eth{i}", mtu=1500) for i in (1, 2)]
     node.apply(topology("r1", *links), topology("r2", *(link(i, f"eth{i}", f"r1:eth{i}") for i in (1, 2))))

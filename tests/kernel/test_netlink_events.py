@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -106,6 +107,18 @@ def test_hears_that_a_pods_end_was_deleted(monitor: LinkMonitor, netlink: Netlin
     assert {(None, pod.port.ifindex), (pod.port.link_nsid, pod.port.link)} == {
         (event.nsid, event.ifindex) for event in events if event.gone
     }
+
+
+def test_a_link_that_leaves_a_bridge_is_not_gone(monitor: LinkMonitor, netlink: Netlink, pod: Pod) -> None:
+    """The kernel tells of it as a deletion, in the words of the bridge."""
+    subprocess.run(["ip", "link", "add", "br0", "type", "bridge"], check=True)
+    bridge = links.parse_link(netlink.ask(links.get_link("br0"))).ifindex
+    netlink.run([links.set_link(pod.port.ifindex, master=bridge)])
+    assert not any(event.gone for event in settle(monitor, netlink))
+
+    netlink.run([links.delete_link(bridge)])
+
+    assert [event.ifindex for event in settle(monitor, netlink) if event.gone] == [bridge]
 
 
 def test_hears_that_a_namespace_ended(monitor: LinkMonitor, netlink: Netlink, pod: Pod) -> None:
