@@ -85,7 +85,7 @@ class Core:
         self.announcer = Announcer(self.table, self._links_lead_to)
         self.identifiers = open_identifiers(settings.state_dir)
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
-        self.inspector = Inspector(kernel.netlink, self.table)
+        self.inspector = Inspector(kernel.netlink, kernel.ethtool, self.table)
         self.nodes = NodeCache(store, self._record_changed)
         self.last_valid = LastValid(settings.run_dir / "last-valid")
         self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed, self.last_valid)

@@ -110,7 +110,7 @@ def read_filters(netlink: Netlink, ifindex: int) -> Filters:
 
 def take_over(port: PanelPort, info: LinkInfo) -> None:
     """Have a port be as its link was just read."""
-    port.up, port.mtu = info.up, info.mtu
+    port.name, port.up, port.mtu = info.name, info.up, info.mtu
     port.nsid, port.pod_ifindex = -1 if info.link_nsid is None else info.link_nsid, info.link
     port.gso_ipv4_max_size = info.gso_ipv4_max_size or GSO_LEGACY_MAX_SIZE
 

@@ -96,6 +96,8 @@ class Furnisher:
             end.applied = before
             self._save(end.sandbox)
         done = before if wanted == before else self._edit(end, before, wanted)
+        if end.port is not None:
+            self._set_mtu(end.port, done.mtu)
         if done == wanted:
             end.outstanding = ""
         if done != before:
@@ -118,8 +120,8 @@ class Furnisher:
             else:
                 end.outstanding = _outstanding(before, wanted, error)
                 wanted, refused = attrs.evolve(before, uid=wanted.uid), self._refused.get(end, ())
-        if end.port is not None:
-            self._change_port(end.port, before, wanted)
+        if end.port is not None and wanted.uid != before.uid:
+            self._splicer.relabel(end.port, wanted.uid)
         self._refused[end] = refused
         return _without(wanted, refused)
 
@@ -195,13 +197,12 @@ class Furnisher:
     def _ports(self, ends: Sequence[End], inside: Inside) -> list[Made]:
         return self._maker.make([_wish(end) for end in ends], inside)
 
-    def _change_port(self, port: PanelPort, before: Applied, wanted: Applied) -> None:
-        if wanted.mtu != before.mtu:
+    def _set_mtu(self, port: PanelPort, mtu: int) -> None:
+        """Have a port take what its pod sends, also when somebody else has changed it."""
+        if port.mtu != mtu:
             # At 1280 a port gets its IPv6 back, which speaks for itself again.
-            self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=wanted.mtu), *quieten(port)], WITHOUT_IPV6)
-            port.mtu = wanted.mtu
-        if wanted.uid != before.uid:
-            self._splicer.relabel(port, wanted.uid)
+            self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=mtu), *quieten(port)], WITHOUT_IPV6)
+            port.mtu = mtu
 
     def _change_pod_end(self, end: End, before: Applied, wanted: Applied) -> Sequence[str]:
         """Change the pod's end in its namespace; a driver's own interface has its MTU and MAC from the driver.

@@ -12,6 +12,7 @@ from meshnet.panel.read import read_filters, read_link, take_over
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
+    from meshnet.netlink.ethtool import Ethtool
     from meshnet.panel.port import PanelPort
     from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
@@ -26,12 +27,13 @@ class Inspector:
     """Reads ends from the kernel.
 
     Args:
-        netlink: of the node.
+        netlink, ethtool: of the node.
         table: finds an end by where it was last read to be.
     """
 
-    def __init__(self, netlink: Netlink, table: Table) -> None:
+    def __init__(self, netlink: Netlink, ethtool: Ethtool, table: Table) -> None:
         self._netlink = netlink
+        self._ethtool = ethtool
         self._table = table
 
     def problem(self, end: End) -> str:
@@ -98,6 +100,7 @@ class Inspector:
         """Read a port anew, so that what nobody told of is seen. Raises KernelError."""
         take_over(port, links.parse_link(self._netlink.ask(links.get_link(port.ifindex))))
         port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
+        port.offload = self._ethtool.tx_checksum(port.name)
         pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)
         port.pod_up = pod_end is not None and pod_end.up
 

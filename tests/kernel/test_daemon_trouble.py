@@ -15,6 +15,7 @@ import pytest
 from meshnet.cli import exitcodes
 from meshnet.cni.error import Code
 from meshnet.errors import KernelError
+from meshnet.netlink import Ethtool
 from meshnet.netlink.netns import anonymous_netns, entered
 from meshnet.reconcile.passes import ALIVE_S
 from tests.kernel.daemons import link, pair, topology
@@ -208,6 +209,21 @@ def test_a_port_that_somebody_had_in_a_bridge_is_not_gone(node: DaemonNode) -> N
         r2.run("ip", "link", "set", "eth1", up)
         assert eventually(lambda up=up: r1.carrier() is (up == "up"))
     assert "deleted by somebody else" not in node.log()
+
+
+def test_a_pass_gives_a_port_its_mtu_and_its_honesty_back(node: DaemonNode) -> None:
+    node.stop()
+    node.start(MESHNET_PASS_SECONDS=A_PASS)
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    with Ethtool() as ethtool:
+        for port in node.ports():
+            node.run(f"ip link set {port} mtu 1280")
+            ethtool.set_tx_checksum(port, on=True)
+
+        assert eventually(lambda: {port.mtu for port in node.ports().values()} == {1500})
+        assert eventually(lambda: not any(map(ethtool.tx_checksum, node.ports())))
 
 
 def test_an_edit_does_not_reach_another_interface_than_the_links_own(node: DaemonNode) -> None:
