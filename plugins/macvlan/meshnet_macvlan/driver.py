@@ -206,6 +206,10 @@ def _run(inside: Inside, changes: Sequence[Request], link: LinkEnd) -> None:
             name = link.local.interface
             message = f"{link.local}: pod {link.local.pod} has another interface named {name}; it is left alone"
             raise LinkError("NameTaken", message) from error
+        if error.errno == errno.EADDRINUSE:
+            taken = f"{link.parent}, or another interface on it, has the MAC {link.mac}"
+            message = f"{link.local}: {taken}; each needs one of its own: another local_mac"
+            raise LinkError("MacTaken", message) from error
         raise LinkError("KernelRefused", f"{link.local}: {error}") from error
 
 

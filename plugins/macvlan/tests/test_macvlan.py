@@ -210,6 +210,21 @@ def test_a_taken_name_is_told_and_left_alone(bench):
     assert bench.network() == before
 
 
+def test_a_mac_that_another_on_the_parent_has_is_told(bench):
+    first, second = bench.cable(), bench.cable("r2:eth1", uid=2)
+    first.patch()
+    before = bench.network()
+
+    mac = macvlan(first).info.mac
+    said = "eth0, or another interface on it, has the MAC {}; each needs one of its own: another local_mac"
+
+    assert refused(second, mac=mac) == ("MacTaken", f"default/r2:eth1: {said.format(mac)}")
+    assert bench.network() == before
+
+    second.patch()
+    assert refused(second, mac=mac, mac_before=macvlan(second).info.mac)[0] == "MacTaken"
+
+
 def test_a_name_that_the_node_has_too_is_free_in_the_pod(bench):
     bench.node.make_stranger("eth1")
 
