@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import KernelError
-from meshnet.netlink import netns
+from meshnet.netlink import Netlink, neighbours, netns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,7 @@ class _Probe:
     """One ping on its way."""
 
     def __init__(self, ping: Ping, identifier: int) -> None:
+        self.ping = ping
         self.identifier = identifier
         self.six = ":" in ping.destination
         self.times: list[float] = []
@@ -96,6 +98,21 @@ class _Probe:
             sock.close()
             raise
         return sock
+
+    def close(self) -> None:
+        """End it; the sender forgets whom it has found.
+
+        The kernel has room for a thousand neighbours of all namespaces together, and keeps each for half a minute.
+        """
+        self.socket.close()
+        with contextlib.suppress(OSError, KernelError):  # the pod is gone
+            fd = netns.open_netns(self.ping.netns)
+            try:
+                with netns.entered(fd), Netlink.open() as netlink:
+                    index = socket.if_nametoindex(self.ping.interface)
+                    netlink.run_tolerating([neighbours.forget_neighbour(index, self.ping.destination)], errno.ENOENT)
+            finally:
+                os.close(fd)
 
     @property
     def done(self) -> bool:
@@ -151,7 +168,7 @@ class _Batch:
             return [self._pong(index) for index in range(len(self._pings))]
         finally:
             for probe in self._probes.values():
-                probe.socket.close()
+                probe.close()
 
     def _exchange(self, deadline: float) -> None:
         poll = select.poll()
