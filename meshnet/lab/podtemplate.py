@@ -39,6 +39,10 @@ class PodReader:
         """Return the pod; what is wrong is in the problems of `spec`."""
         if spec.items("initContainers"):
             self._note(f"Pod {namespace}/{name}: init containers are not run: its interfaces exist from the start")
+        if spec.flag("hostNetwork"):
+            self._note(
+                f"Pod {namespace}/{name}: hostNetwork: has no meaning here; on a cluster the pod would have no links"
+            )
         restart = spec.text("restartPolicy", "Always")
         if restart not in {"Always", "OnFailure", "Never"}:
             spec.wrong("restartPolicy", "must be Always, OnFailure or Never")

@@ -168,3 +168,9 @@ def test_prefix_that_makes_no_name_of_a_variable_is_refused():
     config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "text"}}
     source = {"prefix": "A=", "configMapRef": {"name": "c"}}
     assert problems(config, pod(containers=[container(envFrom=[source])])) == ["spec.containers[0].envFrom[0].prefix"]
+
+
+def test_a_pod_without_a_network_namespace_of_its_own_is_told():
+    """In a lab it has one, with its links; on a cluster no plugin is called for it."""
+    (note,) = read_manifests([pod(hostNetwork=True, containers=[container()])]).notes
+    assert note.startswith("Pod default/r1: hostNetwork: ")
