@@ -97,6 +97,18 @@ def test_a_link_comes_and_goes_with_its_interface(node: DaemonNode) -> None:
     assert pod_c.carrier("eth1")
 
 
+def test_a_new_link_whose_peer_has_no_room_for_it_says_so_at_both_ends(node: DaemonNode) -> None:
+    # b loses a link, too: the kernel takes its time for that, and a has looked for the new one in vain by then
+    node.apply(topology("a"), topology("b", link(2, "eth2", "c:eth1")))
+    _, b = node.up("a", "b")
+    b.run("ip", "link", "add", "eth1", "type", "bridge")
+
+    node.apply(topology("a", link(1, "eth1", "b:eth1")), topology("b", link(1, "eth1", "a:eth1")))
+
+    assert eventually(lambda: node.state("b") == ("Failed", "NameTaken"))
+    assert eventually(lambda: node.state("a") == ("Failed", "PeerNotPatched")), node.state("a")
+
+
 def test_recabling_keeps_the_interface(node: DaemonNode) -> None:
     node.apply(*triangle())
     a, b, c = node.up("a", "b", "c")
