@@ -137,6 +137,11 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
     return [_entry(key[2], _truthful(together[key]), answers.keys(), live) for key in keys]
 
 
+def badness(state: str) -> int:
+    """Return a key that sorts states from best to worst; one that a later release wrote is the worst."""
+    return STATES.index(state) if state in STATES else len(STATES)
+
+
 def _by_number(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts eth2 before eth10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
@@ -192,7 +197,7 @@ def _entry(
     reached: Iterable[str],
     live: Live,
 ) -> Entry:
-    worst = max(ends_, key=lambda end: STATES.index(end.state) if end.state in STATES else len(STATES))
+    worst = max(ends_, key=lambda end: badness(end.state))
     found: Entry = {
         "namespace": worst.namespace,
         "uid": worst.uid,

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from meshnet.cli.links import End, as_now, by_place, ends
+from meshnet.cli.links import End, as_now, badness, by_place, ends
 from meshnet.cli.lost import with_losses
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
@@ -139,7 +139,7 @@ class Waiting:
         for name, end in chosen:
             late = [one for one in together[end.link] if not one.observed or one.state != self._wanted]
             if late:
-                found.append(f"{name}: {_why(late[0])}")
+                found.append(f"{name}: {_why(max(late, key=_badness))}")
         return found
 
 
@@ -148,6 +148,11 @@ def _one_end_of_each(every: Iterable[End]) -> list[tuple[str, End]]:
     for end in every:
         first.setdefault(end.link, end)
     return [(f"{end.namespace}/{end.pod}:{end.interface}", end) for end in first.values()]
+
+
+def _badness(end: End) -> int:
+    """What keeps a link waiting is told by its worse end; of one not looked at yet no more is known than that."""
+    return badness(end.state if end.observed else "Pending")
 
 
 def _why(end: End) -> str:

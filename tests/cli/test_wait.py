@@ -6,6 +6,8 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 from meshnet.cli import exitcodes
 from meshnet.cli.links import End, ends
 from meshnet.cli.targets.node import Node
@@ -18,8 +20,6 @@ from tests.stores.kubernetes.server import access_to
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.cli.conftest import Machine
 
@@ -62,3 +62,16 @@ def test_of_many_links_the_two_ends_are_found_in_one_look(monkeypatch: pytest.Mo
     assert len(missing) == 100
     assert missing[7] == "default/r1:e7: Pending (PodNotRunning, pod default/r1 runs on no node)"
     assert len(looked) <= 3 * len(every)
+
+
+@pytest.mark.parametrize("place", ["", "r1:eth1", "r2:eth1"])
+def test_why_a_link_is_not_up_is_told_by_its_worse_end(machine: Machine, tmp_path: Path, place: str) -> None:
+    for name, peer in (("r1", "r2"), ("r2", "r1")):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(topology(name, link(1, peer))))
+        machine.run("apply", "-f", str(path))
+    write_status(machine, "r1", link(1, "r2"), "Pending", reason="PeerNotRunning", message="pod r2 is not running yet")
+    write_status(machine, "r2", link(1, "r1"), "Failed", reason="NameTaken", message="r2 has an eth1 of its own")
+    ran = machine.run("wait", "--for", "up", "--timeout", "0.3", *([place] if place else []))
+    told = f"default/{place or 'r1:eth1'}: Failed (NameTaken, r2 has an eth1 of its own)"
+    assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not up after 0.3 s: {told}\n")
