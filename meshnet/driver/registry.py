@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sys
 from typing import TYPE_CHECKING, Self
 
 import attrs
@@ -75,7 +77,8 @@ class Registry:
             prefer: for a kind of link the driver that is chosen when a link names none, whatever the ranks.
             entry_points: instead of those of the installed distributions.
         """
-        return cls(discover(entry_points), prefer=prefer)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's, which a program may read
+            return cls(discover(entry_points), prefer=prefer)
 
     @classmethod
     def of(cls, *drivers: type[LinkDriver], prefer: Mapping[Scope, str] | None = None) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from typing import Any
 
@@ -55,6 +56,13 @@ class Staying(Fine):
         await asyncio.sleep(3600)
 
 
+class Talking(Fine):
+    name = "talking"
+
+    async def start(self, ctx: Any) -> None:
+        os.write(1, b"started\n")
+
+
 def listed(monkeypatch: pytest.MonkeyPatch, *drivers: type[LinkDriver]) -> dict[str, tuple[str, str]]:
     monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
     return {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers(limit_s=0.2)}
@@ -75,6 +83,13 @@ def test_one_that_does_not_start_in_time_is_unusable(
 
 def test_one_that_does_not_stop_is_usable_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert listed(monkeypatch, Staying, Fine) == {"staying": ("usable", ""), "fine": ("usable", "")}
+
+
+def test_what_one_prints_while_it_starts_is_no_part_of_the_list(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert listed(monkeypatch, Talking) == {"talking": ("usable", "")}
+    assert capfd.readouterr() == ("", "started\n")
 
 
 def test_those_that_need_an_underlay_have_one_to_try() -> None:

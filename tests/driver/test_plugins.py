@@ -106,3 +106,14 @@ def test_two_distributions_of_one_manager_do_not_blame_each_other(site):
 
 def assert_matches(pattern, text):
     assert re.search(pattern, text, re.DOTALL), f"{pattern!r} is not in {text!r}"
+
+
+def test_what_drivers_print_while_they_are_loaded_is_no_part_of_what_a_command_prints(site, capsys):
+    site.install_driver("talking", driver="talking", extra="def __init__(self): print('made')")
+    source = "print('imported')\n" + (site.path / "talking.py").read_text()
+    (site.path / "talking.py").write_text(source.replace("register(Wire)", "register(Wire), print('registered')"))
+
+    (entry,) = Registry.load(entry_points=site.entry_points()).usable()
+
+    assert entry.name == "talking"
+    assert capsys.readouterr() == ("", "imported\nregistered\nmade\n")
