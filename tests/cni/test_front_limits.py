@@ -173,6 +173,12 @@ def test_a_pod_may_go_without_a_daemon(run, socket_path, behave):
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("stderr", [">&-", ">/dev/full"])
+def test_a_pod_may_go_where_nobody_can_be_told_that_the_daemon_is_away(run, stderr):
+    done = run("DEL", wrap=("sh", "-c", f'exec "$1" 2{stderr}', "sh"), **NAMED)
+    assert (done.code, done.out) == (0, b"")
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("command", ["ADD", "CHECK"])
 def test_without_a_daemon_it_gives_up(run, other_netns, command):
