@@ -73,7 +73,10 @@ class Containers:
         return list(self._of.get(pod.key, {}).values())
 
     def expect(self, pod: PodSpec, sandbox: Sandbox) -> None:
-        """Know a pod's sandbox before its commands are requested, and write its volumes. For any thread."""
+        """Know a pod, as it is on its node, and its sandbox before its commands are requested; write its volumes.
+
+        For any thread.
+        """
         write_volumes(pod)
         self._specs[str(pod)] = pod
         self._of[pod.key] = {container.name: Running(container.name) for container in pod.commands}
@@ -90,7 +93,8 @@ class Containers:
         try:
             sandbox = self._sandboxes[pod.key]
             with sandbox.opened() as netns:
-                message = {"pod": str(pod), "container": container, "sandbox": sandbox.container_id}
+                node = self._specs[str(pod)].node
+                message = {"pod": str(pod), "node": node, "container": container, "sandbox": sandbox.container_id}
                 socket.send_fds(self._spawner, [json.dumps(message).encode()], [netns, log])
         finally:
             os.close(log)

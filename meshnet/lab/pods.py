@@ -202,9 +202,10 @@ class Pods:
                 self._runtimes[pod.node].add(
                     sandbox.attachment, lambda: node.pid is not None and time.monotonic() < until
                 )
-            self._containers.expect(pod.spec, sandbox)
-            for container in pod.spec.commands:
-                self._containers.request(pod.spec, container.name)
+            spec = pod.spec.on(pod.node)
+            self._containers.expect(spec, sandbox)
+            for container in spec.commands:
+                self._containers.request(spec, container.name)
         except (MeshnetError, OSError) as error:
             self._fail(pod, error)
             sandbox.remove()

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+NODE = "\0node\0"
+"""Stands for the pod's node, known when it starts, in commands and environment: neither can have a zero byte."""
+
+
 @attrs.frozen
 class Volume:
     """A directory that containers mount.
@@ -50,13 +54,21 @@ class Container:
     directory: str = ""
     mounts: tuple[VolumeMount, ...] = ()
 
+    def on(self, node: str) -> Container:
+        """Return the container as it is on a node."""
+        return attrs.evolve(
+            self,
+            argv=tuple(word.replace(NODE, node) for word in self.argv),
+            env={name: value.replace(NODE, node) for name, value in self.env.items()},
+        )
+
 
 @attrs.frozen
 class PodSpec:
     """A pod of a lab.
 
     Attributes:
-        node: where the manifest wants it, or None.
+        node: where the manifest wants it, or None; of one that was started, where it is.
         hostname: what `hostname` prints in it.
         restart: ``Always``, ``OnFailure`` or ``Never``: what follows the end of a command.
         grace_s: seconds between SIGTERM and SIGKILL when it is stopped.
@@ -79,6 +91,10 @@ class PodSpec:
     def commands(self) -> tuple[Container, ...]:
         """The containers that have something to run."""
         return tuple(container for container in self.containers if container.argv)
+
+    def on(self, node: str) -> PodSpec:
+        """Return the pod as it is on a node."""
+        return attrs.evolve(self, node=node, containers=tuple(container.on(node) for container in self.containers))
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshnet.lab.expansion import expand
-from meshnet.lab.podspec import Container, PodSpec, Volume, VolumeMount
+from meshnet.lab.podspec import NODE, Container, PodSpec, Volume, VolumeMount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,20 +68,20 @@ class PodReader:
     def _containers(self, namespace: str, pod: str, spec: Fields, volumes: set[str]) -> Iterator[Container]:
         names: set[str] = set()
         for entry in spec.each("containers"):
-            container = self._container(namespace, pod, entry, spec, volumes)
+            container = self._container(namespace, pod, entry, volumes)
             if container.name and container.name in names:
                 entry.wrong("name", "must be a name that no other container of the pod has")
             names.add(container.name)
             yield container
 
-    def _container(self, namespace: str, pod: str, entry: Fields, spec: Fields, volumes: set[str]) -> Container:
+    def _container(self, namespace: str, pod: str, entry: Fields, volumes: set[str]) -> Container:
         name = entry.dns_name("name", longest=63)
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
             self._env_from(namespace, source, env)
         for variable in entry.each("env"):
             key = _variable(variable)
-            value = self._value(namespace, pod, variable, spec)
+            value = self._value(namespace, pod, variable)
             if value is not None:
                 env[key] = expand(value, env)
         command, arguments = entry.texts("command"), entry.texts("args")
@@ -105,7 +105,7 @@ class PodReader:
         for key, value in (data or {}).items():
             env[prefix + key] = value.decode(errors="replace")
 
-    def _value(self, namespace: str, pod: str, variable: Fields, spec: Fields) -> str | None:
+    def _value(self, namespace: str, pod: str, variable: Fields) -> str | None:
         if not variable.has("valueFrom"):
             return variable.text("value", "")
         source = variable.inner("valueFrom")
@@ -114,7 +114,7 @@ class PodReader:
             known = {
                 "metadata.name": pod,
                 "metadata.namespace": namespace,
-                "spec.nodeName": self._node(spec) or "",
+                "spec.nodeName": NODE,
                 "spec.serviceAccountName": "default",
             }
             if path in known:

@@ -36,7 +36,7 @@ _NOT_STARTED = 126
 def start_spawner(pods: Mapping[str, PodSpec], others: Channel) -> tuple[int, socket.socket]:
     """Fork the spawner; it knows `pods` by their ``NAMESPACE/NAME``. Return its pid and the socket to talk to it.
 
-    Requests: ``{"pod", "sandbox", "container"}`` with two descriptors, the pod's network namespace and the log.
+    Requests: ``{"pod", "node", "sandbox", "container"}`` with two descriptors, the pod's network namespace and the log.
     Answers: the same with ``"pid"`` when started (or ``"error"``), and with ``"code"`` at its end.
 
     Args:
@@ -88,7 +88,7 @@ class _Spawner:
                     self._start(json.loads(data), descriptors)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        pod, container = self._pods[request["pod"]], request["container"]
+        pod, container = self._pods[request["pod"]].on(request["node"]), request["container"]
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             pid = self._fork(pod, container, descriptors)

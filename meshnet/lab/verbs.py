@@ -90,7 +90,7 @@ class Verbs:
         if node is not None:
             return inside_node(node)
         pod = self._find(name)
-        return inside_pod(pod.spec, await self._containers.holder(pod.spec))
+        return inside_pod(pod.spec.on(pod.node), await self._containers.holder(pod.spec))
 
     async def _logs(self, request: Mapping[str, Any]) -> Reply:
         """Return where the output of a pod's commands, or of a node's daemon, is."""

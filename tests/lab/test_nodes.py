@@ -48,6 +48,24 @@ def test_daemon_started_again_adopts_what_is_there(lab):
     assert (lab.sh("r1", FACTS), sandboxes(lab)) == before
 
 
+def test_a_command_is_told_the_node_that_its_pod_is_on(lab):
+    env = [
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "AT", "value": "at-$(NODE)"},
+    ]
+    said = pod("r1", "sh", "-c", "echo $NODE $(NODE) $(AT); exec sleep inf", container={"env": env})
+
+    def told(node: str) -> bool:
+        return lab.ok("lab", "logs", "r1").splitlines()[-1:] == [f"{node} {node} at-{node}"]
+
+    lab.ok("lab", "up", "--nodes", "2", "--place", "r1=n2", "-", stdin=text(said))
+    machine.eventually(lambda: told("n2"), "the command was told another node")
+    assert lab.sh("r1", "echo $NODE") == "n2"
+    lab.ok("lab", "restart", "r1", "--node", "n1")
+    machine.eventually(lambda: told("n1"), "the command was told another node than the new one")
+    assert lab.sh("r1", "echo $NODE") == "n1"
+
+
 def test_pods_move_between_nodes(lab):
     lab.ok("lab", "up", "--nodes", "2", "--place", "r1=n1", "--place", "r2=n1", "-", stdin=pair())
     lab.ok("lab", "restart", "r1", "--node", "n2")
