@@ -309,7 +309,7 @@ def give_up(call: Call, reason: str) -> int:
         cure = "it must come back, or `meshnet cni uninstall` take meshnet off this node"
         raise Failure(TRY_AGAIN, f"daemon at {call.socket[:200]}: {reason}; {cure}")
     line = f"meshnet: DEL: daemon at {call.socket}: {reason}; it cleans up when it is back\n"
-    try:  # noqa: SIM105 — contextlib is slow to start
+    try:  # noqa: SIM105 - contextlib is slow to start
         write_all(2, line.encode("utf-8", "surrogateescape"))
     except OSError:
         pass  # it is closed, or a file on a full disk
