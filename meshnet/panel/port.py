@@ -32,6 +32,7 @@ class PanelPort:
             pod's end, too, unless that could not be entered or the pod has changed it.
         mtu: of the port, bytes.
         sealed: the drops that keep the node out are in place, as far as was last read.
+        marked: its alias says whose port it is, as far as was last read.
     """
 
     endpoint: Endpoint
@@ -49,6 +50,7 @@ class PanelPort:
     gso_ipv4_max_size: int = GSO_LEGACY_MAX_SIZE
     mtu: int = 0
     sealed: bool = True
+    marked: bool = True
 
     def facts(self) -> Port:
         """Return what a driver may know of it."""

@@ -51,6 +51,8 @@ class Splicer:
         """
         if not port.sealed:
             self._seal(port)
+        if not port.marked:
+            self.relabel(port, port.uid)
         if port.offload != offload:
             self._ethtool.set_tx_checksum(port.name, on=offload)
             port.offload = offload
@@ -112,6 +114,7 @@ class Splicer:
         """Mark the port as the end of another link of the same interface."""
         port.uid = uid
         self._netlink.run([links.set_link(port.ifindex, alias=alias_of(port))])
+        port.marked = True
 
     def exists(self, ifindex: int) -> bool:
         """Tell whether the node has a device of that index. Raises KernelError when that cannot be told."""

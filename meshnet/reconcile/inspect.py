@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.netlink import links
+from meshnet.panel.make import alias_of
 from meshnet.panel.read import read_filters, read_link, take_over
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ class Inspector:
 
     def refresh(self, port: PanelPort) -> None:
         """Read a port anew, so that what nobody told of is seen. Raises KernelError."""
-        take_over(port, links.parse_link(self._netlink.ask(links.get_link(port.ifindex))))
+        info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
+        take_over(port, info)
+        port.marked = info.alias == alias_of(port)
         port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
         port.offload = self._ethtool.tx_checksum(port.name)
         pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)

@@ -202,6 +202,10 @@ def damage_state(port: str) -> list[str]:
     return [f"ip link set {port} down"]
 
 
+def damage_mark(port: str) -> list[str]:
+    return [f"ip link set {port} alias uplink"]
+
+
 def damage_direction(port: str) -> list[str]:
     with Netlink.open() as netlink:
         netlink.run([tc.redirect(socket.if_nametoindex(port), 1)])
@@ -244,7 +248,7 @@ def test_check_finds_damage_and_a_pass_repairs_it(node: DaemonNode, damage: Any)
     assert eventually(lambda: shown(node, port) == before), shown(node, port)
 
 
-@pytest.mark.parametrize("damage", [*UNHEARD, damage_state])
+@pytest.mark.parametrize("damage", [*UNHEARD, damage_state, damage_mark])
 def test_a_pass_alone_repairs_damage(wired: tuple[DaemonNode, PodBox, PodBox], damage: Any) -> None:
     node, r1, _ = wired
     port = port_of(node, "r1")["port"]
@@ -257,13 +261,13 @@ def test_a_pass_alone_repairs_damage(wired: tuple[DaemonNode, PodBox, PodBox], d
 
 
 def shown(node: DaemonNode, port: str) -> str:
-    """A port's filters and state as the kernel's own tools show them, without the number of a redirect.
+    """A port's filters, state and mark as the kernel's own tools show them, without the number of a redirect.
 
     The kernel chooses it, and goes on using a deleted one's for a moment: one made meanwhile gets another.
     """
     (line,) = node.run(f"ip -o link show {port}").splitlines()
     filters = [node.run(f"tc filter show dev {port} {where}") for where in ("ingress", "egress")]
-    return re.sub(r"\bindex \d+", "index", "\n".join([line.split(" qlen")[0], *filters]))
+    return re.sub(r"\bindex \d+", "index", "\n".join([line.split(" qlen")[0], line.partition(" alias ")[2], *filters]))
 
 
 def test_an_interface_that_the_pod_deleted_is_made_anew(node: DaemonNode) -> None:

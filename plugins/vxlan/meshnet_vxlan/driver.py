@@ -10,11 +10,13 @@ from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
 from meshnet.errors import KernelError
 from meshnet.model.names import parse_mark
 from meshnet.model.topology import Endpoint
+from meshnet.netlink import links
 from meshnet_vxlan import refusals
 from meshnet_vxlan.messages import canonical, probe
 from meshnet_vxlan.owned import (
     belongs,
     is_newborn,
+    is_ours,
     of_one_sandbox,
     read_device,
     read_devices,
@@ -89,7 +91,7 @@ class VxlanDriver(LinkDriver):
         assert link.port is not None
         remote = remote_of(link, peer, self._ctx.underlay)
         tunnel = Tunnel(link.alias, link.receive_id, self._port, self._local, remote, link.port.ifindex)
-        slots = read_slots(self._ctx.netlink, link.local)
+        slots = self._slots(link)
         fitting = next((device for device in slots.devices if tunnel.fits(device)), None)
         replaced = [device for device in slots.devices if device is not fitting]
         device = fitting or await self._make(link, tunnel, slots)
@@ -106,7 +108,7 @@ class VxlanDriver(LinkDriver):
         return Device(device.info.ifindex)
 
     async def unpatch(self, link: LinkEnd) -> None:
-        slots = read_slots(self._ctx.netlink, link.local)
+        slots = self._slots(link)
         gone = [d for d in slots.devices if is_newborn(d) or of_one_sandbox(d.info.alias, link.alias)]
         await self._remove(gone)
         if self._current.get(link.local) in [device.info.ifindex for device in gone]:
@@ -133,6 +135,16 @@ class VxlanDriver(LinkDriver):
 
     def mtu_limit(self, underlay: Underlay) -> int:
         return underlay.mtu - _OVERHEAD[underlay.family]
+
+    def _slots(self, link: LinkEnd) -> Slots:
+        """Return what stands at a link's names. Its device gets its mark back, where somebody has replaced it."""
+        known = self._current.get(link.local)
+        slots = read_slots(self._ctx.netlink, link.local, known)
+        unmarked = [device for device in slots.devices if not is_ours(device)]
+        if not unmarked:
+            return slots
+        self._ctx.netlink.run([links.set_link(device.info.ifindex, alias=link.alias) for device in unmarked])
+        return read_slots(self._ctx.netlink, link.local, known)
 
     def _admitted(self) -> dict[int, Admission]:
         """Return who is let in, as the devices of an earlier daemon say."""

@@ -48,8 +48,16 @@ def device_mac(name: str) -> str:
     return bytes([0x0A | (digest[0] & 0xF0), *digest[1:6]]).hex(":")
 
 
-def read_slots(netlink: Netlink, endpoint: Endpoint) -> Slots:
-    """Return what stands at an endpoint's names. Raises KernelError."""
+def read_slots(netlink: Netlink, endpoint: Endpoint, known: int | None) -> Slots:
+    """Return what stands at an endpoint's names.
+
+    Args:
+        netlink: of the node.
+        endpoint: which.
+        known: index of a device of the endpoint's, whatever somebody has made of its mark.
+
+    Raises KernelError.
+    """
     slots = Slots([], [])
     names = device_names(endpoint)
     for name, answer in zip(names, netlink.ask_many([links.get_link(name) for name in names]), strict=True):
@@ -59,7 +67,7 @@ def read_slots(netlink: Netlink, endpoint: Endpoint) -> Slots:
             slots.free.append(name)
             continue
         device = parse_vxlan(answer)
-        if device is not None and belongs(device, endpoint):
+        if device is not None and (belongs(device, endpoint) or device.info.ifindex == known):
             slots.devices.append(device)
     return slots
 

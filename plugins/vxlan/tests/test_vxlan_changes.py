@@ -179,6 +179,21 @@ def test_what_was_altered_is_mended(net):
     assert ping(one.pod, other.station.addresses[0])
 
 
+@pytest.mark.parametrize("alias", ["", "uplink of rack 7"])
+def test_a_mark_that_somebody_replaced_is_put_back_and_its_device_goes_with_its_link(net, alias):
+    one, other = net.cable()
+    (device,) = net.nodes[0].devices()
+    rename = links.set_link(device.info.ifindex, alias=alias)
+    net.nodes[0].netlink.run([rename])
+
+    assert one.patch(other) == Device(device.info.ifindex)
+    assert [mended.info for mended in net.nodes[0].devices()] == [device.info]
+
+    net.nodes[0].netlink.run([rename])
+    one.unpatch()
+    assert device.info.ifindex not in [link.ifindex for link in net.nodes[0].links()]
+
+
 def test_a_device_that_somebody_removed_is_made_again(net):
     one, other = net.cable()
     (device,) = net.nodes[0].devices()
