@@ -88,10 +88,10 @@ class Document:
 
 
 def read_documents(text: str, source: str) -> list[Document]:
-    """Return the objects in a text of YAML (one or several documents) or JSON; of a ``List`` its items, empty ones not.
+    """Return the objects in a text of YAML (one or several documents) or JSON; of a list or ``List`` its items.
 
-    Scalars mean what they mean to kubectl. A key given twice is an error. References (``*name``) and merge keys work,
-    within bounds.
+    Empty ones are left out. Scalars mean what they mean to kubectl. A key given twice is an error. References
+    (``*name``) and merge keys work, within bounds.
 
     Raises:
         BadText: what is wrong, with line and column.
@@ -142,6 +142,10 @@ def _documents(tree: Tree, source: str) -> Iterator[Document]:
     """The objects in one document of a text."""
     value, place = tree.value, tree.place
     if value is None:
+        return
+    if isinstance(value, list) and isinstance(place, Place):  # as `meshnet get` prints them
+        for index, item in enumerate(value):
+            yield from _documents(Tree(item, child(place, index)), source)
         return
     if not isinstance(value, dict) or not isinstance(place, Place):
         line = place if isinstance(place, int) else place.line

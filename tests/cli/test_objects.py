@@ -252,6 +252,18 @@ def test_get_of_what_daemons_hold(machine: Machine, tmp_path: Path, monkeypatch:
     assert (node["name"], node["reachable"], node["ports"]) == ("n1", True, 4)
 
 
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_what_get_shows_can_be_applied(applied: Machine, tmp_path: Path, form: str) -> None:
+    saved = tmp_path / f"saved.{form}"
+    saved.write_text(applied.run("get", "topologies", "-o", form).out)
+
+    assert (
+        applied.run("apply", "-f", str(saved)).out == "topology default/r1 unchanged\ntopology default/r2 unchanged\n"
+    )
+    assert applied.run("delete", "-f", str(saved)).code == 0
+    assert applied.run("apply", "-f", str(saved)).out == "topology default/r1 created\ntopology default/r2 created\n"
+
+
 def test_wait_ends_when_both_ends_are_as_wanted(applied: Machine) -> None:
     write_status(applied, "r1", A, "Up")
 

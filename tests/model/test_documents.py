@@ -178,6 +178,13 @@ def test_json_with_what_yaml_has_not():
     assert second.locate("any.path[3]") == 3
 
 
+@pytest.mark.parametrize(
+    "text", ["- kind: A\n- {kind: B}\n-\n- kind: C\n", '[{"kind": "A"},\n{"kind": "B"}, null,\n\n{"kind": "C"}]']
+)
+def test_a_list_of_objects_is_its_items(text):
+    assert [(found.kind, found.line) for found in read_documents(text, "t")] == [("A", 1), ("B", 2), ("C", 4)]
+
+
 def test_plain_json_has_lines():
     document = read_documents(json.dumps({"kind": "A", "spec": {"links": [{"uid": 1}]}}, indent=1), "t.json")[0]
 
