@@ -55,11 +55,22 @@ def in_child_of_box(record: LabRecord, function: Callable[[], int]) -> Callable[
     return lambda: wait_for(pid)
 
 
+def path_of(pid: int | str, place: str) -> str:
+    """Return the file that is a process's namespace of a kind, or its ``root``."""
+    return f"/proc/{pid}/root" if place == "root" else f"/proc/{pid}/ns/{place}"
+
+
 def enter_namespaces(descriptors: Mapping[str, int]) -> None:
-    """Move the calling process, which has one thread, into namespaces given by kind. Raises KernelError."""
+    """Move the calling process, which has one thread, into namespaces given by kind, and to a ``root`` in them.
+
+    Who enters mounts gets the root of all of them; a lab in a chroot has another one. Raises KernelError, OSError.
+    """
     for kind, flag in KINDS.items():
         if kind in descriptors:
             syscalls.setns(descriptors[kind], flag)
+    if "root" in descriptors:
+        os.fchdir(descriptors["root"])
+        os.chroot(".")
 
 
 def run_forked(function: Callable[[], int]) -> int:
@@ -131,19 +142,15 @@ def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
         try:
             descriptors = {}
-            for kind in kinds:
-                path = f"/proc/{record.pid}/ns/{kind}"
+            for kind in (*kinds, "root"):
+                path = path_of(record.pid, kind)
                 if kind == "user" and os.stat(path).st_ino == os.stat("/proc/self/ns/user").st_ino:
                     continue  # root's lab has none of its own
                 descriptors[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, descriptors[kind])
-            root = os.open(f"/proc/{record.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, root)
             if not record.alive:
                 raise ProcessLookupError(3, "No such process")
             enter_namespaces(descriptors)
-            os.fchdir(root)  # who enters gets the root of these mounts, which is not theirs who were in a chroot
-            os.chroot(".")
         except (OSError, KernelError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise MeshnetError(f"lab {record.name!r}: cannot enter it (pid {record.pid}): {why}") from error

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError
+from meshnet.lab.enter import path_of
 from meshnet.lab.places import STORE
 from meshnet.lab.reply import Reply
 from meshnet.lab.spawner import environment
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from meshnet.lab.node import Node
     from meshnet.lab.podspec import PodSpec
 
-NAMESPACES = ("net", "uts", "ipc", "pid", "mnt")
-"""Kinds, in the order of the descriptors of a reply."""
+PLACES = ("net", "uts", "ipc", "pid", "mnt", "root")
+"""Namespaces by kind and the root directory, in the order of the descriptors of a reply."""
 
 
 def inside_pod(pod: PodSpec, pid: int) -> Reply:
     """Return the namespaces of a pod, which process `pid` is in. Raises MeshnetError when it has ended meanwhile."""
     command = next(iter(pod.commands), None)
     try:
-        descriptors = _opened(f"/proc/{pid}/ns/{kind}" for kind in NAMESPACES)
+        descriptors = _opened(path_of(pid, place) for place in PLACES)
     except OSError as error:
         raise MeshnetError(f"pod {pod}: its process {pid} has just ended: try again") from error
     return _reply(environment(pod, command), command.directory if command else "", descriptors)
@@ -36,7 +37,7 @@ def inside_node(node: Node) -> Reply:
 
     Raises MeshnetError when the node is not made yet.
     """
-    paths = [str(node.netns_path), *(f"/proc/self/ns/{kind}" for kind in NAMESPACES if kind != "net")]
+    paths = [str(node.netns_path), *(path_of("self", place) for place in PLACES if place != "net")]
     try:
         descriptors = _opened(paths)
     except OSError as error:

@@ -77,8 +77,10 @@ def test_caller_whose_root_directory_is_another(lab, tmp_path, root, code, told)
     file, inside, outside = tmp_path / "pair.yml", tmp_path / "inside.sh", tmp_path / "outside.sh"
     file.write_text(pair())
     command = shlex.join(lab.command)
-    inside.write_text(f"{command} lab run -q {file} && {command} lab up -q {file} && {command} lab exec r1 -- true")
+    seen = f"{command} lab exec r1 -- ls /sys/class/net | tr '\\n' ' '"
+    inside.write_text(f"{command} lab run -q {file} && {command} lab up -q {file} && {seen}")
     (tmp_path / "root").mkdir()
     outside.write_text(f"set -e\nd={tmp_path}/root\n{root}\nchroot $d sh {inside}")
     ran = shell(lab, f"unshare --mount --propagation private sh {outside}")
     assert (ran.returncode, ran.stderr[: len(told)]) == (code, told), ran.stderr
+    assert ran.stdout.endswith("" if code else "\neth1 lo ")

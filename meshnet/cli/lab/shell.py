@@ -46,7 +46,7 @@ def register(subparsers: Verbs) -> None:
 def execute(args: argparse.Namespace) -> int:
     from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
     from meshnet.lab.enter import enter_box, enter_namespaces, run_forked, working_directory  # noqa: PLC0415
-    from meshnet.lab.inside import NAMESPACES  # noqa: PLC0415
+    from meshnet.lab.inside import PLACES  # noqa: PLC0415
     from meshnet.lab.record import find_lab  # noqa: PLC0415
 
     command = args.after_dashes or [os.environ.get("SHELL") or "/bin/sh"]
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     directory = working_directory()
     enter_box(find_lab(args.lab))
     answer, descriptors = ask_lab("enter", name=args.name)
-    enter_namespaces(dict(zip(NAMESPACES, descriptors, strict=True)))
+    enter_namespaces(dict(zip(PLACES, descriptors, strict=True)))
     for fd in descriptors:
         os.close(fd)
     for place in (answer["directory"] or directory, "/"):
