@@ -36,12 +36,15 @@ log = logging.getLogger(__name__)
 SILENT_S = 1.0
 """A session that says nothing for as long is over."""
 DIAL_S = 1.0
-"""From a connection to the peer's hello."""
+"""From a connection to the peer's hello, and between looks whether the node still takes connections."""
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.7
 _AFTER_NOTHING_S = 0.2
+_LOOKS = 5
+"""So often a dial is given another `DIAL_S`; a server waits no longer for what it is to be sent."""
 _SAY_AGAIN_S = 5.0
+_SILENCE = f"its daemon says nothing for {DIAL_S:g} s"
 _MOST_ENDS = 1 << 20
 
 
@@ -80,6 +83,7 @@ class Subscription:
         self._call: Call | None = None
         self._quiet_s = 0.0
         self._alone_s = 0.0
+        self._greeted = False
         self._lived = False
         self._told = (liveness.contact, "")
         self._unsaid_s = _SAY_AGAIN_S
@@ -114,7 +118,7 @@ class Subscription:
         self._unsaid_s += seconds
         self._alone_s += seconds
         self._liveness.passes(seconds)
-        if self._call is not None and self._quiet_s >= SILENT_S:
+        if self._call is not None and self._greeted and self._quiet_s >= SILENT_S:
             self._call.cancel()
         self._tell()
 
@@ -164,34 +168,41 @@ class Subscription:
             return _LONGEST_PAUSE_S
         self._liveness.reached()
         try:
-            await self._talk(wiring.target(probed.address, record.port))
+            await self._talk(probed.address, record.port)
         except _OtherProtocol as error:
             self._incompatible = True
             self._liveness.answered()
             self._say(str(error))
         except _NoSession as error:
-            if not self._lived and self._alone_s >= SILENT_S:
-                self._liveness.answered()
-                self._say(f"{where}, but there is no session: {error}")
+            self._unheard(f"{where}, but there is no session: {error}")
         return _LONGEST_PAUSE_S
 
-    async def _talk(self, target: str) -> None:
+    def _unheard(self, why: str) -> None:
+        """Note that the node takes connections and nothing is heard of its daemon, if that is so for a while."""
+        if not self._lived and self._alone_s >= SILENT_S:
+            self._liveness.answered()
+            self._say(why)
+
+    async def _talk(self, address: str, port: int) -> None:
         """Hold a session until it ends. Raises _NoSession, _OtherProtocol."""
         trusted = self._pins.of(self.node).values()
         if not trusted:
             raise _NoSession("its record has no certificate")
-        channel = wiring.session_channel(target, self._own(), self.node, trusted)
+        channel = wiring.session_channel(wiring.target(address, port), self._own(), self.node, trusted)
         call: Call = channel.stream_stream(f"/{wiring.SERVICE}/Session")()
-        self._call, self._quiet_s = call, 0.0
+        self._call, self._greeted = call, False
         try:
-            await self._greet(call)
+            await self._greet(call, address, port)
+            self._quiet_s, self._greeted = 0.0, True
             await self._listen(call)
         except grpc.aio.AioRpcError as error:
             raise _NoSession(one_line(error.details() or error.code().name, 200)) from error
         except TimeoutError:
-            raise _NoSession(f"its daemon says nothing for {DIAL_S:g} s") from None
+            raise _NoSession(_SILENCE) from None
         except ValueError as error:
             raise _NoSession(f"it sends what is no message: {error}") from None
+        except asyncio.InvalidStateError:
+            raise _NoSession("it was called off") from None  # before the first word
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -202,15 +213,39 @@ class Subscription:
             call.cancel()
             await channel.close()
 
-    async def _greet(self, call: Call) -> None:
-        async with asyncio.timeout(DIAL_S):
-            await call.write(encode_hello(self._hello))
-            hello = decode_hello(await _read(call))
+    async def _greet(self, call: Call, address: str, port: int) -> None:
+        asking = asyncio.ensure_future(self._ask(call))
+        try:
+            await self._answered(asking, address, port)
+            hello = decode_hello(asking.result())
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
         if agree(self._hello.protocol, hello.protocol) is None:
             ours, theirs = self._hello.protocol, hello.protocol
             raise _OtherProtocol(
                 f"node {self.node} speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
             )
+
+    async def _ask(self, call: Call) -> bytes:
+        await call.write(encode_hello(self._hello))
+        return await _read(call)
+
+    async def _answered(self, asking: asyncio.Future[bytes], address: str, port: int) -> None:
+        """Wait for the peer's hello, as long as its node takes connections. Raises TimeoutError.
+
+        Who is slow has many to answer. A dial that is given up and begun anew makes them more, and each the slower.
+        """
+        for _ in range(_LOOKS):
+            await asyncio.wait({asking}, timeout=DIAL_S)
+            if asking.done():
+                return
+            probed = await probe((address,), port)
+            if probed.answer is not Answer.TAKEN:
+                break
+            self._liveness.reached()
+            self._unheard(f"{probed.told(self.node, port)}, but there is no session: {_SILENCE}")
+        raise TimeoutError
 
     async def _listen(self, call: Call) -> None:
         whole: dict[Endpoint, EndState | None] | None = {}

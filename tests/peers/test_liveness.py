@@ -288,6 +288,33 @@ def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path
     run(main)
 
 
+def test_who_is_slow_to_answer_is_away_and_is_dialled_once(tmp_path):
+    """A dial that is begun anew costs both daemons the handshake, and takes the answer that was on its way."""
+
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            await context.read()
+            await asyncio.sleep(2.5)
+            await context.write(HELLO)
+            await context.write(WHOLE)
+            await asyncio.sleep(0.5)
+
+        one, other = Daemon(tmp_path, "a", timeout_s=2), Identity(tmp_path / "b", "b")
+        await one.peers.start()
+        async with serving(other, one.identity.certificates(), answer) as port:
+            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+            one.peers.want(frozenset({"b"}))
+            await until(lambda: one.book.last("b") is Contact.LIVE)
+            assert contacts(one) == [Contact.AWAY, Contact.LIVE]
+            assert calls == 1
+
+    run(main)
+
+
 def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
     async def main():
         calls = 0

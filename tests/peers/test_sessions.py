@@ -10,6 +10,7 @@ import pytest
 
 from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact, EndState
+from meshnet.peers import wiring
 from tests.peers.daemons import Daemon, end, pair, run, until
 
 UP = EndState(4, "vxlan", end("r2"), 9, up=True, offer={"vni": 7})
@@ -118,6 +119,30 @@ def test_a_node_that_moves_is_followed(tmp_path):
         moved.knows(one)
         one.peers.record("b", moved.record(addresses=("256.1.1.1", "127.0.0.1")))
         await until(lambda: one.is_live(moved) and moved.is_live(one) and one.book.wholes == 2)
+
+    run(main)
+
+
+def test_a_dial_that_is_called_off_before_its_first_word_is_no_fault(tmp_path, monkeypatch, caplog):
+    async def main():
+        one, two = Daemon(tmp_path, "a"), Daemon(tmp_path, "b")
+        dial = wiring.session_channel
+
+        def called_off(*arguments):
+            asyncio.get_running_loop().call_soon(one.peers.record, "b", None)
+            monkeypatch.setattr(wiring, "session_channel", dial)
+            return dial(*arguments)
+
+        monkeypatch.setattr(wiring, "session_channel", called_off)
+        await one.peers.start()
+        await two.peers.start()
+        one.knows(two)
+        two.knows(one)
+        await until(lambda: wiring.session_channel is dial)
+        await asyncio.sleep(0.1)
+        one.knows(two)
+        await until(lambda: one.is_live(two))
+        assert not [told for told in caplog.messages if "failed" in told]
 
     run(main)
 
