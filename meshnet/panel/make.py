@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.netlink import BatchError, VethSpec, addresses, links, tc
+from meshnet.panel.delete import delete_ports
 from meshnet.panel.plain import PlainEnds
 from meshnet.panel.port import Made, PanelPort
+from meshnet.panel.read import read_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,23 +38,27 @@ class PortMaker:
         self._ethtool = ethtool
         self._indices = indices
         self._plain = PlainEnds(os.uname().release)
+        self._left: list[PanelPort] = []  # those under way, and of failed ones what could not be taken back
 
     def make(self, wishes: Sequence[PortWish], inside: Inside) -> list[Made]:
         """Make a port for each wish, admin down, its pod end addressed and up.
 
         What cannot be made is reported with its error and not left half made; an address that the pod refuses is
         reported on a port that stays. Raises KernelError when the kernel refuses what every port needs; no port is left
-        then.
+        then, or, should it refuse that too, none when others are made.
         """
-        ports, errors = self._create(wishes, inside.netns_fd)
-        made = [port for port in ports if port is not None]
+        self._unmake()
         try:
+            ports, errors = self._create(wishes, inside.netns_fd)
+            made = [port for port in ports if port is not None]
             self._prepare(made)
             self._plain.make([port.endpoint for port in made], inside.netlink)
             refused = self._furnish(wishes, ports, inside.netlink)
         except KernelError:
-            self._unmake(made)
+            with contextlib.suppress(KernelError):  # what is wrong is told already
+                self._unmake()
             raise
+        self._left.clear()
         return [Made(port, errors.get(position) or refused.get(position)) for position, port in enumerate(ports)]
 
     def _create(
@@ -63,6 +69,7 @@ class PortMaker:
         wanted = list(range(len(wishes)))
         for _ in range(INDEX_TRIES):
             attempt = [self._new_port(wishes[position]) for position in wanted]
+            self._left += attempt  # the answer, which tells whether they are there, can be lost
             failures, echoes = self._run(
                 [_veth(port, wishes[p], netns_fd) for p, port in zip(wanted, attempt, strict=True)]
             )
@@ -82,16 +89,16 @@ class PortMaker:
         if error.errno != errno.EEXIST:
             return error.errno == errno.EBUSY
         # The kernel says so of a link of that name, in the pod, and of one of that index, here.
-        try:
-            self._netlink.ask(links.get_link(port.ifindex))
-        except KernelError:
-            return False
-        return True
+        return read_link(self._netlink, port.ifindex) is not None
 
-    def _unmake(self, ports: Sequence[PanelPort]) -> None:
-        for port in ports:
-            with contextlib.suppress(KernelError):  # gone with its pod
-                self._netlink.run([links.delete_link(port.ifindex)])
+    def _unmake(self) -> None:
+        """Delete what there is of ports that are nobody's. Raises KernelError when some may be left."""
+        found = [(port, read_link(self._netlink, port.ifindex)) for port in self._left]
+        # Of another name it is another's link, whose index was wanted for the port.
+        there = [port.ifindex for port, info in found if info is not None and info.name == port.name]
+        if there:
+            delete_ports(there)
+        self._left.clear()
 
     def _new_port(self, wish: PortWish) -> PanelPort:
         return PanelPort(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import subprocess
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from meshnet.driver.api import Device, Inside, Socket
 from meshnet.errors import KernelError
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
-from meshnet.netlink import Ethtool, Netlink, Redirect, Request, bpf, links, tc
+from meshnet.netlink import BatchError, Ethtool, Netlink, Redirect, Request, bpf, links, tc
 from meshnet.netlink.netns import entered
 from meshnet.panel.delete import Deleter, delete_ports
 from meshnet.panel.indices import FIRST, Indices
@@ -220,6 +221,66 @@ def test_a_kernel_that_refuses_in_the_middle_leaves_no_port(panel: Panel, monkey
 
     assert panel.in_pod() == {}
     assert panel.on_node() == set()
+
+
+def lose_the_answer(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernel do what it is asked next, and nobody hear of it."""
+    run = panel.netlink.run
+
+    def lost(requests: Sequence[Request]) -> list[bytes]:
+        monkeypatch.setattr(panel.netlink, "run", run)
+        with contextlib.suppress(BatchError):
+            run(requests)
+        raise KernelError(errno.ENOBUFS, requests[0].what, "answers were lost")
+
+    monkeypatch.setattr(panel.netlink, "run", lost)
+
+
+def test_ports_that_nobody_heard_were_made_are_not_left(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["ip", "link", "add", "br0", "index", str(FIRST), "group", "7", "type", "bridge"], check=True)
+    lose_the_answer(panel, monkeypatch)
+
+    with pytest.raises(KernelError, match="answers were lost"):
+        panel.make(wish("eth1"), wish("eth2"))
+
+    assert panel.in_pod() == {}
+    assert panel.on_node() == {"br0"}  # its index was wanted for eth1
+    bridge = read_link(panel.netlink, FIRST)
+    assert bridge is not None
+    assert bridge.group == 7
+
+
+def test_ports_that_could_not_be_taken_back_are_when_others_are_made(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise KernelError(errno.ENOMEM, "delete ports")
+
+    lose_the_answer(panel, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("meshnet.panel.make.delete_ports", refused)
+        with pytest.raises(KernelError, match="answers were lost"):
+            panel.make(wish("eth1"), wish("eth2"))
+
+    assert panel.make(wish("eth1"))[0].error is None
+    assert panel.in_pod().keys() == {"eth1"}
+    assert len(panel.on_node()) == 1
+
+
+def test_an_index_of_which_nobody_knows_whether_it_is_taken(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = panel.netlink.ask
+
+    def unknown(request: Request) -> bytes:
+        monkeypatch.setattr(panel.netlink, "ask", ask)
+        raise KernelError(errno.ENOBUFS, request.what)
+
+    monkeypatch.setattr(panel.netlink, "ask", unknown)
+    subprocess.run(["ip", "link", "add", "br0", "index", str(FIRST), "type", "bridge"], check=True)
+
+    with pytest.raises(KernelError, match="ENOBUFS"):  # and not that the pod has an interface of that name
+        panel.make(wish("eth1"), wish("eth2"))
+
+    assert panel.in_pod() == {}
 
 
 def truncated(request: Request, ifindex: int) -> Request:
