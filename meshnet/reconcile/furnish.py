@@ -148,20 +148,31 @@ class Furnisher:
             self._save(sandbox)
 
     async def remove(self, end: End) -> None:
-        """Take an end's port away; a driver's own interface went with its unpatching."""
+        """Take an end's port away; a driver's own interface went with its unpatching.
+
+        Raises KernelError; the end stays then, for the next try.
+        """
+        if end.port is not None:
+            await self._delete(end, end.port)
         self._table.forget(end)
         if end.sandbox.ends.get(end.endpoint.interface) is end:
             del end.sandbox.ends[end.endpoint.interface]
-        if end.port is not None:
-            await self._deleter.delete([end.port.ifindex])
+
+    async def _delete(self, end: End, port: PanelPort) -> None:
+        """Delete an end's port. Raises KernelError; it is the end's then as before."""
+        self._table.detach(end)  # that it goes is no news
+        try:
+            await self._deleter.delete([port.ifindex])
+        except KernelError:
+            if self._table.end(end.endpoint) is end:
+                self._table.enter(end)
+            raise
 
     async def _attachment(self, end: End, plan: Plan) -> None:
         """See to it that the pod's interface is of the right make: a port, or left to the driver."""
         if plan.direct and end.port is not None:
-            port = end.port
-            self._table.detach(end)
+            await self._delete(end, end.port)
             end.port = None
-            await self._deleter.delete([port.ifindex])
         elif not plan.direct and end.port is None and not end.interface:
             with end.sandbox.enter() as inside:
                 end.applied = _applied(plan)
