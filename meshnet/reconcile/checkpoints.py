@@ -40,6 +40,7 @@ class Checkpoints:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._owed: dict[SandboxKey, Sandbox] = {}
+        self._unwanted: set[Path] = set()
         self._turn: asyncio.Handle | None = None
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -51,6 +52,7 @@ class Checkpoints:
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, f"write the checkpoint {path}") from error
         self._owed.pop(sandbox.key, None)
+        self._unwanted.discard(path)
 
     def save_soon(self, sandbox: Sandbox) -> None:
         """Write a checkpoint once for all that this turn of the loop changes; later if it cannot be written.
@@ -71,6 +73,7 @@ class Checkpoints:
                 self.save(sandbox)
             except KernelError as error:
                 log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+        self._remove_unwanted()
 
     def catch_up(self, sandboxes: Iterable[Sandbox]) -> None:
         """Write what is due, and what somebody removed: a daemon that starts knows less without it.
@@ -85,8 +88,10 @@ class Checkpoints:
         self.write_owed()
 
     def remove(self, key: SandboxKey) -> None:
+        """Remove a checkpoint; later if it cannot be removed now: that keeps no pod from going."""
         self._owed.pop(key, None)
-        self._path(key).unlink(missing_ok=True)
+        self._unwanted.add(self._path(key))
+        self._remove_unwanted()
 
     def load(self) -> list[Sandbox]:
         """Return every sandbox there is a checkpoint of; a file that cannot be read is set aside and reported.
@@ -107,6 +112,15 @@ class Checkpoints:
                 with contextlib.suppress(OSError):
                     path.replace(path.with_suffix(".broken"))
         return found
+
+    def _remove_unwanted(self) -> None:
+        for path in list(self._unwanted):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("checkpoint %s cannot be removed yet: %s", path, error)
+            else:
+                self._unwanted.discard(path)
 
     def _read(self, path: Path) -> Sandbox:
         sandbox = _decode(json.loads(path.read_bytes()))

@@ -205,3 +205,23 @@ def test_a_daemon_that_can_read_nothing_just_now_forgets_no_sandbox(checkpoints,
         with pytest.raises(OSError, match="Too many open files"):
             checkpoints.load()
     assert [each.pod for each in checkpoints.load()] == ["r1"]
+
+
+def test_one_that_cannot_be_removed_is_when_that_can_be_done(checkpoints, tmp_path, monkeypatch, caplog):
+    gone, back, other = sandbox("r1"), sandbox("r2"), sandbox("r3")
+    for each in (gone, back, other):
+        checkpoints.save(each)
+
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refused)
+        checkpoints.remove(gone.key)
+        checkpoints.remove(back.key)
+    assert "cannot be removed yet" in caplog.text
+    checkpoints.save(back)  # added again meanwhile
+
+    checkpoints.catch_up([back, other])
+
+    assert {each.key for each in checkpoints.load()} == {back.key, other.key}
