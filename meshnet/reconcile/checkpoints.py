@@ -98,11 +98,14 @@ class Checkpoints:
 
         What a killed daemon was just writing goes. Raises OSError when this daemon can read none just now.
         """
-        for path in self._directory.glob("*.new"):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        # Not by `glob`, to which a directory that cannot be read is an empty one.
+        paths = [self._directory / name for name in sorted(os.listdir(self._directory))]
+        for path in paths:
+            if path.suffix == ".new":
+                with contextlib.suppress(OSError):
+                    path.unlink()
         found = []
-        for path in sorted(self._directory.glob("*.json")):
+        for path in (path for path in paths if path.suffix == ".json"):
             try:
                 found.append(self._read(path))
             except _UNREADABLE as error:

@@ -225,3 +225,16 @@ def test_one_that_cannot_be_removed_is_when_that_can_be_done(checkpoints, tmp_pa
     checkpoints.catch_up([back, other])
 
     assert {each.key for each in checkpoints.load()} == {back.key, other.key}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE])
+def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(checkpoints, monkeypatch, number):
+    checkpoints.save(sandbox("r1"))
+
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "listdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        checkpoints.load()
