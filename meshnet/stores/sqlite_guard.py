@@ -31,7 +31,7 @@ class FileGuard:
         """Look at the files before they are used. A ``-shm`` that was cut off is mended: SQLite builds it anew.
 
         Raises StoreUnavailable when one was removed or replaced: this process would go on in a file that nobody else
-        finds.
+        finds; and when that cannot be told.
         """
         for suffix in SUFFIXES:
             found = self._stat(suffix)
@@ -58,5 +58,7 @@ class FileGuard:
     def _stat(self, suffix: str) -> os.stat_result | None:
         try:
             return os.stat(f"{self._path}{suffix}")
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise StoreUnavailable(f"store {self._path}{suffix}: {error.strerror}") from error

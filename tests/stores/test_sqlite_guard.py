@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from meshnet.errors import StoreUnavailable
+from meshnet.stores.sqlite_guard import FileGuard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +98,20 @@ def test_who_would_write_where_nobody_looks_says_so(tmp_path: Path, suffix: str,
     assert told.startswith(f"store {path}{suffix}: was removed or replaced while in use")
     assert closed == "closed"
     assert again(path) == "50"
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_called_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    guard = FileGuard(path)
+    guard.look()
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refused)
+        with pytest.raises(StoreUnavailable) as refusal:
+            guard.look()
+    assert str(refusal.value) == f"store {path}: Input/output error"
+    guard.look()
