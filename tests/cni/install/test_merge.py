@@ -48,7 +48,9 @@ JSON = st.recursive(
 )
 TYPES = st.sampled_from(["bridge", "ptp", "portmap", "tuning"])
 PLUGINS = st.lists(
-    st.builds(lambda more, name: {**more, "type": name}, st.dictionaries(st.text(), JSON), TYPES), min_size=1
+    st.builds(lambda more, name: {**more, "type": name}, st.dictionaries(st.text(), JSON, max_size=3), TYPES),
+    min_size=1,
+    max_size=4,
 )
 DOCUMENTS = st.builds(
     lambda more, plugins: {**more, "name": "net", "cniVersion": "1.0.0", "plugins": plugins},
