@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
+import pwd
 import shutil
+import socket
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 from meshnet.errors import KernelError, MeshnetError
+from meshnet.lab import syscalls
 
 SETTINGS = (
     ("kernel.apparmor_restrict_unprivileged_userns", "0"),
@@ -56,6 +59,35 @@ def _write_ranges(pid: int) -> bool:
     return True
 
 
+def maps_ranges() -> bool:
+    """Tell whether a lab of this user maps subordinate ids, by trying: its ranges alone do not tell.
+
+    Set-user-id helpers may map nothing, as in containers that let no program have more rights. Raises MeshnetError
+    where they map user ids and no group ids.
+    """
+    ours, theirs = socket.socketpair()
+    child = syscalls.fork()
+    if child == 0:
+        ours.close()
+        _stay_in_namespace(theirs)
+    theirs.close()
+    try:
+        return bool(ours.recv(1)) and _write_ranges(child)
+    finally:
+        ours.close()
+        os.waitpid(child, 0)
+
+
+def _stay_in_namespace(caller: socket.socket) -> NoReturn:
+    """Make a user namespace, say so, and stay in it as long as the caller wants."""
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        caller.send(b".")
+        caller.recv(1)
+    finally:
+        os._exit(0)
+
+
 def subordinate(table: Path) -> tuple[int, int] | None:
     """Return (first, count) of this user's first range in ``/etc/subuid`` or ``/etc/subgid``, or None."""
     try:
@@ -63,8 +95,8 @@ def subordinate(table: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     names = {str(os.geteuid())}
-    with contextlib.suppress(KeyError, OSError):  # a uid without a name has its number only
-        names.add(getpass.getuser())
+    with contextlib.suppress(KeyError):  # a uid without a name has its number only
+        names.add(pwd.getpwuid(os.geteuid()).pw_name)
     for line in lines:
         owner, _, numbers = line.partition(":")
         start, _, count = numbers.partition(":")

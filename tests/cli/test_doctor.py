@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.cli.checks.finding import Outcome
-from meshnet.cli.checks.machine import check_configuration, check_reference_plugins, is_static, missing_capabilities
+from meshnet.cli.checks.machine import (
+    check_configuration,
+    check_machine,
+    check_reference_plugins,
+    is_static,
+    missing_capabilities,
+)
 from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
@@ -29,6 +35,21 @@ if TYPE_CHECKING:
 def test_missing_capabilities_are_named() -> None:
     assert missing_capabilities("CapInh:\t0\nCapEff:\t000001ffffffffff\n") == []
     assert missing_capabilities(f"CapEff:\t{1 << 12 | 1 << 13 | 1 << 21:016x}\n") == ["CAP_NET_BROADCAST"]
+
+
+@pytest.mark.parametrize(("mapped", "expected"), [(True, Outcome.OK), (False, Outcome.WARN), (None, Outcome.FAIL)])
+def test_a_user_hears_whether_pods_of_its_labs_have_more_than_one_uid(
+    mapped: bool | None, expected: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def maps_ranges() -> bool:
+        if mapped is None:
+            raise MeshnetError("newgidmap: not allowed")
+        return mapped
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("meshnet.cli.checks.machine.maps_ranges", maps_ranges)
+    (rights,) = (found for found in check_machine() if found.about == "rights")
+    assert (rights.outcome, "one uid only" in rights.advice) == (expected, expected is Outcome.WARN)
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

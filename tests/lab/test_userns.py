@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import os
+import pwd
+import subprocess
+
+import pytest
 
 from meshnet.errors import KernelError
-from meshnet.lab.userns import refused, subordinate
+from meshnet.lab import userns
+from meshnet.lab.userns import maps_ranges, refused, subordinate
 
 
 def test_subordinate_range_by_number(tmp_path):
     table = tmp_path / "subuid"
     table.write_text(f"somebody:1:2\n{os.geteuid()}:100000:65536\n")
     assert subordinate(table) == (100000, 65536)
+
+
+def test_subordinate_range_by_name_whatever_the_environment_says(tmp_path, monkeypatch):
+    """As `su` and `setpriv` leave it."""
+    table = tmp_path / "subuid"
+    table.write_text("before:1:2\nme:100000:65536\n")
+    monkeypatch.setenv("LOGNAME", "before")
+    entry = pwd.getpwuid(0)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(("me", *entry[1:])))
+    assert subordinate(table) == (100000, 65536)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_ranges_are_mapped_where_the_helpers_may(tmp_path, monkeypatch, code):
+    if subprocess.run(["unshare", "--user", "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("an ordinary user may make no user namespaces here")
+    for name in ("newuidmap", "newgidmap"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(userns, "subordinate", lambda _: (100000, 65536))
+    assert maps_ranges() == (code == 0)
 
 
 def test_no_range(tmp_path):

@@ -17,7 +17,7 @@ from meshnet.cni.install.names import CONF_DIR
 from meshnet.cni.plugin import PROGRAM, plugin_command
 from meshnet.errors import MeshnetError
 from meshnet.lab.network import PLUGIN_DIRECTORIES, find_plugin
-from meshnet.lab.userns import subordinate
+from meshnet.lab.userns import maps_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "NET_BROADCAST": 11, "SYS_ADMIN"
 PROGRAMS = {"ping": "iputils-ping", "ip": "iproute2"}
 """Programs that people run in pods of labs, and the Debian package of each."""
 
+TABLES = "/etc/subuid and /etc/subgid"
 ELF_MAGIC = b"\x7fELF"
 RUN_LIMIT_S = 10
 
@@ -60,9 +61,13 @@ def _rights() -> Finding:
         told = f"root without {', '.join(missing)}"
         return Finding("machine", "rights", Outcome.FAIL, told, "give the container these capabilities")
     told = f"uid {os.geteuid()}: labs run in a user namespace, a daemon on this machine does not"
-    if shutil.which("newuidmap") and subordinate(Path("/etc/subuid")):
-        return Finding("machine", "rights", Outcome.OK, told)
-    cure = "pods see one uid only; for more: apt-get install uidmap, and a range for you in /etc/subuid and /etc/subgid"
+    try:
+        if maps_ranges():
+            return Finding("machine", "rights", Outcome.OK, told)
+    except MeshnetError as error:
+        return Finding("machine", "rights", Outcome.FAIL, f"labs do not start: {error}", f"correct {TABLES}")
+    needs = f"apt-get install uidmap, a range for you in {TABLES}, and no no_new_privs, which containers may set"
+    cure = f"pods see one uid only; for more: {needs}"
     return Finding("machine", "rights", Outcome.WARN, told, cure)
 
 
