@@ -203,7 +203,8 @@ class LabRecords:
             except FileNotFoundError:
                 return
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                raise UsageError(f"{directory}: it must be a directory of uid {os.geteuid()}")
+                hint = "" if os.geteuid() == 0 else "; XDG_RUNTIME_DIR or TMPDIR says where else it is to be"
+                raise UsageError(f"{directory}: it must be a directory of uid {os.geteuid()}{hint}")
 
     def _read(self, path: Path) -> LabRecord | None:
         """Return what a record says; None for what is none. Raises OSError."""
