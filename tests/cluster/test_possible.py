@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.machine import cgroups, possible
+from tests.cluster.machine import __main__, cgroups, cluster, possible
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,18 @@ def test_with_all_there_is_no_reason() -> None:
 def test_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert possible.why_not() == "a cluster's nodes need root"
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_without_root_it_is_said_before_anything_is_built(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(__main__, "find_binaries", lambda **_: pytest.fail("something would be built"))
+    monkeypatch.setattr(cluster, "down", lambda _: pytest.fail("it would look into a directory of root's"))
+    monkeypatch.setattr(sys, "argv", ["cluster", verb])
+    assert __main__.main() == __main__.CANNOT
+    assert capsys.readouterr().err == "cluster: a cluster's nodes need root\n"
 
 
 def test_without_a_program_its_package_is_named(tmp_path: Path) -> None:

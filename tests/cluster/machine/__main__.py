@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tests.cluster.machine import bringup, cluster
 from tests.cluster.machine.binaries import find_binaries
 from tests.cluster.machine.errors import CannotHereError, ClusterError
+from tests.cluster.machine.possible import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ def programs(_arguments: argparse.Namespace) -> None:
 
 def up(arguments: argparse.Namespace) -> None:
     """Bring the cluster up and tell how to use it."""
+    _check_possible()  # before programs are built for many minutes
     made = bringup.up(arguments.name, find_binaries(may_build=True), arguments.nodes)
     directory = made.plane.directory.parent
     script = "scripts/cluster" if made.name == NAME else f"scripts/cluster --name {made.name}"
@@ -53,6 +55,7 @@ def up(arguments: argparse.Namespace) -> None:
 
 def down(arguments: argparse.Namespace) -> None:
     """Take the cluster away, with all that is left of it."""
+    _check_possible()
     cluster.down(arguments.name)
 
 
@@ -120,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("kubectl", "node"):
         parsers[name].add_argument("words", nargs=argparse.REMAINDER, metavar="ARGUMENT")
     return parser
+
+
+def _check_possible() -> None:
+    """Raise CannotHereError where this machine, or who is not root on it, can have no cluster."""
+    if reason := why_not():
+        raise CannotHereError(reason)
 
 
 def _cluster(arguments: argparse.Namespace) -> Cluster:
