@@ -15,11 +15,11 @@ from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab import syscalls
 
 SETTINGS = (
-    ("kernel.apparmor_restrict_unprivileged_userns", "0"),
-    ("kernel.unprivileged_userns_clone", "1"),
-    ("user.max_user_namespaces", "a number above 0"),
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("user.max_user_namespaces", "0", "a number above 0"),
 )
-"""The settings by which machines forbid user namespaces, and what each must be."""
+"""The settings by which machines forbid user namespaces: the value that does, and what each must be."""
 
 
 def write_maps(pid: int) -> None:
@@ -111,12 +111,17 @@ def refused(error: KernelError) -> MeshnetError:
 
 
 def advice() -> str:
-    """Return the settings that forbid user namespaces, each with its present value and the right one."""
-    facts = []
-    for name, right in SETTINGS:
+    """Return the settings that forbid user namespaces, each with the right value; else what else may forbid them."""
+    present, wrong = [], []
+    for name, forbids, right in SETTINGS:
         try:
             value = Path("/proc/sys", *name.split(".")).read_text().strip()
         except OSError:
             continue
-        facts.append(f"{name} is {value} (must be {right})")
-    return "the machine's settings: " + ("; ".join(facts) or "none that forbids it; a seccomp profile may")
+        present.append(f"{name} is {value}")
+        if value == forbids:
+            wrong.append(f"{name} is {value} (must be {right})")
+    if wrong:
+        return "the machine's settings: " + "; ".join(wrong)
+    others = "a chroot does, and a container's seccomp profile may"
+    return f"none of the machine's settings forbids it ({', '.join(present)}); {others}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +49,28 @@ def test_no_range(tmp_path):
     assert subordinate(table) is None
 
 
-def test_refusal_names_the_setting_and_its_value():
+def settings(tmp_path, monkeypatch, *, max_user_namespaces, unprivileged_userns_clone):
+    """Have a machine with these settings, and no other."""
+    for name, value in {
+        "user/max_user_namespaces": max_user_namespaces,
+        "kernel/unprivileged_userns_clone": unprivileged_userns_clone,
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(f"{value}\n")
+    monkeypatch.setattr(userns, "Path", lambda root, *parts: tmp_path.joinpath(*parts) if parts else Path(root))
+
+
+def test_refusal_names_the_setting_that_forbids_it_and_no_other(tmp_path, monkeypatch):
+    settings(tmp_path, monkeypatch, max_user_namespaces=0, unprivileged_userns_clone=1)
     text = str(refused(KernelError(1, "make new namespaces")))
-    assert "user.max_user_namespaces is " in text
-    assert "must be a number above 0" in text
+    assert "user.max_user_namespaces is 0 (must be a number above 0)" in text
+    assert "unprivileged_userns_clone" not in text
+
+
+def test_refusal_by_no_setting_names_what_else_refuses(tmp_path, monkeypatch):
+    """As in a container: the settings are those of its host, and right."""
+    settings(tmp_path, monkeypatch, max_user_namespaces=96365, unprivileged_userns_clone=1)
+    text = str(refused(KernelError(1, "make new namespaces")))
+    assert "must be" not in text
+    assert "user.max_user_namespaces is 96365); " in text
+    assert "a container's seccomp profile may" in text
