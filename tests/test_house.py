@@ -186,3 +186,13 @@ def test_the_reference_is_what_the_commands_say() -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     written = subprocess.run(script, capture_output=True, text=True, check=True, timeout=30, env=environ).stdout
     assert (ROOT / "docs/cli.md").read_text() == written, "run: .venv/bin/python scripts/cli-reference > docs/cli.md"
+
+
+def test_what_is_skipped_for_who_is_not_root_may_be_skipped_there() -> None:
+    """By the list that continuous integration has for an ordinary user."""
+    lines = (line.split("#")[0].strip() for line in (ROOT / ".ci/allowed-skips.user").read_text().splitlines())
+    allowed = [re.compile(line) for line in lines if line]
+    skips = re.compile(r'skipif\(\s*os\.geteuid\(\) != 0,\s*reason="([^"]+)"')
+    reasons = [reason for path in ROOT.glob("tests/**/*.py") for reason in skips.findall(path.read_text())]
+    assert reasons
+    assert [reason for reason in reasons if not any(one.search(reason) for one in allowed)] == []

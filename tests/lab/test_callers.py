@@ -67,7 +67,7 @@ for each in /*; do
 done"""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another root directory")
+@pytest.mark.skipif(os.geteuid() != 0, reason="another root directory needs root")
 @pytest.mark.parametrize(
     ("root", "code", "told"),
     [(BOUND, 0, ""), (PLAIN, 1, "error: the root directory is no mount point, as that of a chroot mostly is: ")],
