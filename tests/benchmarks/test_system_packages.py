@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts/system-packages"
-THERE = ("ip", "ping", "unshare", "gcc", "musl-gcc", "tcpdump", "ethtool", "iperf3")
+THERE = ("ip", "ping", "unshare", "mount", "gcc", "musl-gcc", "tcpdump", "ethtool", "iperf3")
 
 
 @pytest.fixture
