@@ -55,7 +55,8 @@ def execute(args: argparse.Namespace) -> int:
     directory = working_directory()
     enter_box(find_lab(args.lab))
     answer, descriptors = ask_lab("enter", name=args.name)
-    enter_namespaces(dict(zip(PLACES, descriptors, strict=True)))
+    # A lab that an earlier version started tells no root directory.
+    enter_namespaces(dict(zip(PLACES, descriptors, strict=False)))
     for fd in descriptors:
         os.close(fd)
     for place in (answer["directory"] or directory, "/"):
