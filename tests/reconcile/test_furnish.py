@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import time
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -33,13 +33,14 @@ def test_looking_for_an_interface_that_a_pod_moved_on_does_not_hold_the_daemon_u
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A pod may have thousands of interfaces in namespaces of its own."""
+    free = threading.Event()
 
     @contextlib.contextmanager
     def entered(_: Sandbox) -> Iterator[Any]:
         yield attrs.make_class("Inside", ["netlink"])(None)
 
     def moved_on(*_: object) -> bool:
-        time.sleep(0.5)
+        assert free.wait(2), "the daemon was held up"
         return True
 
     async def main() -> None:
@@ -51,13 +52,9 @@ def test_looking_for_an_interface_that_a_pod_moved_on_does_not_hold_the_daemon_u
         )
         assert here.plan is not None
         applying = asyncio.ensure_future(furnisher.apply(here, here.plan))
-        turns = 0
-        while not applying.done():
-            await asyncio.sleep(0.01)
-            turns += 1
+        asyncio.get_running_loop().call_soon(free.set)
         with pytest.raises(LinkError, match="has moved its interface"):
-            applying.result()
-        assert turns > 4
+            await applying
 
     monkeypatch.setattr(Sandbox, "enter", entered)
     monkeypatch.setattr("meshnet.reconcile.furnish.moved_on", moved_on)

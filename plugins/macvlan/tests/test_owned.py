@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -19,18 +19,16 @@ from meshnet.model.topology import Endpoint
     ids=["everywhere", "in_namespace", "find"],
 )
 def test_looking_into_pods_does_not_hold_the_daemon_up(look, monkeypatch):
+    free = threading.Event()
+
     def dump(*_, **__):
-        time.sleep(0.5)
+        assert free.wait(2), "the loop was held up"
         return []
 
     async def main():
         looking = asyncio.ensure_future(look())
-        turns = 0
-        while not looking.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        assert not looking.result()
-        assert turns > 20
+        asyncio.get_running_loop().call_soon(free.set)
+        assert not await looking
 
     monkeypatch.setattr("meshnet.netlink.Netlink.open", lambda: contextlib.nullcontext(SimpleNamespace(dump=dump)))
     asyncio.run(main())
