@@ -58,9 +58,9 @@ class OptionsJudge:
         if topology is None or agreed is None:
             yield from _refused(_driver(self._registry, link.driver, link), link.options, path)
             return
-        theirs = tuple(f"{path}.{key}" for key in agreed.options.keys() - link.options.keys())
+        theirs = tuple(f"{path}.{key}{end}" for key in agreed.options.keys() - link.options.keys() for end in ".[")
         refused = self._refused(topology, link, agreed, path)
-        yield from (problem for problem in refused if not problem.path.startswith(theirs))
+        yield from (problem for problem in refused if not f"{problem.path}.".startswith(theirs))
         yield from self._differing(topology, link, agreed, path)
 
     def _refused(self, topology: Topology, link: Link, agreed: EffectiveLink, path: str) -> Sequence[Problem]:

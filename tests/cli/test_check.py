@@ -135,6 +135,17 @@ def test_an_option_is_told_where_it_is_written(machine: Machine, tmp_path: Path)
     ]
 
 
+@needs_veth
+def test_an_option_is_told_also_where_the_peer_has_one_whose_name_begins_it(machine: Machine, tmp_path: Path) -> None:
+    one, two = pair(driver="veth")
+    one["spec"]["links"][0]["options"] = {"off": 1}
+    two["spec"]["links"][0]["options"] = {"offload": 3}
+    assert {row[1:3] for row in found(machine, tmp_path, one, two)} == {
+        ("Topology default/r1", "spec.links[0].options.off"),
+        ("Topology default/r2", "spec.links[0].options.offload"),
+    }
+
+
 @needs_macvlan
 @needs_veth
 @pytest.mark.parametrize("documents", [pair(driver="macvlan"), [external(driver="veth")]], ids=["pods", "external"])
