@@ -149,7 +149,7 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def prepare(name: str) -> None:
-    """Mount what the box has of its own; the calling process is its first. Raises KernelError, MeshnetError."""
+    """Mount what the box has of its own; the calling process is its first. Raises MeshnetError."""
     _keep_mounts()
     mount_proc()
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
@@ -181,20 +181,20 @@ def mount_sysfs() -> None:
 
 
 def own_sysfs_of_this_process() -> None:
-    """Give the calling process, which is in the box, a /sys of its own network namespace. Raises KernelError."""
+    """Give the calling process, which is in the box, a /sys of its own network namespace. Raises MeshnetError."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     _keep_mounts()
     mount_sysfs()
 
 
 def _keep_mounts() -> None:
-    """Keep what is mounted here from other namespaces. Raises KernelError, MeshnetError."""
+    """Keep what is mounted here from other namespaces. Raises MeshnetError."""
     try:
         syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     except KernelError as error:
         if error.errno != errno.EINVAL:
             raise
-        told = "the root directory is no mount point, as that of a chroot mostly is"
+        told = "the root directory is no mount point, as in most chroots"
         raise MeshnetError(f"{told}: `mount --bind DIR DIR` goes before `chroot DIR`") from error
 
 

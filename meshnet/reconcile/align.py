@@ -163,7 +163,7 @@ class Aligner:
             if declared - sandbox.ends.keys():
                 with sandbox.enter() as inside:
                     self._workers.kick_all(self.make_missing(sandbox, topology, inside))
-                self.kick_toward(sandbox)  # who hear of nothing else where there is no room for an interface
+                self.kick_toward(sandbox)  # of an end that could not be made they hear nothing else
         finally:
             # Also for a pod that cannot be entered any more: its Topology says so.
             self._checkpoints.save_soon(sandbox)

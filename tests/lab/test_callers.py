@@ -70,7 +70,7 @@ done"""
 @pytest.mark.skipif(os.geteuid() != 0, reason="another root directory needs root")
 @pytest.mark.parametrize(
     ("root", "code", "told"),
-    [(BOUND, 0, ""), (PLAIN, 1, "error: the root directory is no mount point, as that of a chroot mostly is: ")],
+    [(BOUND, 0, ""), (PLAIN, 1, "error: the root directory is no mount point, as in most chroots: ")],
     ids=["mount point", "directory"],
 )
 def test_caller_whose_root_directory_is_another(lab, tmp_path, root, code, told):
