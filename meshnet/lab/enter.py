@@ -31,13 +31,15 @@ KINDS: Mapping[str, int] = {
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def enter_box(record: LabRecord) -> None:
+def enter_box(record: LabRecord) -> bool:
     """Move the calling process, which has one thread, to the lab's files: its mounts, and its rights over them.
 
     Its network and its PID namespace stay, so /proc/self is not there any more. The working directory stays where the
-    box has it too. Raises MeshnetError when the lab has ended meanwhile or may not be entered.
+    box has it too. Return whether the lab is in a chroot.
+
+    Raises MeshnetError when the lab has ended meanwhile or may not be entered.
     """
-    _enter(record, ("user", "mnt"))
+    return _enter(record, ("user", "mnt"))
 
 
 def in_child_of_box(record: LabRecord, function: Callable[[], int]) -> Callable[[], int]:
@@ -137,7 +139,7 @@ def working_directory() -> str:
         return "/"
 
 
-def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
+def _enter(record: LabRecord, kinds: Sequence[str]) -> bool:
     directory = working_directory()
     with contextlib.ExitStack() as stack:
         try:
@@ -148,6 +150,7 @@ def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
                     continue  # root's lab has none of its own
                 descriptors[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, descriptors[kind])
+            chroot = os.readlink(path_of(record.pid, "root")) != "/"  # as seen from outside of its mounts
             if not record.alive:
                 raise ProcessLookupError(3, "No such process")
             enter_namespaces(descriptors)
@@ -156,3 +159,4 @@ def _enter(record: LabRecord, kinds: Sequence[str]) -> None:
             raise MeshnetError(f"lab {record.name!r}: cannot enter it (pid {record.pid}): {why}") from error
     with contextlib.suppress(OSError):
         os.chdir(directory)
+    return chroot

@@ -23,7 +23,7 @@ PLACES = ("net", "uts", "ipc", "pid", "mnt", "root")
 
 
 def inside_pod(pod: PodSpec, pid: int) -> Reply:
-    """Return the namespaces of a pod, which process `pid` is in. Raises MeshnetError when it has ended meanwhile."""
+    """Return where a pod's process `pid` is. Raises MeshnetError when it has ended meanwhile."""
     command = next(iter(pod.commands), None)
     try:
         descriptors = _opened(path_of(pid, place) for place in PLACES)

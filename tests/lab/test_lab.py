@@ -38,6 +38,14 @@ def test_up_exec_and_down_twice(lab):
     assert lab.run("lab", "exec", "r1", "--", "true").returncode == 2
 
 
+def test_exec_in_a_pod_whose_command_has_another_root_directory(lab, tmp_path):
+    """As of name servers that shut themselves in: what is run beside them finds the machine's programs."""
+    script = f"import os, time; os.chroot({str(tmp_path)!r}); print('shut in', flush=True); time.sleep(1000)"
+    lab.ok("lab", "up", "-", stdin=text(pod("r1", sys.executable, "-c", script)))
+    machine.eventually(lambda: "shut in" in lab.ok("lab", "logs", "r1"), "the command has not changed its root")
+    assert lab.sh("r1", "cat /run/hostname") == "r1"
+
+
 def test_several_exec_at_once_in_a_pod_without_a_command(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     script = (

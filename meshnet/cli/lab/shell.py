@@ -53,10 +53,12 @@ def execute(args: argparse.Namespace) -> int:
     if not command[0]:
         raise UsageError("lab exec -- '': a command begins with the name of a program")
     directory = working_directory()
-    enter_box(find_lab(args.lab))
+    chroot = enter_box(find_lab(args.lab))
     answer, descriptors = ask_lab("enter", name=args.name)
-    # A lab that an earlier version started tells no root directory.
-    enter_namespaces(dict(zip(PLACES, descriptors, strict=False)))
+    places = dict(zip(PLACES, descriptors, strict=False))  # a lab that an earlier version started tells no root
+    if not chroot:
+        places.pop("root", None)  # that of the mounts is the pod's; its command may have another one
+    enter_namespaces(places)
     for fd in descriptors:
         os.close(fd)
     for place in (answer["directory"] or directory, "/"):
