@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
 import socket
@@ -17,7 +16,7 @@ from meshnet.errors import KernelError
 from meshnet.netlink import Netlink, neighbours, netns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
 AT_ONCE = 200
 AGAIN_S = 0.25
@@ -100,17 +99,17 @@ class _Probe:
         return sock
 
     def close(self) -> None:
-        """End it; the sender forgets whom it has found.
+        """End it; the sender forgets whom it has found by it.
 
         The kernel has room for a thousand neighbours of all namespaces together, and keeps each for half a minute.
         """
         self.socket.close()
-        with contextlib.suppress(OSError, KernelError):  # the pod is gone
+        with contextlib.suppress(OSError, KernelError):  # the pod is gone, or has found nobody
             fd = netns.open_netns(self.ping.netns)
             try:
                 with netns.entered(fd), Netlink.open() as netlink:
                     index = socket.if_nametoindex(self.ping.interface)
-                    netlink.run_tolerating([neighbours.forget_neighbour(index, self.ping.destination)], errno.ENOENT)
+                    neighbours.forget_learned(netlink, index, self.ping.destination)
             finally:
                 os.close(fd)
 
@@ -201,16 +200,3 @@ def checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
-
-
-def reachable(own: Iterable[str], others: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield (source, destination) for the addresses of two ends that share a subnet; CIDRs in, addresses out."""
-    import ipaddress  # noqa: PLC0415 - only `lab run` pings
-
-    interfaces = [ipaddress.ip_interface(cidr) for cidr in others]
-    for cidr in own:
-        mine = ipaddress.ip_interface(cidr)
-        for other in interfaces:
-            with contextlib.suppress(TypeError):
-                if other.version == mine.version and other.ip in mine.network and other.ip != mine.ip:
-                    yield str(mine.ip), str(other.ip)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.lab.ping import Ping, Pong, ping_all, reachable
+from meshnet.lab.ping import Ping, Pong, ping_all
 from meshnet.model.effective import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshnet.model.topology import Endpoint, Topology
 
@@ -46,6 +47,19 @@ def ways(topologies: Sequence[Topology], namespaces: Mapping[tuple[str, str], st
             for one, other in reachable(ends[source], ends[destination])
         ]
     return found
+
+
+def reachable(own: Iterable[str], others: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield (source, destination) for the addresses of two ends that share a subnet; CIDRs in, addresses out."""
+    import ipaddress  # noqa: PLC0415 - only `lab run` pings
+
+    interfaces = [ipaddress.ip_interface(cidr) for cidr in others]
+    for cidr in own:
+        mine = ipaddress.ip_interface(cidr)
+        for other in interfaces:
+            with contextlib.suppress(TypeError):
+                if other.version == mine.version and other.ip in mine.network and other.ip != mine.ip:
+                    yield str(mine.ip), str(other.ip)
 
 
 def survey(found: Sequence[Way], timeout_s: float = 5.0) -> dict[tuple[Endpoint, Endpoint], list[Pong]]:

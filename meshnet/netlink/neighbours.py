@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import TYPE_CHECKING
 
 from meshnet.netlink.wire import Request, attribute
 
+if TYPE_CHECKING:
+    from meshnet.netlink.socket import Netlink
+
 RTM_DELNEIGH = 29
+RTM_GETNEIGH = 30
 NDA_DST = 1
+NUD_PERMANENT = 0x80
 
 _NDMSG = struct.Struct("=BxxxiHBB")
 
 
-def forget_neighbour(ifindex: int, address: str) -> Request:
-    """Ask that a link forget the neighbour with that IP address; answered ENOENT when it knows none."""
+def forget_learned(netlink: Netlink, ifindex: int, address: str) -> None:
+    """Have a link forget the neighbour with that IP address; one that somebody has set for good stays.
+
+    Raises KernelError, ENOENT when the link knows none.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     body = _NDMSG.pack(family, ifindex, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address))
-    return Request(RTM_DELNEIGH, 0, body, f"have link {ifindex} forget {address}")
+    known = netlink.ask(Request(RTM_GETNEIGH, 0, body, f"read the neighbour {address} of link {ifindex}"))
+    _, _, state, *_ = _NDMSG.unpack_from(known)
+    if not state & NUD_PERMANENT:
+        netlink.run([Request(RTM_DELNEIGH, 0, body, f"have link {ifindex} forget {address}")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -48,3 +49,16 @@ def test_no_neighbour_is_remembered(paths: tuple[str, str], pair: tuple[str, str
     assert [pong.error for pong in pongs] == ["", ""]
     assert all(pong.rtt_ms for pong in pongs)
     assert eventually(lambda: there not in ip("neighbour show dev eth1"))
+
+
+@pytest.mark.parametrize("pair", ADDRESSES, ids=["ipv4", "ipv6"])
+def test_a_neighbour_that_the_pod_has_set_itself_stays(paths: tuple[str, str], pair: tuple[str, str]) -> None:
+    here, there = pair
+    with entered(int(paths[1].rpartition("/")[2])):
+        (mac,) = re.findall(r"link/ether (\S+)", ip("-o link show dev eth1"))
+    ip(f"neighbour replace {there} lladdr {mac} dev eth1 nud permanent")
+
+    (pong,) = ping_all([Ping(paths[0], "eth1", here, there)])
+
+    assert pong.rtt_ms
+    assert f"{there} lladdr {mac} PERMANENT" in ip("neighbour show dev eth1")

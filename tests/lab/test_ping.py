@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from meshnet.lab.ping import checksum, reachable
+from meshnet.lab.ping import checksum
+from meshnet.lab.survey import reachable
 
 
 def test_checksum_of_rfc_1071():
