@@ -111,7 +111,7 @@ class Splicer:
                 raise failure
 
     def relabel(self, port: PanelPort, uid: int) -> None:
-        """Mark the port as the end of another link of the same interface."""
+        """Mark the port as the end of a link of its interface: another one, or the same where the mark was replaced."""
         port.uid = uid
         self._netlink.run([links.set_link(port.ifindex, alias=alias_of(port))])
         port.marked = True

@@ -21,6 +21,7 @@ from meshnet.netlink.netns import nsid
 from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
+from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
@@ -159,9 +160,14 @@ class Furnisher:
             del end.sandbox.ends[end.endpoint.interface]
 
     async def _delete(self, end: End, port: PanelPort) -> None:
-        """Delete an end's port. Raises KernelError; it is the end's then as before."""
+        """Delete an end's port, also where somebody has replaced its mark, without which nothing is deleted.
+
+        Raises KernelError; it is the end's then as before.
+        """
         self._table.detach(end)  # that it goes is no news
         try:
+            with unless_gone():
+                self._splicer.relabel(port, port.uid)
             await self._deleter.delete([port.ifindex])
         except KernelError:
             if self._table.end(end.endpoint) is end:

@@ -97,6 +97,18 @@ def test_a_link_comes_and_goes_with_its_interface(node: DaemonNode) -> None:
     assert pod_c.carrier("eth1")
 
 
+def test_an_interface_goes_with_its_link_whatever_mark_somebody_gave_its_port(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    for port in node.ports():
+        node.run(f"ip link set {port} alias uplink")
+
+    node.apply(topology("r1"), topology("r2"))
+
+    assert eventually(lambda: not r1.links() and not r2.links()), r1.links()
+
+
 def test_a_new_link_whose_peer_has_no_room_for_it_says_so_at_both_ends(node: DaemonNode) -> None:
     # b loses a link, too: the kernel takes its time for that, and a has looked for the new one in vain by then
     node.apply(topology("a"), topology("b", link(2, "eth2", "c:eth1")))
