@@ -15,13 +15,13 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from meshnet.errors import KernelError, LinkError, RestartPod
-from meshnet.model import names
 from meshnet.netlink import links
 from meshnet.netlink.netns import nsid
 from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
 from meshnet.panel.splice import unless_gone
+from meshnet.reconcile.applied import applied_of, outstanding, without
 from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 from meshnet.reconcile.state import Applied, End
@@ -68,7 +68,7 @@ class Furnisher:
 
     def make(self, sandbox: Sandbox, plans: Sequence[Plan], inside: Inside) -> list[End]:
         """Make the ends of a sandbox, with a port for each that needs one; what fails is in the end's reason."""
-        ends = [End(plan.local, sandbox, _applied(plan), plan=plan) for plan in plans]
+        ends = [End(plan.local, sandbox, applied_of(plan), plan=plan) for plan in plans]
         with_port = [end for end, plan in zip(ends, plans, strict=True) if not plan.direct]
         for end, made in zip(with_port, self._ports(with_port, inside), strict=True):
             _take(end, made)
@@ -84,7 +84,7 @@ class Furnisher:
     async def apply(self, end: End, plan: Plan) -> None:
         """Apply to the pod's end what its spec changed. Raises LinkError, KernelError."""
         await self._attachment(end, plan)
-        wanted = attrs.evolve(_applied(plan), driver=end.applied.driver)
+        wanted = attrs.evolve(applied_of(plan), driver=end.applied.driver)
         before = as_wanted(end.applied, wanted)
         if plan.direct and await self._moved(end, plan):
             message = (
@@ -116,15 +116,15 @@ class Furnisher:
             end.outstanding = ""
         except RestartPod as error:
             refused = self._refused_before(end)
-            if _without(wanted, refused) == before:
+            if without(wanted, refused) == before:
                 end.outstanding = ""  # nothing new: the pod did not take them when it could be entered
             else:
-                end.outstanding = _outstanding(before, wanted, error)
+                end.outstanding = outstanding(before, wanted, error)
                 wanted, refused = attrs.evolve(before, uid=wanted.uid), self._refused.get(end, ())
         if end.port is not None and wanted.uid != before.uid:
             self._splicer.relabel(end.port, wanted.uid)
         self._refused[end] = refused
-        return _without(wanted, refused)
+        return without(wanted, refused)
 
     def observe(self, end: End) -> None:
         """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
@@ -144,7 +144,7 @@ class Furnisher:
                 refused = give_addresses(inside.netlink, end.interface, plan.addresses)
                 inside.netlink.run([links.set_link(end.interface, up=True)])
             end.interface_up = True
-            end.applied = _without(attrs.evolve(_applied(plan), driver=name), refused)
+            end.applied = without(attrs.evolve(applied_of(plan), driver=name), refused)
             end.outstanding = ""
             self._save(sandbox)
 
@@ -181,7 +181,7 @@ class Furnisher:
             end.port = None
         elif not plan.direct and end.port is None and not end.interface:
             with end.sandbox.enter() as inside:
-                end.applied = _applied(plan)
+                end.applied = applied_of(plan)
                 (made,) = self._ports([end], inside)
             if made.port is not None:
                 _take(end, made)
@@ -247,17 +247,6 @@ def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]
     return changes
 
 
-def _outstanding(before: Applied, wanted: Applied, error: RestartPod) -> str:
-    """Return what an interface has not got, beside what it has, and why it cannot be given it."""
-    pairs = (
-        ("MTU", str(before.mtu), str(wanted.mtu)),
-        ("MAC", before.mac, wanted.mac),
-        ("addresses", ", ".join(before.addresses), ", ".join(wanted.addresses)),
-    )
-    told = (f"{what} {has or 'none'} instead of {asked or 'none'}" for what, has, asked in pairs if has != asked)
-    return f"until the pod is restarted its interface has {', '.join(told)}: {error}"
-
-
 def refusal(error: KernelError, end: End) -> LinkError:
     """Return why a port could not be made, in the words of a link."""
     if error.errno == errno.EEXIST:
@@ -281,18 +270,6 @@ def _take(end: End, made: Made) -> None:
 def _lacks_ipv6(made: Made) -> bool:
     """Tell whether all that is wrong with a port, as far as is told, is that its pod takes no IPv6 address."""
     return made.port is not None and made.error is not None and made.error.errno in NO_IPV6
-
-
-def _applied(plan: Plan) -> Applied:
-    mac = plan.mac or names.pod_mac(plan.local.namespace, plan.local.pod, plan.local.interface)
-    return Applied(plan.uid, mac, plan.mtu, plan.addresses)
-
-
-def _without(applied: Applied, refused: Sequence[str]) -> Applied:
-    """What counts as applied when the pod did not take some addresses: they are given again at the next look."""
-    if not refused:
-        return applied
-    return attrs.evolve(applied, addresses=tuple(cidr for cidr in applied.addresses if cidr not in refused))
 
 
 def _wish(end: End) -> PortWish:

@@ -60,7 +60,8 @@ def test_the_second_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "deep/run"])
-def test_one_that_cannot_be_used_is_named(tmp_path: Path, below: str) -> None:
+def test_one_that_cannot_be_used_is_named(tmp_path: Path, below: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     directory = tmp_path / below
     with closed(tmp_path), pytest.raises(InvalidObject) as caught:
         asyncio.run(take(directory, 0.1))

@@ -33,7 +33,8 @@ def test_nobody_else_may_tell_that_the_daemon_is_alive(tmp_path: Path) -> None:
     assert (tmp_path / "alive").stat().st_mode & 0o777 == 0o644
 
 
-def test_one_that_others_keep_closed_is_named(tmp_path: Path) -> None:
+def test_one_that_others_keep_closed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with closed(tmp_path), pytest.raises(InvalidObject) as caught:
         make_usable("MESHNET_STATE_DIR", tmp_path, 0o700)
     assert str(caught.value) == (
