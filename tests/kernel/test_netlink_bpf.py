@@ -12,6 +12,8 @@ from meshnet.netlink import bpf
 
 pytestmark = pytest.mark.kernel
 
+REFUSED = 77
+
 
 def test_loads_where_it_says_so_and_fails_where_not() -> None:
     why = bpf.why_unusable()
@@ -38,13 +40,16 @@ def test_refusal_names_the_capability() -> None:
     if os.getuid() == 0 and bpf.why_unusable() is None:
         pid = os.fork()
         if pid == 0:
-            why: str | None = None
             libc = ctypes.CDLL(None)
-            if libc.unshare(0x10000000) == 0:  # CLONE_NEWUSER: from here on no capability counts outside
-                why = bpf.why_unusable()
+            if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER: from there on no capability counts outside
+                os._exit(REFUSED)
+            why = bpf.why_unusable()
             os._exit(0 if why and "CAP_BPF" in why else 1)
         _, status = os.waitpid(pid, 0)
 
-        assert os.waitstatus_to_exitcode(status) == 0
+        code = os.waitstatus_to_exitcode(status)
+        if code == REFUSED:
+            pytest.skip("no user namespaces here, as in a chroot")
+        assert code == 0
     else:
         assert "CAP_BPF" in (bpf.why_unusable() or "")
