@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from meshnet.errors import InvalidObject, NotFound, StoreError
+from meshnet.model.timestamps import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,8 +63,7 @@ class ReadinessGate:
 
     def lose(self, sandbox: Sandbox) -> None:
         """Take note that the Topology of a pod was deleted, and every link of it unplugged."""
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        gone = ("False", "TopologyMissing", "the pod's Topology was deleted", since)
+        gone = ("False", "TopologyMissing", "the pod's Topology was deleted", stamp())
         self._want(sandbox, {"type": CONDITION, **dict(zip(COPIED, gone, strict=True))})
 
     def _want(self, sandbox: Sandbox, wanted: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.told import one_line
 from meshnet.model.session import Contact
+from meshnet.model.timestamps import stamp
 from meshnet.reconcile.carrier import complete
 from meshnet.reconcile.remote import FarEnd
 
@@ -130,7 +131,7 @@ def ready_condition(
         "reason": reason,
         "message": message or f"{len(entries)} links ready",
         "observedGeneration": entry.resource.generation,
-        "lastTransitionTime": since or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        "lastTransitionTime": since or stamp(now),
     }
 
 
@@ -222,7 +223,7 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
         "reason": "PodNotRunning",
         "message": "the pod is not running",
         "observedGeneration": before.get("observedGeneration", 0),
-        "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "lastTransitionTime": stamp(),
     }
     gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links_ready", "links"))
     return {**gone, "conditions": [condition, *foreign_conditions(before)]}

@@ -6,12 +6,12 @@ with the old resourceVersion, or None for its removal. It raises NotFound, Confl
 
 from __future__ import annotations
 
-import datetime
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem
+from meshnet.model.timestamps import stamp
 from meshnet.stores.admission import label, shape_problems
 from meshnet.stores.patch import merge_patch
 from meshnet.stores.text import plain, same
@@ -106,7 +106,7 @@ def _created(draft: Draft) -> dict[str, Any]:
     metadata = {name: value for name, value in draft.document["metadata"].items() if name not in STORE_FILLS}
     metadata["uid"] = str(uuid.uuid4())
     metadata["generation"] = 1
-    metadata["creationTimestamp"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata["creationTimestamp"] = stamp()
     document = {**draft.document, "metadata": metadata}
     document.pop("status", None)
     return document

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
+from meshnet.model.timestamps import seconds_of, stamp
 from meshnet.stores.base import Event
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ LONGEST = 1024
 """Characters of a message; the API takes no longer note."""
 
 _API_VERSIONS = {kind.value: API_VERSION for kind in Kind} | {"Pod": "v1", "Node": "v1"}
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @attrs.frozen
@@ -81,11 +80,6 @@ def shortened(message: str) -> str:
     return message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
 
 
-def stamp(seconds: float) -> str:
-    """Return a time as the API writes it: whole seconds, UTC."""
-    return time.strftime(_TIME, time.gmtime(seconds))
-
-
 def folded(objects: Iterable[Mapping[str, Any]]) -> Sequence[Event]:
     """Return what events of the API tell, each thing once, the least recently recorded first.
 
@@ -111,5 +105,5 @@ def _event(item: Mapping[str, Any]) -> Event:
         message=item.get("message") or "",
         source=f"{source.get('component') or ''} {source.get('host') or ''}".strip(),
         count=item.get("count") or 1,
-        time=float(calendar.timegm(time.strptime(told, _TIME))) if told else 0.0,
+        time=seconds_of(told) if told else 0.0,
     )

@@ -14,7 +14,8 @@ import attrs
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, StoreUnavailable
 from meshnet.model.resource import Kind, Resource
-from meshnet.stores.kubernetes.event_object import OURS, About, event_object, folded, stamp
+from meshnet.model.timestamps import stamp
+from meshnet.stores.kubernetes.event_object import OURS, About, event_object, folded
 from meshnet.stores.kubernetes.request import MANAGER, MERGE_PATCH, Place, Request, path_of
 from meshnet.stores.text import dump
 
