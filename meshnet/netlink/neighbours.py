@@ -1,4 +1,7 @@
-"""Neighbours: the MACs that a namespace has learned. The kernel has one table of them for all namespaces together."""
+"""Neighbours: the MACs that a namespace has learned. The kernel has one table of them for all namespaces together.
+
+In the same messages it tells where a bridge, or a device such as a VXLAN, sends frames.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ from meshnet.netlink.wire import Request, attribute
 if TYPE_CHECKING:
     from meshnet.netlink.socket import Netlink
 
+RTM_NEWNEIGH = 28
 RTM_DELNEIGH = 29
 RTM_GETNEIGH = 30
 NDA_DST = 1
 NUD_PERMANENT = 0x80
 
-_NDMSG = struct.Struct("=BxxxiHBB")
+NDMSG = struct.Struct("=BxxxiHBB")
+"""struct ndmsg: family, interface index, state, flags, type."""
 
 
 def forget_learned(netlink: Netlink, ifindex: int, address: str) -> None:
@@ -25,8 +30,8 @@ def forget_learned(netlink: Netlink, ifindex: int, address: str) -> None:
     Raises KernelError, ENOENT when the link knows none.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    body = _NDMSG.pack(family, ifindex, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address))
+    body = NDMSG.pack(family, ifindex, 0, 0, 0) + attribute(NDA_DST, socket.inet_pton(family, address))
     known = netlink.ask(Request(RTM_GETNEIGH, 0, body, f"read the neighbour {address} of link {ifindex}"))
-    _, _, state, *_ = _NDMSG.unpack_from(known)
+    _, _, state, *_ = NDMSG.unpack_from(known)
     if not state & NUD_PERMANENT:
         netlink.run([Request(RTM_DELNEIGH, 0, body, f"have link {ifindex} forget {address}")])

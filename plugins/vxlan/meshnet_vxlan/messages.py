@@ -20,6 +20,7 @@ from meshnet.netlink.ifla import (
     RTM_NEWLINK,
 )
 from meshnet.netlink.links import parse_link
+from meshnet.netlink.neighbours import NDA_DST, NDMSG, NUD_PERMANENT, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH
 from meshnet.netlink.wire import (
     NLM_F_APPEND,
     NLM_F_CREATE,
@@ -44,19 +45,13 @@ IFLA_VXLAN_LEARNING = 7
 IFLA_VXLAN_PORT = 15
 IFLA_VXLAN_LOCAL6 = 17
 
-RTM_NEWNEIGH = 28
-RTM_DELNEIGH = 29
-RTM_GETNEIGH = 30
 AF_BRIDGE = 7
 NTF_SELF = 0x02
 NUD_NOARP = 0x40
-NUD_PERMANENT = 0x80
-NDA_DST = 1
 NDA_LLADDR = 2
 NDA_PORT = 6
 NDA_VNI = 7
 
-_NDMSG = struct.Struct("=BxxxiHBB")
 _PORT = struct.Struct("!H")
 _ANY_MAC = bytes(6)
 
@@ -141,7 +136,7 @@ def delete_remote(ifindex: int, remote: Remote) -> Request:
 
 def dump_remotes(ifindex: int) -> Request:
     """Ask where a device sends."""
-    return Request(RTM_GETNEIGH, 0, _NDMSG.pack(AF_BRIDGE, ifindex, 0, 0, 0), f"list where link {ifindex} sends")
+    return Request(RTM_GETNEIGH, 0, NDMSG.pack(AF_BRIDGE, ifindex, 0, 0, 0), f"list where link {ifindex} sends")
 
 
 def parse_vxlan(payload: bytes) -> Vxlan | None:
@@ -162,7 +157,7 @@ def parse_vxlan(payload: bytes) -> Vxlan | None:
 
 def parse_remote(payload: bytes, device: Vxlan) -> Remote | None:
     """Return where `device` sends all frames, of an answer to `dump_remotes`; None for an entry of a single MAC."""
-    found = attributes(payload, _NDMSG.size)
+    found = attributes(payload, NDMSG.size)
     if found.get(NDA_LLADDR) != _ANY_MAC or NDA_DST not in found:
         return None
     # What is the device's own is not told.
@@ -182,7 +177,7 @@ def _told(remote: Remote) -> str:
 
 def _remote(ifindex: int, remote: Remote) -> bytes:
     return (
-        _NDMSG.pack(AF_BRIDGE, ifindex, NUD_NOARP | NUD_PERMANENT, NTF_SELF, 0)
+        NDMSG.pack(AF_BRIDGE, ifindex, NUD_NOARP | NUD_PERMANENT, NTF_SELF, 0)
         + attribute(NDA_LLADDR, _ANY_MAC)
         + attribute(NDA_DST, _packed(remote.address))
         + u32(NDA_VNI, remote.vni)

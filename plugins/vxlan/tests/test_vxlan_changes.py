@@ -8,7 +8,7 @@ import time
 
 import attrs
 import pytest
-from meshnet_vxlan.messages import RTM_DELNEIGH, RTM_NEWNEIGH, NewVxlan, Remote, new_vxlan
+from meshnet_vxlan.messages import NewVxlan, Remote, new_vxlan
 from meshnet_vxlan.owned import device_mac, device_names, read_remotes
 from meshnet_vxlan.tunnel import Tunnel, adjust
 
@@ -16,6 +16,7 @@ from meshnet.driver import Device
 from meshnet.model.names import Mark
 from meshnet.netlink import links
 from meshnet.netlink.addresses import add_address
+from meshnet.netlink.neighbours import RTM_DELNEIGH, RTM_NEWNEIGH
 from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import SO_RCVBUFFORCE, enlarge
 from meshnet.testing.traffic import ping
