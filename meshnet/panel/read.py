@@ -64,11 +64,16 @@ def pod_end_flags(netlink: Netlink, ports: Sequence[PanelPort]) -> list[int]:
     return [0 if isinstance(answer, KernelError) else links.parse_link(answer).flags for answer in answers]
 
 
+def complete(port: PanelPort, netlink: Netlink, ethtool: Ethtool) -> None:
+    """Read what a link does not tell of a port. Raises KernelError."""
+    port.redirect, port.sealed = read_filters(netlink, port.ifindex)
+    port.offload = ethtool.tx_checksum(port.name)
+
+
 def _complete(port: PanelPort, netlink: Netlink, ethtool: Ethtool) -> bool:
-    """Read what a list of links does not tell; False when the port has gone with its pod meanwhile."""
+    """As `complete`; False when the port has gone with its pod meanwhile."""
     try:
-        port.redirect, port.sealed = read_filters(netlink, port.ifindex)
-        port.offload = ethtool.tx_checksum(port.name)
+        complete(port, netlink, ethtool)
     except KernelError as error:
         if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
             return False

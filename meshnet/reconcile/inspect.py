@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import KernelError
 from meshnet.netlink import links
 from meshnet.panel.make import alias_of
-from meshnet.panel.read import read_filters, read_link, take_over
+from meshnet.panel.read import complete, read_filters, read_link, take_over
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
@@ -102,8 +102,7 @@ class Inspector:
         info = links.parse_link(self._netlink.ask(links.get_link(port.ifindex)))
         take_over(port, info)
         port.marked = info.alias == alias_of(port)
-        port.redirect, port.sealed = read_filters(self._netlink, port.ifindex)
-        port.offload = self._ethtool.tx_checksum(port.name)
+        complete(port, self._netlink, self._ethtool)
         pod_end = read_link(self._netlink, port.pod_ifindex, port.nsid)
         port.pod_up = pod_end is not None and pod_end.up
 
