@@ -59,11 +59,11 @@ class OptionsJudge:
             yield from _refused(_driver(self._registry, link.driver, link), link.options, path)
             return
         theirs = tuple(f"{path}.{key}{end}" for key in agreed.options.keys() - link.options.keys() for end in ".[")
-        refused = self._refused(topology, link, agreed, path)
+        refused = self._refused_as_agreed(topology, link, agreed, path)
         yield from (problem for problem in refused if not f"{problem.path}.".startswith(theirs))
         yield from self._differing(topology, link, agreed, path)
 
-    def _refused(self, topology: Topology, link: Link, agreed: EffectiveLink, path: str) -> Sequence[Problem]:
+    def _refused_as_agreed(self, topology: Topology, link: Link, agreed: EffectiveLink, path: str) -> Sequence[Problem]:
         if agreed.driver is None and self._other(topology, link) is not None:
             return self._refused_by_all(agreed.options, path)
         return _refused(_driver(self._registry, agreed.driver, link), agreed.options, path)

@@ -174,14 +174,14 @@ class Subscription:
             self._liveness.answered()
             self._say(str(error))
         except _NoSession as error:
-            self._unheard(f"{where}, but there is no session: {error}")
+            self._unheard(where, str(error))
         return _LONGEST_PAUSE_S
 
-    def _unheard(self, why: str) -> None:
+    def _unheard(self, where: str, why: str) -> None:
         """Note that the node takes connections and nothing is heard of its daemon, if that is so for a while."""
         if not self._lived and self._alone_s >= SILENT_S:
             self._liveness.answered()
-            self._say(why)
+            self._say(f"{where}, but there is no session: {why}")
 
     async def _talk(self, address: str, port: int) -> None:
         """Hold a session until it ends. Raises _NoSession, _OtherProtocol."""
@@ -244,7 +244,7 @@ class Subscription:
             if probed.answer is not Answer.TAKEN:
                 break
             self._liveness.reached()
-            self._unheard(f"{probed.told(self.node, port)}, but there is no session: {_SILENCE}")
+            self._unheard(probed.told(self.node, port), _SILENCE)
         raise TimeoutError
 
     async def _listen(self, call: Call) -> None:

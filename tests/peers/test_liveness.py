@@ -44,6 +44,17 @@ async def through_a_proxy(path, **times):
         await proxy.stop()
 
 
+@contextlib.asynccontextmanager
+async def dialling(path, answer, **times):
+    """A daemon that dials a node which answers sessions as it likes."""
+    one, other = Daemon(path, "a", **times), Identity(path / "b", "b")
+    await one.peers.start()
+    async with serving(other, one.identity.certificates(), answer) as port:
+        one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+        one.peers.want(frozenset({"b"}))
+        yield one
+
+
 def test_who_takes_connections_and_is_silent_is_away(tmp_path):
     async def main():
         async with through_a_proxy(tmp_path, timeout_s=3, grace_s=60) as (one, two, proxy):
@@ -271,11 +282,7 @@ def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path
             for message in answers:
                 await context.write(message)
 
-        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-            one.peers.want(frozenset({"b"}))
+        async with dialling(tmp_path, answer) as one:
             await until(lambda: calls > 2 and one.book.contacts)
             assert set(contacts(one)) == {Contact.AWAY}
             assert one.book.told == {}
@@ -303,11 +310,7 @@ def test_who_is_slow_to_answer_is_away_and_is_dialled_once(tmp_path):
             await context.write(WHOLE)
             await asyncio.sleep(0.5)
 
-        one, other = Daemon(tmp_path, "a", timeout_s=2), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-            one.peers.want(frozenset({"b"}))
+        async with dialling(tmp_path, answer, timeout_s=2) as one:
             await until(lambda: one.book.last("b") is Contact.LIVE)
             assert contacts(one) == [Contact.AWAY, Contact.LIVE]
             assert calls == 1
@@ -326,11 +329,7 @@ def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
             await context.write(HELLO)
             await context.write(WHOLE)
 
-        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-            one.peers.want(frozenset({"b"}))
+        async with dialling(tmp_path, answer):
             await asyncio.sleep(3)
             assert 2 < calls < 20
 
@@ -342,11 +341,7 @@ def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path):
         async def answer(_, context):
             await context.abort(grpc.StatusCode.INTERNAL, "no\n\x1b[2J" + "x" * 1000)
 
-        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-            one.peers.want(frozenset({"b"}))
+        async with dialling(tmp_path, answer) as one:
             await until(lambda: "session: " in one.book.why("b"))
             assert r"no session: no \x1b[2Jxx" in one.book.why("b")
             assert len(one.book.why("b")) < 400
@@ -372,11 +367,7 @@ def test_what_an_old_session_says_is_not_heard(tmp_path):
                 await context.write(b"{}")
                 await asyncio.sleep(0.2)
 
-        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-            one.peers.want(frozenset({"b"}))
+        async with dialling(tmp_path, answer) as one:
             await until(lambda: one.book.wholes == 2)
             await asyncio.sleep(1)
             assert one.book.told == {"b": {end("r2"): EndState(1)}}
