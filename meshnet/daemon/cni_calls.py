@@ -20,6 +20,8 @@ from meshnet.reconcile.keyed import KeyedLocks
 from meshnet.reconcile.state import Sandbox, SandboxKey, netns_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshnet.cni.frame import Frame
     from meshnet.daemon.connection import Call
     from meshnet.model.topology import Topology
@@ -135,7 +137,9 @@ class CniCalls:
         sandbox = self._sandboxes.find(_key(request))
         if sandbox is None:
             raise CniError(Code.UNKNOWN_CONTAINER, f"CNI_CONTAINERID: {request.container_id!r}: never added here")
-        problems = self._sandboxes.check(sandbox)
+        # CRI-O checks what it has just added and gives up a pod that fails: a link that could not be made then says so
+        # in its status, and keeps no pod from starting.
+        problems = self._sandboxes.check(sandbox, _told(request.config.prev_result))
         if problems:
             raise CniError(Code.INTERNAL, "; ".join(problems))
 
@@ -156,6 +160,13 @@ class CniCalls:
 
 def _key(request: Request) -> SandboxKey:
     return SandboxKey(request.config.name, request.container_id, request.ifname)
+
+
+def _told(prev_result: Mapping[str, Any] | None) -> set[str] | None:
+    """The names of the interfaces in containers that a result tells of; None without one."""
+    if prev_result is None:
+        return None
+    return {str(entry.get("name")) for entry in prev_result.get("interfaces") or [] if entry.get("sandbox")}
 
 
 def _result(request: Request, sandbox: Sandbox) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from meshnet.reconcile.owner import count_on
 from meshnet.reconcile.rebuild import rebuilt_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Container, Iterable
 
     from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint, Topology
@@ -83,9 +83,15 @@ class Sandboxes:
     def of_network(self, network: str) -> list[Sandbox]:
         return [sandbox for sandbox in self._table.sandboxes.values() if sandbox.key.network == network]
 
-    def check(self, sandbox: Sandbox) -> list[str]:
-        """Return what of a sandbox is not in the kernel as it should be."""
-        return [problem for end in sandbox.ends.values() if (problem := self._inspector.problem(end))]
+    def check(self, sandbox: Sandbox, told: Container[str] | None = None) -> list[str]:
+        """Return what of a sandbox is not in the kernel as it should be.
+
+        An interface that is not there is a problem if its ADD `told` of it, by name; None: whatever that told.
+        """
+        ends = [
+            end for end in sandbox.ends.values() if end.pod_ifindex or told is None or end.endpoint.interface in told
+        ]
+        return [problem for end in ends if (problem := self._inspector.problem(end))]
 
     async def add(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> None:
         """Take a new sandbox in: its interfaces, its patches as far as peers are there, its checkpoint, its status.

@@ -173,6 +173,21 @@ def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
     assert node.delete(r1).done
 
 
+def test_check_goes_by_what_add_told_of(node: DaemonNode, nic: int) -> None:
+    """CRI-O checks what it has just added, and gives up a pod whose check fails."""
+    node.apply(topology("r1", link(1, "net1", "localhost:nic0"), link(2, "net2", "localhost:nic9")))
+    (r1,) = node.up("r1")
+    added = node.add(r1).result
+
+    assert [entry["name"] for entry in added["interfaces"]] == ["net1"]
+    assert node.state("r1", "net2") == ("Failed", "ParentMissing")
+    assert node.cni("CHECK", r1, prevResult=added).done
+
+    node.run("ip link delete nic0")
+    assert eventually(lambda: node.state("r1", "net1") == ("Failed", "ParentMissing"))
+    assert "default/r1:net1" in node.cni("CHECK", r1, prevResult=added).error["msg"]
+
+
 def test_a_mac_that_is_edited_while_the_daemon_is_away_is_applied(node: DaemonNode, nic: int) -> None:
     topology = external()
     node.apply(topology)
