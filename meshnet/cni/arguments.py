@@ -28,7 +28,8 @@ class Args:
     """The pod that an attachment is for.
 
     Attributes:
-        pod_name, pod_namespace, pod_uid: ``""`` where the runtime does not tell: it is not Kubernetes.
+        pod_name, pod_namespace, pod_uid: ``""`` where the runtime does not tell: it is not Kubernetes. A name without a
+            namespace is none of a pod's.
         others: what else was given, under its own names.
     """
 
@@ -53,6 +54,8 @@ def parse_args(text: str) -> Args:
     unknown = [key for key in pairs if key not in _KNOWN]
     if unknown and pairs.get("IgnoreUnknown", "").lower() not in ("1", "true"):
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {unknown[0][:80]!r}: not known; IgnoreUnknown=1 allows it")
+    if not pairs.get("K8S_POD_NAMESPACE"):
+        pairs.pop("K8S_POD_NAME", None)  # Podman's for a container, whose name need not be one that Kubernetes takes
     for key, value in pairs.items():
         _check(key, value)
     return Args(

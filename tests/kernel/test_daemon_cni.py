@@ -297,11 +297,14 @@ def test_a_pod_without_a_topology_passes(node: DaemonNode) -> None:
     assert node.ask("sandboxes")["sandboxes"] == []
 
 
-def test_a_call_that_names_no_pod_passes(node: DaemonNode) -> None:
-    box = node.pod("any")
+@pytest.mark.parametrize("arguments", ["", "IgnoreUnknown=1;K8S_POD_NAME=r1"], ids=["none", "podman"])
+def test_a_call_that_names_no_pod_passes(node: DaemonNode, arguments: str) -> None:
+    node.apply(*pair())
+    box = node.pod("r1")
 
-    assert node.add(box, env={"CNI_ARGS": ""}).done
-    assert node.delete(box, env={"CNI_ARGS": ""}).done
+    assert node.add(box, env={"CNI_ARGS": arguments}).result == {"cniVersion": "1.1.0"}
+    assert not node.status("r1")
+    assert node.delete(box, env={"CNI_ARGS": arguments}).done
 
 
 def test_an_invalid_topology_is_an_error_with_its_path(node: DaemonNode) -> None:
