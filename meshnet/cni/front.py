@@ -185,7 +185,10 @@ def standard_input(limit_s: float, room: int) -> tuple[bytes, str]:
 
 
 def same_file(fd: int, path: str) -> bool:
-    one, other = posix.fstat(fd), posix.stat(path)
+    try:
+        one, other = posix.fstat(fd), posix.stat(path)
+    except OSError:
+        return False  # no /proc is mounted
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 

@@ -58,6 +58,18 @@ def test_a_pod_may_go_when_its_namespace_is_gone(run, socket_path, netns):
     assert daemon.seen[0].inodes == []
 
 
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_where_no_proc_is_mounted_it_is_the_same(run, socket_path, tmp_path, other_netns, command):
+    netns = tmp_path / "netns"
+    netns.touch()
+    without = 'mount --bind "$0" "$1" && mount -t tmpfs none /proc && exec "$2"'
+    with Daemon(socket_path) as daemon:
+        wrap = ("unshare", "--mount", "sh", "-c", without, other_netns, netns)
+        done = run(command, wrap=wrap, CNI_NETNS=str(netns), **NAMED)
+    assert (done.code, done.err) == (0, "")
+    assert daemon.seen[0].inodes[0] == os.stat(other_netns).st_ino
+
+
 def test_an_own_namespace_may_be_allowed(run, socket_path):
     with Daemon(socket_path) as daemon:
         assert run("ADD", CNI_NETNS="/proc/self/ns/net", CNI_NETNS_OVERRIDE="TRUE", **NAMED).code == 0
