@@ -74,12 +74,12 @@ def invalid(path: str, value: object, right: str) -> CniError:
     return CniError(Code.INVALID_NETWORK_CONFIG, f"network configuration: {path}: {shown(value)}: {right}")
 
 
-def _text(raw: Mapping[str, Any], key: str) -> str:
+def _text(raw: Mapping[str, Any], key: str, inside: str = "") -> str:
     value = raw.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise invalid(key, value, f"a string, not {kind(value)}")
+        raise invalid(inside + key, value, f"a string, not {kind(value)}")
     return value
 
 
@@ -115,13 +115,21 @@ def _prev_result(command: str, raw: Mapping[str, Any]) -> dict[str, Any] | None:
             Code.INCOMPATIBLE_VERSION,
             f"network configuration: prevResult.cniVersion: {shown(version)}: one of {', '.join(SUPPORTED)}",
         )
-    for key in ("interfaces", "ips"):
-        if not isinstance(prev.get(key) or [], list):
-            raise invalid(f"prevResult.{key}", prev[key], f"an array, not {kind(prev[key])}")
-        for index, entry in enumerate(prev.get(key) or []):
-            if not isinstance(entry, dict):
-                raise invalid(f"prevResult.{key}[{index}]", entry, f"an object, not {kind(entry)}")
+    for index, entry in enumerate(_objects(prev, "interfaces")):
+        for key in ("name", "sandbox"):  # an interface is known by both
+            _text(entry, key, f"prevResult.interfaces[{index}].")
+    _objects(prev, "ips")
     return prev
+
+
+def _objects(prev: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = prev.get(key) or []
+    if not isinstance(entries, list):
+        raise invalid(f"prevResult.{key}", entries, f"an array, not {kind(entries)}")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise invalid(f"prevResult.{key}[{index}]", entry, f"an object, not {kind(entry)}")
+    return entries
 
 
 def _result_addresses(raw: Mapping[str, Any]) -> bool:

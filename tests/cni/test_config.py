@@ -77,6 +77,8 @@ def test_what_is_no_object_is_error_6(stdin):
         ({"prevResult": {"interfaces": {}}}, "prevResult.interfaces", None),
         ({"prevResult": {"interfaces": {"a": 1}}}, "prevResult.interfaces", '{"a": 1}'),
         ({"prevResult": {"interfaces": [{}, 4]}}, "prevResult.interfaces[1]", "4"),
+        ({"prevResult": {"interfaces": [{"name": ["x"]}]}}, "prevResult.interfaces[0].name", '["x"]'),
+        ({"prevResult": {"interfaces": [{"sandbox": {}}]}}, "prevResult.interfaces[0].sandbox", "{}"),
         ({"prevResult": {"ips": "10.0.0.1/24"}}, "prevResult.ips", '"10.0.0.1/24"'),
         ({"prevResult": {"ips": ["10.0.0.1/24"]}}, "prevResult.ips[0]", '"10.0.0.1/24"'),
     ],
