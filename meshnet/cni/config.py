@@ -55,7 +55,7 @@ def parse_config(command: str, stdin: bytes) -> NetworkConfig:
         type=_text(raw, "type"),
         version=version,
         prev_result=_prev_result(command, raw),
-        result_addresses=_result_addresses(raw),
+        result_addresses=command != "DEL" and _result_addresses(raw),
         valid_attachments=_valid_attachments(raw) if command == "GC" else None,
     )
 

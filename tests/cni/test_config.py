@@ -104,6 +104,10 @@ def test_no_previous_result_keeps_a_pod_from_going(prev):
     parse("DEL", prevResult=prev)
 
 
+def test_what_add_alone_needs_keeps_no_pod_from_going():
+    assert parse("DEL", resultAddresses="yes").result_addresses is False
+
+
 def test_gc_keeps_what_the_list_names():
     entries = [{"containerID": "a", "ifname": "eth0"}, {"containerID": "b", "ifname": "net1"}]
     assert parse("GC", **{ATTACHMENTS: entries}).valid_attachments == {("a", "eth0"), ("b", "net1")}
