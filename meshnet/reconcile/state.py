@@ -233,17 +233,20 @@ class End:
 
     @property
     def why_not(self) -> tuple[str, str]:
-        """(reason, message) of what is not as its spec says, the plan's first; empty when all is."""
+        """(reason, message) of what is not as its spec says, its `fault` first; empty when all is."""
         if self.fault == ("", "") and self.outstanding:
             return "RestartPod", self.outstanding
         return self.fault
 
     @property
     def fault(self) -> tuple[str, str]:
-        """(reason, message) of what keeps the cable from being whole, the plan's first; empty when nothing does."""
+        """(reason, message) of what keeps the cable from being whole, empty when nothing does.
+
+        The plan's comes first, unless that is only to wait.
+        """
         if self.plan is None:
             return "TopologyMissing", "the pod's Topology does not exist (any more) or does not declare this interface"
-        if self.plan.reason:
+        if self.plan.reason and not (self.plan.waiting and self.reason):
             return self.plan.reason, self.plan.message
         if self.reason:
             return self.reason, self.message

@@ -284,6 +284,17 @@ def test_every_version(node: DaemonNode, version: str, chained: bool, addresses:
     assert node.ports() == {}
 
 
+def test_a_name_that_the_pod_has_is_told_before_its_peer_is_there(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1 = node.pod("r1")
+    r1.run("ip", "link", "add", "eth1", "type", "bridge")
+
+    assert "interfaces" not in node.add(r1).result
+
+    assert node.state("r1") == ("Failed", "NameTaken")
+    assert eventually(lambda: "NameTaken" in node.events("r1"))
+
+
 def test_a_pod_without_a_topology_passes(node: DaemonNode) -> None:
     stranger = node.pod("stranger")
     prev = {"cniVersion": "1.0.0", "interfaces": [PRIMARY], "ips": [{"address": "192.0.2.7/24"}]}

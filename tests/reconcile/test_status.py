@@ -153,6 +153,8 @@ def test_an_invalid_topology_is_not_ready_though_its_links_are():
         (lambda one, other: replan(one, down=True), "Down", "Unplugged"),
         (lambda one, other: replan(one, reason="PeerMissing", waiting=True), "Pending", "PeerMissing"),
         (lambda one, other: replan(one, reason="PeerMismatch"), "Failed", "PeerMismatch"),
+        (lambda one, other: taken_while(one, "PeerMissing", waiting=True), "Failed", "NameTaken"),
+        (lambda one, other: taken_while(one, "PeerMismatch"), "Failed", "PeerMismatch"),
     ],
 )
 def test_states_of_a_link(change, state, reason):
@@ -161,6 +163,11 @@ def test_states_of_a_link(change, state, reason):
     change(one, other)
 
     assert link_state(one, other)[:2] == (state, reason)
+
+
+def taken_while(end, reason, **plan):
+    replan(end, reason=reason, **plan)
+    end.fail("NameTaken", "taken")
 
 
 def test_conditions_of_others_stay():
