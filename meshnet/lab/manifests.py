@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.lab.configmap import read_config_map
 from meshnet.lab.fields import Fields, refuse
-from meshnet.lab.podtemplate import PodReader, config_map_data
+from meshnet.lab.podtemplate import PodReader
 from meshnet.model.codec import title
 from meshnet.model.resource import is_topology
 
@@ -77,7 +78,7 @@ class _Reading:
         for document in self._documents:
             if _kind(document) == "ConfigMap":
                 key, fields = self._identity(document)
-                config_maps[key] = config_map_data(fields)
+                config_maps[key] = read_config_map(fields)
                 refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
         reader = PodReader(config_maps, self._note)
         for document in self._documents:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import TYPE_CHECKING
 
@@ -13,9 +11,10 @@ from meshnet.lab.podspec import NODE, Container, PodSpec, Volume, VolumeMount
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from meshnet.lab.configmap import ConfigMap
     from meshnet.lab.fields import Fields
 
-    ConfigMaps = Mapping[tuple[str, str], Mapping[str, bytes]]
+    ConfigMaps = Mapping[tuple[str, str], ConfigMap]
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63
@@ -27,7 +26,7 @@ class PodReader:
     """Reads pod specs of one set of files.
 
     Args:
-        config_maps: data by (namespace, name).
+        config_maps: by (namespace, name).
         note: told what is in a manifest but has no meaning here.
     """
 
@@ -98,12 +97,12 @@ class PodReader:
 
     def _env_from(self, namespace: str, source: Fields, env: dict[str, str]) -> None:
         reference = source.inner("configMapRef")
-        data = self._data(namespace, reference) if reference.value else None
+        found = self._config_map(namespace, reference) if reference.value else None
         prefix = source.text("prefix", "")
         if prefix and not _VARIABLE.fullmatch(prefix):
             source.wrong("prefix", _VARIABLE_RIGHT)
-        for key, value in (data or {}).items():
-            env[prefix + key] = value.decode(errors="replace")
+        for key, value in (found.texts if found else {}).items():
+            env[prefix + key] = value
 
     def _value(self, namespace: str, pod: str, variable: Fields) -> str | None:
         if not variable.has("valueFrom"):
@@ -122,12 +121,13 @@ class PodReader:
             source.inner("fieldRef").wrong("fieldPath", f"a lab knows {', '.join(known)}")
         elif source.has("configMapKeyRef"):
             reference = source.inner("configMapKeyRef")
-            data = self._data(namespace, reference)
+            found = self._config_map(namespace, reference)
             key = reference.text("key")
-            if data is not None and key in data:
-                return data[key].decode(errors="replace")
-            if data is not None and not reference.flag("optional"):
-                reference.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
+            if found and key in found.texts:
+                return found.texts[key]
+            if found and not reference.flag("optional"):
+                known_keys = ", ".join(found.texts) or "it has none"
+                reference.wrong("key", f"must be a key of the ConfigMap's data: {known_keys}")
         else:
             named = variable.value.get("name")
             self._note(f"Pod {namespace}/{pod}: variable {named!r} comes from what a lab has not: unset")
@@ -144,20 +144,20 @@ class PodReader:
             )
             return None
         source = entry.inner("configMap")
-        data = self._data(namespace, source)
-        if data is None:
+        found = self._config_map(namespace, source)
+        if found is None:
             return None
         mode = source.number("defaultMode", 0o644, high=0o777)
         if not source.has("items"):
-            return Volume(name, data, mode)
-        return Volume(name, _items(source, data), mode)
+            return Volume(name, found.files, mode)
+        return Volume(name, _items(source, found.files), mode)
 
-    def _data(self, namespace: str, reference: Fields) -> Mapping[str, bytes] | None:
+    def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")
-        data = self._config_maps.get((namespace, name))
-        if data is None and not reference.flag("optional"):
+        found = self._config_maps.get((namespace, name))
+        if found is None and not reference.flag("optional"):
             reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
-        return data
+        return found
 
 
 def _variable(entry: Fields) -> str:
@@ -188,21 +188,3 @@ def _mount(entry: Fields) -> VolumeMount:
     if sub_path.startswith("/") or ".." in sub_path.split("/"):
         entry.wrong("subPath", "must be a relative path without '..'")
     return VolumeMount(entry.text("name"), path, sub_path, entry.flag("readOnly"))
-
-
-def config_map_data(document: Fields) -> dict[str, bytes]:
-    """Return the files of a ConfigMap, from `data` and `binaryData`."""
-    files = {}
-    texts = document.inner("data")
-    for key in texts.value:
-        files[str(key)] = texts.text(key).encode()
-    binary = document.inner("binaryData")
-    for key in binary.value:
-        try:
-            files[str(key)] = base64.b64decode(binary.text(key), validate=True)
-        except (binascii.Error, ValueError):
-            binary.wrong(key, "must be base64")
-    for key in files:
-        if "/" in key or key in {".", ".."}:
-            document.wrong("data", f"key {key!r} must be a file name")
-    return files

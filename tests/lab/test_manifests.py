@@ -68,8 +68,16 @@ def test_config_map_is_a_volume_and_an_environment():
         config,
     )
     assert found.volumes[0].files == {"a.conf": b"text", "b": b"\0\1"}
-    assert found.commands[0].env["X_a.conf"] == "text"
+    assert found.commands[0].env == {"X_a.conf": "text"}
     assert (found.commands[0].mounts[0].path, found.commands[0].mounts[0].sub_path) == ("/etc/x", "a.conf")
+
+
+def test_no_variable_comes_from_binary_data():
+    """As on Kubernetes, where it would be no text."""
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "text"}, "binaryData": {"b": "AAE="}}
+    env = {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "b"}}}
+    found = problems(config, pod(containers=[container(env=[env])]))
+    assert found == ["spec.containers[0].env[0].valueFrom.configMapKeyRef.key"]
 
 
 def test_volume_items_choose_and_rename():
