@@ -85,6 +85,7 @@ def cross_findings(
                 yield from _why_no_link(here, index, there, both, error)
             if both:
                 yield from _address_findings(both)
+                yield from _mac_findings(both)
 
 
 def _both(here: Declared, index: int, there: Declared) -> _Both | None:
@@ -132,3 +133,11 @@ def _address_findings(both: _Both) -> Iterator[Finding]:
     if peer_ip and both.back.addresses and peer_ip not in both.back.addresses:
         message = f"{peer_ip!r}: is not used, the peer has {', '.join(both.back.addresses)} ({both.elsewhere})"
         yield both.here.finding(Severity.WARNING, f"{path}.peer_ip", message)
+
+
+def _mac_findings(both: _Both) -> Iterator[Finding]:
+    """One MAC at both ends: they get one link-local address, too, and nothing tells their frames apart."""
+    mac = both.link.local_mac
+    if mac and mac == both.back.local_mac and both.second:
+        path = f"spec.links[{both.index}].local_mac"
+        yield both.here.finding(Severity.WARNING, path, f"both ends have the MAC {mac} ({both.elsewhere})")

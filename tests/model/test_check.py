@@ -156,6 +156,27 @@ def test_addresses_that_are_hardly_meant():
     ]
 
 
+def test_one_mac_at_both_ends_of_a_link_is_hardly_meant():
+    mac = ", local_mac: '02:00:00:00:00:0A'"
+
+    assert findings((topology("r1", A + mac), topology("r2", B + mac.lower()))) == [
+        (
+            "0.yml:13: warning: Topology default/r2: spec.links[0].local_mac: both ends have the MAC 02:00:00:00:00:0a"
+            " (0.yml:6)"
+        )
+    ]
+
+
+def test_one_mac_on_two_links_of_a_pod_is_nobodys_affair():
+    mac = ", local_mac: '02:00:00:00:00:0a'"
+    ends = (
+        topology("r1", A + mac, "uid: 2, peer_pod: r2, local_intf: eth2, peer_intf: eth3" + mac),
+        topology("r2", B, "uid: 2, peer_pod: r1, local_intf: eth3, peer_intf: eth2"),
+    )
+
+    assert findings(ends) == []
+
+
 def test_options_that_each_end_has_for_itself():
     ends = topology("r1", A + ", options: {a: 1}"), topology("r2", B + ", options: {a: 2}")
 
