@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshnet.errors import MeshnetError
+from meshnet.lab.node import START_TIMEOUT_S
 from meshnet.lab.places import STORE
 from meshnet.lab.pod import Phase
 from meshnet.lab.progress import Summary, expected_endpoints, summarize
@@ -60,7 +62,8 @@ class BringUp:
                 await sandboxes
         finally:
             await store.close()
-        await asyncio.gather(*(self._in_thread(node.wait_ready) for node in self._nodes))
+        start_s = max(START_TIMEOUT_S, self._plan.wait_s)
+        await asyncio.gather(*(self._in_thread(partial(node.wait_ready, start_s)) for node in self._nodes))
         self._tell({"step": "pods", "done": 0, "of": len(self._plan.pods)})
         await self._pods.attach_all(self._count)
         running = {pod.spec.key for pod in self._pods if pod.phase is Phase.RUNNING}

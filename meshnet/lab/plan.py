@@ -29,7 +29,7 @@ class LabPlan:
         primary: ``none`` or ``bridge``.
         underlay: between the nodes.
         settings: more environment for the daemon of each node, by its name.
-        wait_s: how long all links may take to come up.
+        wait_s: how long all links may take to come up, and before that each daemon to start, if not less than usual.
     """
 
     name: str

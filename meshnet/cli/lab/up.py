@@ -73,7 +73,12 @@ def add_up_options(parser: CommandParser) -> None:
         help="a setting of all daemons, or of that node's, such as MESHNET_PORT=5000; may be repeated",
     )
     add(
-        "--wait", type=seconds, default=30.0, metavar="SECONDS", help="how long links may take to come up (default: 30)"
+        "--wait",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long links may take to come up, and before that each node's daemon to start, which gets 30 at least "
+        "(default: 30)",
     )
 
 
