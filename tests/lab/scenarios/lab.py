@@ -147,7 +147,8 @@ class Lab:
         # An ordinary user is root in the box's user namespace already; the cgroup namespace is the machine's.
         own = ("--user", "--mount", "--net", "--pid", "--uts", "--ipc", "--preserve-credentials")
         namespaces = ("--all",) if os.geteuid() == 0 else own
-        command = ["nsenter", "--target", str(pid), *namespaces, "sh", "-e", "-c", script]
+        # who enters mounts gets the root of all of them, and a lab in a chroot has another
+        command = ["nsenter", "--target", str(pid), *namespaces, "--root", "sh", "-e", "-c", script]
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
