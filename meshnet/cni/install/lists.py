@@ -73,7 +73,8 @@ def read_list(path: Path) -> NetworkList:
     return NetworkList(path, document)
 
 
-def _decode(path: Path) -> dict[str, Any]:
+def read_text(path: Path) -> bytes:
+    """The text of a list, whatever it says. Raises InvalidObject when no runtime would read it, OSError."""
     # not blocking: somebody may have put a pipe there
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(fd, "rb") as file:
@@ -82,8 +83,12 @@ def _decode(path: Path) -> dict[str, Any]:
         text = file.read(LONGEST + 1)
     if len(text) > LONGEST:
         raise InvalidObject(str(path), [Problem("size", None, f"at most {LONGEST} bytes")])
+    return text
+
+
+def _decode(path: Path) -> dict[str, Any]:
     try:
-        return decode_object(text, "it")
+        return decode_object(read_text(path), "it")
     except CniError as error:
         raise InvalidObject(str(path), [Problem("content", None, str(error))]) from None
 

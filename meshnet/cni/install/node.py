@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meshnet.cni.install.lists import list_files, read_list
+from meshnet.cni.install.lists import list_files, read_list, read_text
 from meshnet.cni.install.merge import delegates_to_meshnet, is_chained, refers_to_our_list
-from meshnet.cni.install.names import LIST
+from meshnet.cni.install.names import LIST, PLUGIN
 from meshnet.cni.install.place import InstallError, place, take_away
 from meshnet.cni.install.plan import Plan, leftovers, plan
 from meshnet.cni.plugin import plugin_command
@@ -84,12 +83,12 @@ def uninstall(places: Places) -> Done:
     """
     changed, kept = [], []
     for path in [*_leftovers(places), places.list, *(places.conf_dir / (LIST + suffix) for suffix in MOVED_AWAY)]:
-        if path == places.list and _without_meshnet(path):
-            kept.append(f"{path} stays: meshnet is not in it")
+        if path == places.list and (why := _why_it_stays(path)):
+            kept.append(why)
         elif take_away(path):
             changed.append(f"{path} removed")
     callers = _callers(places)
-    kept += [f"{path} calls meshnet: take it out there, then again" for path in callers if path != places.list]
+    kept += [why for path, why in callers.items() if path != places.list]
     if places.plugin.exists() and not is_our_plugin(places):
         kept.append(f"{places.plugin} stays: it is another program")
     elif not callers and take_away(places.plugin):
@@ -112,21 +111,53 @@ def _leftovers(places: Places) -> list[Path]:
         raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
 
 
-def _without_meshnet(path: Path) -> bool:
-    """Whether a list of our name is whole, and somebody else's."""
+def _why_it_stays(path: Path) -> str:
+    """Why a list of our name is not removed: it is whole, and somebody else's, or may be; ``""`` for ours."""
     try:
-        return not is_chained(read_list(path))
-    except (InvalidObject, OSError):
+        return "" if is_chained(read_list(path)) else f"{path} stays: meshnet is not in it"
+    except (InvalidObject, FileNotFoundError):
+        return ""
+    except OSError as error:
+        return _unread(path, error)
+
+
+def _callers(places: Places) -> dict[Path, str]:
+    """Lists that call meshnet, as ours that a daemon has put back, or may call it, and what is to be done about each.
+
+    Without the plugin no pod could start with them. Raises InstallError.
+    """
+    try:
+        paths = [places.conf_dir / name for name in list_files(places.conf_dir)]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+    return {path: why for path in paths if (why := _call(path))}
+
+
+def _call(path: Path) -> str:
+    """What is to be done about a list that calls meshnet, or may; ``""`` for one that does not."""
+    try:
+        one = read_list(path)
+    except InvalidObject as error:
+        return f"{error}; it names meshnet: put it right or remove it, then again" if _names_meshnet(path) else ""
+    except FileNotFoundError:
+        return ""  # gone meanwhile, or a link to nowhere
+    except OSError as error:
+        return _unread(path, error)
+    calls = is_chained(one) or delegates_to_meshnet(one) or refers_to_our_list(one)
+    return f"{path} calls meshnet: take it out there, then again" if calls else ""
+
+
+def _names_meshnet(path: Path) -> bool:
+    """Whether a list that is wrong, perhaps only of a version that we do not know, has our plugin's name in it."""
+    try:
+        return PLUGIN.encode() in read_text(path)
+    except InvalidObject:
         return False
+    except OSError:
+        return True  # it was there a moment ago: nobody knows
 
 
-def _callers(places: Places) -> list[Path]:
-    """Lists that call meshnet, as ours that a daemon has put back: without the plugin no pod could start with them."""
-    found = []
-    with contextlib.suppress(OSError):  # no directory, no lists
-        for name in list_files(places.conf_dir):
-            with contextlib.suppress(InvalidObject, OSError):
-                one = read_list(places.conf_dir / name)
-                if is_chained(one) or delegates_to_meshnet(one) or refers_to_our_list(one):
-                    found.append(one.path)
-    return found
+def _unread(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be read: {error.strerror}; it may call meshnet: put that right, then again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -122,6 +123,62 @@ def test_uninstall_keeps_the_plugin_while_a_users_list_calls_it(places):
     assert "10-flannel.conflist calls meshnet" in done.kept[0]
     assert not places.list.exists()
     assert places.plugin.exists()
+
+
+@pytest.mark.parametrize("name", ["99-other.conflist", LIST])
+def test_a_list_that_cannot_be_read_is_not_taken_for_one_without_meshnet(places, name):
+    install(places)
+    _unreadable(places.conf_dir / name)
+
+    done = uninstall(places)
+
+    assert len(done.kept) == 1
+    assert f"{name}: cannot be read: Too many levels of symbolic links; it may call meshnet" in done.kept[0]
+    assert os.path.lexists(places.conf_dir / name)
+    assert places.plugin.exists()
+
+
+@pytest.mark.parametrize(
+    "document", ['{"plugins": [{"type": "meshnet"}', flannel(cniVersion="9.0.0", plugins=[{"type": "meshnet"}])]
+)
+def test_a_list_that_is_wrong_and_names_meshnet_keeps_the_plugin(places, document):
+    """A runtime may know versions that we do not, and who mends the other is to find the plugin."""
+    install(places)
+    write(places.conf_dir / "99-other.conflist", document)
+
+    done = uninstall(places)
+
+    assert len(done.kept) == 1
+    assert "99-other.conflist" in done.kept[0]
+    assert "it names meshnet" in done.kept[0]
+    assert places.plugin.exists()
+
+
+def test_a_list_that_is_wrong_and_somebody_elses_keeps_nothing(places):
+    install(places)
+    write(places.conf_dir / "99-other.conflist", '{"plugins": [{"type": "flannel"}')
+    os.mkfifo(places.conf_dir / "99-pipe.conf")
+    (places.conf_dir / "99-nowhere.conf").symlink_to("nowhere")
+
+    assert uninstall(places).kept == ()
+
+
+def test_a_directory_that_cannot_be_listed_is_not_taken_for_an_empty_one(places, monkeypatch):
+    install(places)
+
+    def failing(directory):
+        raise OSError(errno.EIO, "Input/output error", str(directory))
+
+    monkeypatch.setattr("meshnet.cni.install.node.list_files", failing)
+    with pytest.raises(InstallError, match=r"net\.d: cannot be read: Input/output error"):
+        uninstall(places)
+    assert places.plugin.exists()
+
+
+def _unreadable(path):
+    """Make `path` one that root cannot read either."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
 
 
 def test_every_form_of_our_plugin_is_ours(places, compiled):
