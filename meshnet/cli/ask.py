@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.cni.client import ask
+from meshnet.cli.answers import ask
 from meshnet.errors import DaemonUnreachable
 
 if TYPE_CHECKING:
@@ -56,13 +56,12 @@ def ask_all(sockets: Mapping[str, Path], query: str) -> Answers:
 
     def one(socket: Path) -> dict[str, Any] | DaemonUnreachable:
         try:
-            answer: dict[str, Any] = ask(socket, query, timeout_s=TIMEOUT_S)
+            return ask(socket, query, timeout_s=TIMEOUT_S)
         except DaemonUnreachable as error:
             return error
-        return answer
 
     with ThreadPoolExecutor(len(sockets)) as threads:
         answers = dict(zip(sockets, threads.map(one, sockets.values()), strict=True))
     told = [answer for answer in answers.values() if not isinstance(answer, DaemonUnreachable)]
     silent = {name: str(answer) for name, answer in answers.items() if isinstance(answer, DaemonUnreachable)}
-    return Answers({str(answer["node"]): answer for answer in told}, silent)
+    return Answers({answer["node"]: answer for answer in told}, silent)

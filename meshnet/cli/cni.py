@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshnet.cli.answers import ask
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.relay import socket_of
 from meshnet.cli.table import Column
 from meshnet.cli.target import refuse_elsewhere
-from meshnet.cni.client import ask
 from meshnet.cni.install.inspect import BAD, FAILED, INSTALLED, Part, inspect
 from meshnet.cni.install.names import BIN_DIR, CONF_DIR, Places
 from meshnet.cni.install.node import install, uninstall

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from meshnet.cli.answers import ask
 from meshnet.cli.exitcodes import DONE, FAILED
 from meshnet.cli.relay import socket_of
-from meshnet.cni.client import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

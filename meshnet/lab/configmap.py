@@ -11,7 +11,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshnet.lab.fields import Fields
+    from meshnet.model.fields import Fields
 
 
 @attrs.frozen

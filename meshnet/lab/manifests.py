@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.lab.configmap import read_config_map
-from meshnet.lab.fields import Fields, refuse
 from meshnet.lab.podtemplate import PodReader
 from meshnet.model.codec import title
+from meshnet.model.fields import Fields, refuse
 from meshnet.model.resource import is_topology
 
 if TYPE_CHECKING:

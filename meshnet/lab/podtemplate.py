@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from meshnet.lab.configmap import ConfigMap
-    from meshnet.lab.fields import Fields
+    from meshnet.model.fields import Fields
 
     ConfigMaps = Mapping[tuple[str, str], ConfigMap]
 

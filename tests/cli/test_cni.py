@@ -107,8 +107,9 @@ def test_the_daemons_word(
 ) -> None:
     install(places)
     if "cni" in told:
-        told["cni"] = {"bin_dir": str(places.bin_dir), "conf_dir": str(places.conf_dir), **told["cni"]}
-    with Daemon(tmp_path / "meshnetd.sock", answer(json.dumps(told).encode())):
+        where = {"bin_dir": str(places.bin_dir), "conf_dir": str(places.conf_dir), "source": "10-a.conflist"}
+        told["cni"] = {**where, "remarks": [], **told["cni"]}
+    with Daemon(tmp_path / "meshnetd.sock", answer(json.dumps({"node": "n1", **told}).encode())):
         assert states(machine, places) == (code, {"plugin": "installed", "list": "installed", "daemon": state})
 
 

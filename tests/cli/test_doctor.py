@@ -161,7 +161,8 @@ def test_doctor_finds_this_kernel_fit_and_every_driver(machine: Machine) -> None
 def test_what_a_daemon_says_of_the_installed_plugin(
     tmp_path: Path, problem: str, remarks: list[str], outcome: Outcome
 ) -> None:
-    told = {"conf_dir": "/etc/cni/net.d", "source": "10-a.conflist", "problem": problem, "remarks": remarks}
+    where = {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d", "source": "10-a.conflist"}
+    told = {**where, "problem": problem, "remarks": remarks}
     socket = tmp_path / "meshnetd.sock"
     with Daemon(socket, answer(json.dumps({"node": "n1", "cni": told}).encode())):
         findings = check_node(Node("", socket), [socket])

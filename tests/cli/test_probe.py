@@ -35,7 +35,7 @@ def test_a_daemon_that_answers_is_live_and_is_ready_once_it_has_read_its_store(
 
 
 def test_ready_waits_for_a_daemon_that_is_about_to_be(tmp_path: Path) -> None:
-    not_yet, synced = (json.dumps({"synced": value}).encode() for value in (False, True))
+    not_yet, synced = (json.dumps({"node": "n1", "synced": value}).encode() for value in (False, True))
     with Daemon(tmp_path / "meshnetd.sock", first(3, answer(not_yet), answer(synced))) as daemon:
         done = probe("ready", tmp_path)
 

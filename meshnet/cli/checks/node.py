@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cli.answers import ask
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
-from meshnet.cni.client import ask
 from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
 from meshnet.stores.cluster import ClusterStore

@@ -8,6 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cli.answers import misshapen
 from meshnet.cli.ask import TIMEOUT_S, Answers
 from meshnet.cli.cluster.pods import CONTAINER, NAMESPACE, SELECTOR, daemon_pods
 from meshnet.errors import MeshnetError, StoreUnavailable
@@ -47,7 +48,7 @@ class Daemons:
         told: dict[str, dict[str, Any]] = {}
         for node, ran in outcomes.items():
             try:
-                told[node] = _answer(ran)
+                told[node] = _answer(query, ran)
             except ValueError as error:
                 silent[node] = str(error)
         return Answers(told, silent, trouble)
@@ -100,15 +101,17 @@ async def _all_at_once(
         threads.close()
 
 
-def _answer(ran: Ran) -> dict[str, Any]:
+def _answer(query: str, ran: Ran) -> dict[str, Any]:
     """Return what a daemon answered. Raises ValueError that says why that is none."""
     if ran.code:
         said = ran.err.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise ValueError(f"its pod says: {said[-1].removeprefix('error: ')}")
     try:
-        found = json.loads(ran.out)
+        found: Any = json.loads(ran.out)
     except (ValueError, RecursionError):
         raise ValueError(f"its answer is no JSON: {ran.out[:80]!r}") from None
-    if not isinstance(found, dict):
-        raise ValueError("its answer is no object")
-    return found
+    wrong = misshapen(query, found)
+    if wrong:
+        raise ValueError(wrong)
+    answer: dict[str, Any] = found
+    return answer

@@ -1,4 +1,4 @@
-"""Reading a Kubernetes manifest field by field; what is wrong is collected, with its path."""
+"""Reading what others wrote, a Kubernetes manifest or an answer, field by field; what is wrong is collected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Fields:
-    """A mapping of a manifest, the path where it stands, and the list of everything found wrong so far."""
+    """A mapping of a document, the path where it stands, and the list of everything found wrong so far."""
 
     def __init__(self, value: object, path: str, problems: list[Problem]) -> None:
         self.path = path

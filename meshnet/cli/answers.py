@@ -1,0 +1,100 @@
+"""What commands take from answers of daemons, whose version may be another: it is looked at before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshnet.cni import client
+from meshnet.errors import DaemonUnreachable
+from meshnet.model.fields import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+LARGEST_NUMBER = (1 << 63) - 1
+LONGEST_TOLD = 200
+
+
+def ask(socket: str | Path, query: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
+    """Return what the daemon at a socket answers.
+
+    Raises DaemonUnreachable, also when no command could use the answer, and QueryError.
+    """
+    answer = client.ask(socket, query, timeout_s=timeout_s)
+    wrong = misshapen(query, answer)
+    if wrong:
+        raise DaemonUnreachable(f"daemon at {socket}: {wrong}")
+    found: dict[str, Any] = answer
+    return found
+
+
+def misshapen(query: str, answer: object) -> str:
+    """Say what keeps an answer from being used: where, what stands there, what would be right; ``""`` for a good one.
+
+    What no command uses may be anything, as what a later version adds.
+    """
+    fields = Fields({} if answer is None else answer, "", [])
+    fields.text("node")
+    if query in ROWS:
+        if not fields.has(query):
+            fields.wrong(query, "must be given: a list")
+        for row in fields.each(query):
+            ROWS[query](row)
+    if query == "health":
+        _health(fields)
+    if not fields.problems:
+        return ""
+    first, *others = fields.problems
+    told = f"{first.path}: {first.told}" if first.path else first.told
+    more = f", and {len(others)} more" if others else ""
+    return f"its answer to {query!r} is another version's, or damaged: {told[:LONGEST_TOLD]}{more}"
+
+
+def _end(row: Fields) -> None:
+    _needs(row, "namespace", "pod", "interface")
+    for name in ("state", "reason", "message", "driver", "why"):
+        row.text(name, "")
+    row.number("generation", 0, high=LARGEST_NUMBER)
+    row.flag("carrier")
+    row.texts("addresses")
+    row.inner("counters")
+
+
+def _sandbox(row: Fields) -> None:
+    _needs(row, "namespace", "pod", "container_id")
+    for name in ("network", "netns"):
+        row.text(name, "")
+    row.items("ports")
+
+
+def _driver(row: Fields) -> None:
+    _needs(row, "name", "version", "distribution", "state")
+    for name in ("carries", "attachment", "reason"):
+        row.text(name, "")
+    for name in ("scopes", "claims"):
+        row.texts(name)
+    row.flag("honest")
+
+
+def _health(answer: Fields) -> None:
+    """The daemon that answers, and, where it installs the CNI plugin, what it says of that."""
+    answer.flag("synced")
+    if answer.has("cni"):
+        installed = answer.inner("cni")
+        _needs(installed, "bin_dir", "conf_dir", "source", "problem")
+        installed.texts("remarks")
+
+
+def _needs(fields: Fields, *names: str) -> None:
+    for name in names:
+        fields.text(name)
+
+
+ROWS: Mapping[str, Callable[[Fields], None]] = {
+    "links": _end,
+    "states": _end,
+    "sandboxes": _sandbox,
+    "drivers": _driver,
+}
+"""Queries whose answer is a list of that name, and what reads a row of it."""
