@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cni import client
 from meshnet.errors import DaemonUnreachable
-from meshnet.model.fields import Fields
+from meshnet.model.fields import Fields, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 LARGEST_NUMBER = (1 << 63) - 1
-LONGEST_TOLD = 200
 
 
 def ask(socket: str | Path, query: str, *, timeout_s: float = 5.0) -> dict[str, Any]:
@@ -43,12 +42,8 @@ def misshapen(query: str, answer: object) -> str:
             ROWS[query](row)
     if query == "health":
         _health(fields)
-    if not fields.problems:
-        return ""
-    first, *others = fields.problems
-    told = f"{first.path}: {first.told}" if first.path else first.told
-    more = f", and {len(others)} more" if others else ""
-    return f"its answer to {query!r} is another version's, or damaged: {told[:LONGEST_TOLD]}{more}"
+    wrong = first_of(fields.problems)
+    return wrong and f"its answer to {query!r} is another version's, or damaged: {wrong}"
 
 
 def _end(row: Fields) -> None:

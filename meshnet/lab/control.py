@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from meshnet.errors import DaemonUnreachable
+from meshnet.lab.answers import misshapen
 from meshnet.lab.channel import AT_WORK, Channel, ChannelClosed
 from meshnet.lab.places import CONTROL_SOCKET
 from meshnet.lab.reply import raise_refusal
@@ -17,7 +18,7 @@ TIMEOUT_S = 120.0
 def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
     """Have the lab, whose box was entered, do something; return its answer and the descriptors that came along.
 
-    Raises DaemonUnreachable, or MeshnetError with what did not become true.
+    Raises DaemonUnreachable, also when no command could use the answer, or MeshnetError with what did not become true.
     """
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(TIMEOUT_S)
@@ -35,5 +36,17 @@ def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:
                 answer = channel.receive()
         except ChannelClosed as error:
             raise DaemonUnreachable(f"lab: {error}") from error
-        raise_refusal(answer)
-        return answer, channel.take_descriptors()
+        except (ValueError, RecursionError) as error:
+            raise _useless(verb, f"no line of JSON: {error}") from error
+        if isinstance(answer, dict):
+            raise_refusal(answer)
+        descriptors = channel.take_descriptors()
+        wrong = misshapen(verb, answer, len(descriptors))
+        if wrong:
+            raise _useless(verb, f"another version's, or damaged: {wrong}")
+        return answer, descriptors
+
+
+def _useless(verb: str, why: str) -> DaemonUnreachable:
+    told = f"lab: its supervisor's answer to {verb!r} is {why}"
+    return DaemonUnreachable(f"{told}; meshnet lab down ends it all the same")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import InvalidObject, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+LONGEST_TOLD = 200
+"""Characters of a problem, where a value may be anything."""
 _REQUIRED: Any = object()
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -102,6 +104,16 @@ class Fields:
 
     def _at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
+
+
+def first_of(problems: Sequence[Problem]) -> str:
+    """Return the first of all that is wrong, short, and how much more there is; ``""`` when nothing is."""
+    if not problems:
+        return ""
+    first = problems[0]
+    told = f"{first.path}: {first.told}" if first.path else first.told
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return told[:LONGEST_TOLD] + more
 
 
 def refuse(name: str, problems: list[Problem]) -> None:
