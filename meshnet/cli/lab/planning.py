@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.checkpods import pod_findings
 from meshnet.cli.files import WrongFiles, read_files
-from meshnet.cli.lab import wishes
+from meshnet.cli.lab import neighbours, wishes
 from meshnet.cni.plugin import plugin_command
 from meshnet.errors import InvalidObject, UsageError
 from meshnet.lab.manifests import read_manifests
@@ -43,7 +43,8 @@ def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
     placement = place(manifests.pods, args.nodes, wishes.places(args.place))
     preference, unmet = _preference(args.driver, manifests.topologies, placement.of)
     if not args.quiet:
-        _say((*manifests.notes, *placement.notes, *unmet))
+        small = neighbours.notes_for(manifests.topologies, placement.of, args.underlay)
+        _say((*manifests.notes, *placement.notes, *unmet, *small))
     plugin = plugin_command()
     lab_network(plugin, args.primary, 1, Path("/"))  # a plugin that is missing is found now
     return LabPlan(
