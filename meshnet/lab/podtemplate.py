@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63
+_IDS = ("runAsUser", "runAsGroup")
+_LARGEST_ID = (1 << 31) - 1
 _VARIABLE = re.compile(r"[ -<>-~]+")
 _VARIABLE_RIGHT = "must be one or more printable ASCII characters other than '='"
 
@@ -66,8 +68,12 @@ class PodReader:
 
     def _containers(self, namespace: str, pod: str, spec: Fields, volumes: set[str]) -> Iterator[Container]:
         names: set[str] = set()
+        of_pod = _run_as(spec, {})
         for entry in spec.each("containers"):
             container = self._container(namespace, pod, entry, volumes)
+            ids = ", ".join(f"{name} {number}" for name, number in _run_as(entry, of_pod).items() if number)
+            if ids and container.argv:
+                self._note(f"Pod {namespace}/{pod}: container {container.name!r} has {ids}: it runs as root here")
             if container.name and container.name in names:
                 entry.wrong("name", "must be a name that no other container of the pod has")
             names.add(container.name)
@@ -158,6 +164,12 @@ class PodReader:
         if found is None and not reference.flag("optional"):
             reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
         return found
+
+
+def _run_as(fields: Fields, otherwise: Mapping[str, int]) -> dict[str, int]:
+    """Return the user and group that a pod or container asks for."""
+    context = fields.inner("securityContext")
+    return {name: context.number(name, otherwise.get(name, 0), high=_LARGEST_ID) for name in _IDS}
 
 
 def _variable(entry: Fields) -> str:

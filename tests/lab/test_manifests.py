@@ -80,6 +80,34 @@ def test_no_variable_comes_from_binary_data():
     assert found == ["spec.containers[0].env[0].valueFrom.configMapKeyRef.key"]
 
 
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "told"),
+    [
+        ({"runAsUser": 1000}, {}, ["runAsUser 1000"]),
+        ({}, {"runAsGroup": 7}, ["runAsGroup 7"]),
+        ({"runAsUser": 1000, "runAsGroup": 7}, {"runAsUser": 33}, ["runAsUser 33", "runAsGroup 7"]),
+        ({"runAsUser": 1000}, {"runAsUser": 0}, []),
+        ({"fsGroup": 5}, {"runAsUser": None}, []),
+    ],
+)
+def test_users_other_than_root_are_told(of_pod, of_container, told):
+    """On a cluster the command would be somebody else."""
+    one = container(command=["id"], securityContext=of_container)
+    two = container(command=["id"], securityContext={"runAsUser": 0, "runAsGroup": 0}) | {"name": "two"}
+
+    notes = read_manifests([pod(containers=[one, two], securityContext=of_pod)]).notes
+
+    assert len(notes) == bool(told)
+    assert all(note.startswith("Pod default/r1: container 'main' has ") for note in notes)
+    assert all(words in notes[0] for words in told)
+
+
+def test_a_user_that_kubernetes_refuses_is_refused():
+    assert problems(pod(securityContext={"runAsUser": "bird"}, containers=[container(command=["id"])])) == [
+        "spec.securityContext.runAsUser"
+    ]
+
+
 def test_volume_items_choose_and_rename():
     config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
     source = {"name": "c", "items": [{"key": "b", "path": "deep/file"}], "defaultMode": 0o400}
