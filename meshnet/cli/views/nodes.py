@@ -30,7 +30,8 @@ def read(query: Query) -> list[Row]:
     rows = []
     for name in sorted(records.keys() | answers.told.keys() | answers.silent.keys()):
         if query.wants(name):
-            counts = {field: value for field, value in answers.told.get(name, {}).items() if field != "node"}
+            summary = answers.told.get(name, {})
+            counts = {field: summary[field] for field in COUNTED if field in summary}
             record = _record(records[name]) if name in records else {}
             answer = peers.told.get(name, {})
             told = {field: answer[field] for field in OF_PEERS if field in answer}
