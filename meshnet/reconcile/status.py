@@ -32,7 +32,8 @@ def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
         return FAILED, *_far_state(peer)[1:]
     if reason:
         waiting = end.plan is not None and end.plan.waiting and end.plan.reason == reason
-        return (PENDING if waiting else FAILED), reason, message
+        # Of a peer on this node that has no interface this end says what it says of one elsewhere: that fails, not it.
+        return (PENDING if waiting or reason == _NOT_PATCHED[1] else FAILED), reason, message
     assert end.plan is not None
     if not complete(end, peer):
         if end.plan.peer is None:
