@@ -20,17 +20,25 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
 
     An end is lost when the other end of its link says so of its node, or when its node was not reached here either and
     all others that have links to it say so. What a daemon that was not reached wrote before is not held against a node
-    that answers.
+    that answers. Where each end says so of the other's node, that is lost which more nodes miss: the other end keeps
+    its daemon's own words, which have the address, and so do both where as many do.
 
     Args:
         ends: of all Topologies, each as it is known now.
         reached: nodes whose daemons answered.
     """
     pairs = _pairs(ends)
-    dead = _dead_nodes(ends, pairs) - set(reached)
-    return [
-        _lost(end) if end.node in dead or _is_called_lost(end, pairs.get(_place(end)), reached) else end for end in ends
-    ]
+    dead = _dead_nodes(ends, pairs)
+
+    def is_lost(end: End) -> bool:
+        other = pairs.get(_place(end))
+        if end.node in dead and end.node not in reached:
+            return True
+        if not _is_called_lost(end, other, reached):
+            return False
+        return not _says_lost(end) or len(dead.get(end.node, ())) > len(dead.get(other.node, ()) if other else ())
+
+    return [_lost(end) if is_lost(end) else end for end in ends]
 
 
 def _is_called_lost(end: End, other: End | None, reached: Collection[str]) -> bool:
@@ -56,14 +64,14 @@ def _pairs(ends: Iterable[End]) -> Mapping[tuple[str, str, str], End]:
     return found
 
 
-def _dead_nodes(ends: Iterable[End], pairs: Mapping[tuple[str, str, str], End]) -> set[str]:
-    """Return the nodes that are dead to every end elsewhere that has one of theirs at its other end."""
-    told: defaultdict[str, list[bool]] = defaultdict(list)
+def _dead_nodes(ends: Iterable[End], pairs: Mapping[tuple[str, str, str], End]) -> Mapping[str, Collection[str]]:
+    """Return the nodes that are dead to every end elsewhere that has one of theirs at its other end, with its node."""
+    told: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for end in ends:
         other = pairs.get(_place(end))
         if other is not None and end.node and other.node:
-            told[other.node].append(_says_lost(end))
-    return {node for node, opinions in told.items() if all(opinions)}
+            told[other.node][end.node] = _says_lost(end) and told[other.node].get(end.node, True)
+    return {node: opinions for node, opinions in told.items() if all(opinions.values())}
 
 
 def _says_lost(end: End | None) -> bool:

@@ -67,6 +67,23 @@ def test_a_node_that_another_peer_hears_is_not_dead() -> None:
     }
 
 
+def test_which_node_is_gone_is_told_by_the_end_on_one_that_fewer_call_so() -> None:
+    r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
+    r2 = pod("r2", "n2", (link(1, "r1"), "Failed"), (link(2, "r3", "eth2"), "Failed"))
+    r3 = pod("r3", "n3", (link(2, "r2", peer_interface="eth2"), "Failed"))
+    found = with_losses(ends([r1, r2, r3]), ["n1", "n2", "n3"])
+    of_n2 = "node n2, which runs default/r2, does not answer its peers"
+    assert [end.entry["message"] for end in found] == ["node n2 does not answer", of_n2, of_n2, LOST["message"]]
+
+
+def test_of_two_nodes_that_others_hear_each_end_keeps_its_own_words() -> None:
+    heard = (link(3, "r3", "eth2"), "Up"), (link(4, "r3", "eth2", "eth2"), "Up")
+    r1, r2 = pod("r1", "n1", (link(1, "r2"), "Failed"), heard[0]), pod("r2", "n2", (link(1, "r1"), "Failed"), heard[1])
+    to_both = (link(3, "r1", peer_interface="eth2"), "Up"), (link(4, "r2", "eth2", "eth2"), "Up")
+    found = with_losses(ends([r1, r2, pod("r3", "n3", *to_both)]), ["n1", "n2", "n3"])
+    assert [end.entry["message"] for end in found if end.uid == 1] == [LOST["message"]] * 2
+
+
 def test_who_only_was_not_reached_is_as_it_was() -> None:
     r1, r2 = pod("r1", "n1", (link(1, "r2"), "Up")), pod("r2", "n2", (link(1, "r1"), "Up"))
     external = pod("r3", "n2", (link(4, "localhost", "eth2", "ens3"), "Up"))
