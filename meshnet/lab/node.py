@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DAEMON_COMMAND = (sys.executable, "-m", "meshnet", "daemon")
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 5.0
 
 
 class Node:
@@ -127,10 +128,17 @@ class Node:
             raise MeshnetError(f"node {self.name}: its daemon (pid {pid}) still runs {timeout_s:g} s after a signal")
 
     def refuse_silent(self) -> None:
-        """Raise DaemonUnreachable when the daemon does not take connections, with what to do about it."""
-        if not client.listens(self.socket):
+        """Raise DaemonUnreachable when the daemon does not answer, with what to do about it.
+
+        To take connections is not enough: the kernel does that for a daemon that hangs, and each plugin would wait for
+        its answer for a minute.
+        """
+        try:
+            self.ask("health", ANSWER_TIMEOUT_S)
+        except DaemonUnreachable as error:
             advice = f"meshnet lab node {self.name} start" if self._pid is None else f"meshnet lab logs {self.name}"
-            raise DaemonUnreachable(f"node {self.name}: its daemon {self.condition()}, and does not answer ({advice})")
+            told = f"node {self.name}: its daemon {self.condition()}, and does not answer ({advice})"
+            raise DaemonUnreachable(told) from error
 
     def describe(self) -> dict[str, Any]:
         """Return the node as a document for the command line."""
@@ -144,7 +152,7 @@ class Node:
             "pid": self._pid,
         }
 
-    def ask(self, query: str, timeout_s: float = 5.0) -> dict[str, Any]:
+    def ask(self, query: str, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
         """Ask the daemon. Raises DaemonUnreachable, QueryError."""
         answer: dict[str, Any] = client.ask(self.socket, query, timeout_s=timeout_s)
         return answer
