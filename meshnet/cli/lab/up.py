@@ -132,6 +132,6 @@ def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
     if len(report["links"]) > MOST_SHOWN:
         print(f"... and {len(report['links']) - MOST_SHOWN} more (meshnet get links)", file=sys.stderr)
     if not args.quiet:
-        ready = report["up"] + report["down"]
-        counted = f"{ready} of {report['endpoints']} link ends up ({report['seconds']} s)"
+        unplugged = f", {report['down']} unplugged" if report["down"] else ""
+        counted = f"{report['up']} of {report['endpoints']} link ends up{unplugged} ({report['seconds']} s)"
         print(f"lab {args.lab or DEFAULT_NAME}: {counted}", flush=True)  # before what CMD of `lab run` writes
