@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60.0
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
-ASKING = "no daemon has answered yet"
+ASKING = "not every daemon has answered yet"
 WANTED = {"up": "Up", "down": "Down"}
 
 
