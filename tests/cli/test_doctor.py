@@ -121,6 +121,20 @@ def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
     assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["daemon"]
 
 
+def test_what_a_daemon_says_of_its_drivers_and_its_store_counts(tmp_path: Path) -> None:
+    socket = tmp_path / "meshnetd.sock"
+    (tmp_path / "alive").touch()
+    usable = {"name": "veth", "version": "1", "distribution": "meshnet-veth", "state": "usable", "reason": ""}
+    wrong = {**usable, "name": "vxlan", "state": "unusable", "reason": "MESHNET_VXLAN_PORT: 'abc': a UDP port"}
+    told = {"node": "n1", "synced": False, "drivers": [usable, wrong]}
+    with Daemon(socket, answer(json.dumps(told).encode())):
+        found = check_node(Node(f"sqlite:{tmp_path}/store.db", socket), [socket])
+    assert [(one.about, one.outcome, one.told) for one in found if one.outcome is not Outcome.OK] == [
+        ("daemon", Outcome.FAIL, f"{socket}: answers; node n1, synced False"),
+        ("vxlan 1", Outcome.WARN, "unusable on n1: MESHNET_VXLAN_PORT: 'abc': a UDP port"),
+    ]
+
+
 @pytest.mark.kernel
 def test_what_is_made_in_a_throwaway_namespace_is_gone() -> None:
     def names() -> list[str]:

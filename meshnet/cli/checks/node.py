@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from meshnet.cli.answers import ask
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
@@ -31,15 +33,22 @@ def check_drivers() -> list[Finding]:
         return [Finding("drivers", "all", Outcome.FAIL, str(error), "see `network namespaces` above")]
     found = []
     for row in rows:
-        about = f"{row['name']} {row['version']}"
         if row["state"] == "usable":
-            found.append(Finding("drivers", about, Outcome.OK, f"{', '.join(row['scopes'])}: usable"))
+            found.append(Finding("drivers", _about(row), Outcome.OK, f"{', '.join(row['scopes'])}: usable"))
         else:
-            broken = row["state"] == "broken"
-            cure = f"upgrade or uninstall {row['distribution']}" if broken else "links that need it say DriverUnusable"
-            outcome = Outcome.FAIL if broken else Outcome.WARN
-            found.append(Finding("drivers", about, outcome, f"{row['state']}: {row['reason']}", cure))
+            found.append(_not_usable(row, ""))
     return found or [Finding("drivers", "all", Outcome.FAIL, "none", NONE_INSTALLED)]
+
+
+def _about(row: Mapping[str, Any]) -> str:
+    return f"{row['name']} {row['version']}"
+
+
+def _not_usable(row: Mapping[str, Any], where: str) -> Finding:
+    broken = row["state"] == "broken"
+    cure = f"upgrade or uninstall {row['distribution']}" if broken else "links that need it say DriverUnusable"
+    outcome = Outcome.FAIL if broken else Outcome.WARN
+    return Finding("drivers", _about(row), outcome, f"{row['state']}{where}: {row['reason']}", cure)
 
 
 def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
@@ -62,12 +71,17 @@ def unreachable(why: str, cure: str) -> Finding:
 def _daemon(socket: Path) -> list[Finding]:
     cure = "start it (meshnet daemon; in a lab: meshnet lab node NODE start), or look at its log"
     try:
-        health = ask(socket, "health")
+        health, drivers = ask(socket, "health"), ask(socket, "drivers").get("drivers", ())
     except MeshnetError as error:
         return [Finding("node", "daemon", Outcome.FAIL, str(error), cure)]
     told = ", ".join(f"{key} {value}" for key, value in health.items() if not isinstance(value, dict | list))
     answers = Finding("node", "daemon", Outcome.OK, f"{socket}: answers; {told}")
-    return [answers, _alive(socket.parent / "alive"), *_installed(health.get("cni"))]
+    if not health.get("synced", True):
+        cure = "it has not read the Topologies from its store yet: wait; if it stays so, its log tells why"
+        answers = attrs.evolve(answers, outcome=Outcome.FAIL, advice=cure)
+    # what this command finds of drivers is without the daemon's settings and rights
+    wrong = [_not_usable(row, f" on {health['node']}") for row in drivers if row["state"] != "usable"]
+    return [answers, _alive(socket.parent / "alive"), *_installed(health.get("cni")), *wrong]
 
 
 def _installed(told: Mapping[str, Any] | None) -> list[Finding]:
