@@ -16,6 +16,7 @@ from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import KernelError, LinkError
 from meshnet.netlink import Netlink, addresses
+from meshnet.reconcile.owner import superseded
 from meshnet.reconcile.status import link_state, link_status
 
 if TYPE_CHECKING:
@@ -162,9 +163,15 @@ class Queries:
             "network": sandbox.key.network,
             "netns": sandbox.netns,
             "epoch": sandbox.epoch,
-            "current": self._table.is_current(sandbox),
+            "current": self._has_pod(sandbox),
             "ports": [end.port.name for end in sandbox.ends.values() if end.port],
         }
+
+    def _has_pod(self, sandbox: Sandbox) -> bool:
+        """Whether no other sandbox has its pod, neither here nor on another node."""
+        topology = self._cache.topology(sandbox.pod_key)
+        taken = topology is not None and superseded(sandbox, topology, self._node)
+        return self._table.is_current(sandbox) and not taken
 
     def _state(self, end: End) -> tuple[str, str, str]:
         return link_state(end, self._carrier.other(end))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from meshnet.daemon.queries import Queries
 from meshnet.driver import Device, LinkDriver, Scope
 from meshnet.driver.registry import Registry
+from meshnet.model.topology import Claim
 from meshnet.panel.indices import FIRST
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, sandbox
@@ -52,15 +53,18 @@ class Nothing:
     def other(self, _: object) -> None:
         return None
 
+    def topology(self, _: object) -> None:
+        return None
 
-def queries_of(table: Table) -> Queries:
+
+def queries_of(table: Table, cache: Any = None) -> Queries:
     nothing = cast("Any", Nothing())
     return Queries(
         "n1",
         table=table,
         inspector=nothing,
         registry=Registry.of(Counting, Lost),
-        cache=nothing,
+        cache=cache or nothing,
         carrier=nothing,
         peers=dict,
     )
@@ -79,6 +83,16 @@ def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixtur
 
     (line,) = caplog.messages
     assert "no counters: driver lost: KeyError" in line
+
+
+def test_a_sandbox_whose_pod_runs_elsewhere_by_now_is_not_the_pods_current_one() -> None:
+    table, box = Table("n1"), sandbox()
+    enter(table, box)
+    assert [row["current"] for row in queries_of(table).sandboxes()["sandboxes"]] == [True]
+
+    taken = SimpleNamespace(uid="", claim=Claim("n2", "c-other", epoch=2))
+    cache = SimpleNamespace(topology=lambda _: taken)
+    assert [row["current"] for row in queries_of(table, cache).sandboxes()["sandboxes"]] == [False]
 
 
 def test_pods_with_many_addresses_do_not_hold_the_daemon_up(monkeypatch: pytest.MonkeyPatch) -> None:
