@@ -207,6 +207,8 @@ def _entry(
     }
     if worst.state != "Up":
         found |= {field: worst.entry[field] for field in ("reason", "message") if worst.entry.get(field)}
+    elif lacking := [f"{end.pod}:{end.interface}: {end.entry['message']}" for end in ends_ if end.entry.get("message")]:
+        found["message"] = "; ".join(lacking)
     if worst.external:
         found["parent"] = worst.peer_interface
         places = places[:1]

@@ -6,6 +6,7 @@ import pytest
 
 from meshnet.cli import links
 from meshnet.cli.links import STATES, as_now, by_place, ends, join
+from meshnet.cli.views.links import cells
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
 
@@ -47,6 +48,17 @@ def test_both_ends_are_one_entry_with_what_the_daemons_say() -> None:
             {"pod": "r2", "interface": "eth1", "node": "n1", "state": "Up", "carrier": False, "mtu": 1500},
         ],
     }
+
+
+def test_what_is_wrong_in_a_pod_of_a_link_that_is_up_is_told_with_the_pods_name() -> None:
+    refused = "the pod takes no address fd00::1/64"
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"), message=refused)
+
+    (found,) = joined(a, b)
+
+    assert (found["state"], found.get("reason"), found["message"]) == ("Up", None, f"r2:eth1: {refused}")
+    assert cells(found)[-1] == f"r2:eth1: {refused}; both pods run on node n1"
+    assert "message" not in joined(a, running("r2", link(1, "r1"), message=""))[0]
 
 
 def test_of_many_links_each_is_compared_with_its_own_entry_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def _wanted(pod: str | None, place: Endpoint | None, every: Sequence[End]) -> Ca
 def cells(row: Row) -> Sequence[str]:
     a, *others = row["endpoints"]
     b = others[0] if others else {}
-    told = ": ".join(filter(None, (row.get("reason"), row.get("message"))))
+    told, why = ": ".join(filter(None, (row.get("reason"), row.get("message")))), row["why"] or ""
     return (
         row["namespace"],
         str(row["uid"]),
@@ -62,7 +62,7 @@ def cells(row: Row) -> Sequence[str]:
         _pair(row, lambda end: _packets(end, "rx_packets")),
         _pair(row, lambda end: end.get("node") or ""),
         _pair(row, lambda end: ",".join(end.get("addresses") or ())),
-        told or (row["why"] or ""),
+        "; ".join(filter(None, (told, why))) if row["state"] == "Up" else told or why,
     )
 
 
