@@ -71,6 +71,16 @@ def test_a_strangers_drivers_are_loaded_as_ours_are(site: Path, environment: dic
     assert len(loaded) == len(set(loaded))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S)
+def test_a_type_checker_knows_the_contract_from_the_wheel(environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "plugins/veth/meshnet_veth", tmp_path / "meshnet_veth")
+
+    report = run([sys.executable, "-m", "mypy", "--strict", "meshnet_veth"], cwd=tmp_path, env=environment)
+
+    assert report.startswith("Success")
+
+
 def test_a_stranger_imports_what_is_public() -> None:
     public = {"meshnet.driver", "meshnet.testing.drivers"}
     for path in (Path(__file__).parent / "stranger").rglob("*.py"):
