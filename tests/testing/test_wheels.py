@@ -81,6 +81,16 @@ def test_a_type_checker_knows_the_contract_from_the_wheel(environment: dict[str,
     assert report.startswith("Success")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S)
+def test_whoever_gets_a_distribution_gets_its_licence(site: Path) -> None:
+    ours = [info for info in site.glob("meshnet_*.dist-info") if "stranger" not in info.name]
+
+    assert len(ours) == len(PROJECTS)  # with core, without the stranger
+    for info in ours:
+        assert (info / "licenses/LICENSE").read_text() == (ROOT / "LICENSE").read_text(), info.name
+
+
 def test_a_stranger_imports_what_is_public() -> None:
     public = {"meshnet.driver", "meshnet.testing.drivers"}
     for path in (Path(__file__).parent / "stranger").rglob("*.py"):
