@@ -30,7 +30,7 @@ def plugin_command() -> Path:
     """
     if os.access(PROGRAM, os.X_OK):
         return PROGRAM
-    script = front_script().encode()
+    script = front_script().encode(errors="surrogateescape")  # a path that the locale has no letters for
     refused = []
     for directory in _places():
         path = directory / "meshnet-front"
@@ -50,7 +50,7 @@ def front_script(python: str = sys.executable) -> str:
         first = f"#!/bin/sh\n''':'\nexec {quoted} -I -S \"$0\"\n'''\n"  # for sh three commands, for Python a string
     else:
         first = f"#!{python} -IS\n"
-    return first + FRONT.read_text()
+    return first + FRONT.read_text(encoding="utf-8")
 
 
 def _places() -> Iterator[Path]:

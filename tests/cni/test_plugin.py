@@ -62,6 +62,18 @@ def test_who_has_no_home_needs_none_where_the_package_has_it(installed, monkeypa
     assert plugin_command() == installed.with_name("meshnet-front")
 
 
+def test_a_locale_of_ascii_alone_is_enough(installed, tmp_path):
+    python = tmp_path / "Zoë" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    code = f"from meshnet.cni import plugin; plugin.PROGRAM = plugin.Path('{installed}'); plugin.plugin_command()"
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([python, "-c", code], env=env, timeout=20, check=True)
+    script = installed.with_name("meshnet-front")
+    assert script.read_text().startswith(f"#!{python} ")
+    assert version(script) == "1.1.0"
+
+
 def test_nowhere_to_write_is_an_error_that_names_the_places(installed, tmp_path):
     (tmp_path / "package").touch()
     (tmp_path / "cache").touch()
