@@ -16,7 +16,7 @@ from meshnet.peers.messages import Hello, encode_hello
 from meshnet.peers.trust import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from meshnet.peers.identity import Identity
     from tests.peers.daemons import Daemon
@@ -181,21 +181,26 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._writers.add(writer)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        with contextlib.suppress(OSError, asyncio.CancelledError), self._held(writer):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
-            self._writers.add(far_writer)
-            there = asyncio.ensure_future(self._pump(reader, far_writer))
-            back = asyncio.ensure_future(self._pump(far_reader, writer))
-            try:
-                await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in (there, back):
-                    pump.cancel()
-                await asyncio.gather(there, back, return_exceptions=True)
-                for side in (writer, far_writer):
-                    side.transport.abort()
-                    self._writers.discard(side)
+            with self._held(far_writer):
+                there = asyncio.ensure_future(self._pump(reader, far_writer))
+                back = asyncio.ensure_future(self._pump(far_reader, writer))
+                try:
+                    await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for pump in (there, back):
+                        pump.cancel()
+                    await asyncio.gather(there, back, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _held(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while piece := await reader.read(1 << 16):
