@@ -18,9 +18,12 @@ from meshnet.cli.checks.machine import (
     is_static,
     missing_capabilities,
 )
-from meshnet.cli.checks.node import check_node
+from meshnet.cli.checks.node import check_drivers, check_node
 from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
+from meshnet.driver import API, LinkDriver, Scope
+from meshnet.driver.listing import driver_rows
+from meshnet.driver.registry import Registry
 from meshnet.errors import MeshnetError
 from meshnet.netlink import Netlink, links
 from tests.cni.daemon import Daemon, answer
@@ -167,6 +170,15 @@ def test_doctor_finds_this_kernel_fit_and_every_driver(machine: Machine) -> None
     assert by_about["veth"] == by_about["u32 with mirred"] == by_about["NETLINK_LISTEN_ALL_NSID"] == "ok"
     assert {finding["area"] for finding in findings} == {"machine", "plugin", "kernel", "drivers", "node"}
     assert all(finding["advice"] for finding in findings if finding["outcome"] != "ok")
+
+
+def test_who_has_a_driver_for_a_newer_core_is_not_told_to_upgrade_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = type("Newer", (LinkDriver,), {"api": API + 1, "name": "newer", "scopes": Scope.SAME_NODE})
+    monkeypatch.setattr("meshnet.cli.checks.node.installed_drivers", lambda: driver_rows(Registry.of(newer)))
+    (found,) = check_drivers()
+    assert found.outcome is Outcome.FAIL
+    assert found.told.endswith("upgrade meshnet-cni")
+    assert found.advice == "upgrade what is too old, or uninstall given"
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ def _about(row: Mapping[str, Any]) -> str:
 
 
 def _not_usable(row: Mapping[str, Any], where: str) -> Finding:
-    broken = row["state"] == "broken"
-    cure = f"upgrade or uninstall {row['distribution']}" if broken else "links that need it say DriverUnusable"
-    outcome = Outcome.FAIL if broken else Outcome.WARN
+    outcome, cure = Outcome.WARN, "links that need it say DriverUnusable"
+    if row["state"] == "broken":
+        outcome, cure = Outcome.FAIL, f"upgrade what is too old, or uninstall {row['distribution']}"
     return Finding("drivers", _about(row), outcome, f"{row['state']}{where}: {row['reason']}", cure)
 
 
