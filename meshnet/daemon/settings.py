@@ -48,7 +48,7 @@ class Settings:
         peer_timeout_s: MESHNET_PEER_TIMEOUT_SECONDS: a node that does not answer for so long is dead.
         peer_grace_s: MESHNET_PEER_GRACE_SECONDS: so long may the daemon of a node that answers be away before links
             that need it to forward lose their carrier.
-        rotate_days: MESHNET_ROTATE_DAYS: age at which this node's certificate is renewed; 0: never.
+        rotate_days: MESHNET_ROTATE_DAYS: age by which this node's certificate is renewed; 0: never.
         drivers: MESHNET_DRIVER_NAME, for any driver: what is set for it, by the variable's name.
         pass_s: MESHNET_PASS_SECONDS: between two full passes over everything.
         cni: MESHNET_CNI_BIN_DIR, MESHNET_CNI_CONF_DIR: where the daemon installs the plugin and its network list; None:

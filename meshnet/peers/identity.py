@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import ipaddress
 import logging
 import os
+import random
 import re
 import ssl
 import time
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import MeshnetError
+from meshnet.peers.certificate import SKEW, VALID, make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,9 +37,8 @@ ROTATE_DAYS = 90.0
 PUBLISHED_S = 600.0
 """How long a certificate is published before it is used, and after."""
 
-_VALID = datetime.timedelta(days=3650)
-_SKEW = datetime.timedelta(days=1)
-_LONGEST_CN = 64
+_SPREAD = 0.1
+"""Up to this part of its age a certificate is renewed sooner: nodes that came up together do not renew together."""
 
 _HEAD = re.compile(r"\ANode: (?P<node>\S+)\nMade: (?P<made>\d{1,11})\n")
 _BLOCK = re.compile(r"-----BEGIN (?P<kind>[A-Z ]+)-----\n.*?\n-----END (?P=kind)-----\n", re.DOTALL)
@@ -65,7 +65,7 @@ class Identity:
     Args:
         directory: made if it is missing; only its owner may look into it.
         node: this node's name, which the certificate carries.
-        rotate_days: age at which a new one is made, days; 0: never.
+        rotate_days: age by which a new one is made, days; 0: never.
         published_s: between the steps of a renewal, seconds.
         now: seconds since 1970.
 
@@ -140,7 +140,7 @@ class Identity:
         elif self._next is not None and self._previous is None and self._is_known(now):
             self._use(self._next)
             self._tell()
-        elif self._rotate_s and now - self._current.made >= self._rotate_s:
+        elif self._rotate_s and now - self._current.made >= self._rotate_s * (1 - _SPREAD * _lot(self._current)):
             self.rotate()
 
     def _replace_invalid(self, now: float) -> None:
@@ -260,39 +260,12 @@ class Identity:
             os.close(directory)
 
 
+def _lot(pair: KeyPair) -> float:
+    """Return a number from 0 to 1 that is a certificate's own, also after a restart."""
+    return random.Random(pair.certificate).random()  # noqa: S311 - no secret
+
+
 def _is_valid(pair: KeyPair, now: float) -> bool:
     """Tell whether peers whose clocks are as this node's take a certificate."""
-    begin = pair.made - _SKEW.total_seconds()
-    return begin <= now < begin + _VALID.total_seconds()
-
-
-def make_certificate(node: str, made: float) -> tuple[str, str]:
-    """Return a new P-256 key and a certificate of its own for a node, both PEM; valid from a day before `made` on."""
-    # Only who makes one pays for the import.
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node[:_LONGEST_CN])])
-    names: list[x509.GeneralName] = [x509.DNSName(node)]
-    with contextlib.suppress(ValueError):  # a node may be named after its address
-        names.append(x509.IPAddress(ipaddress.ip_address(node)))
-    begin = datetime.datetime.fromtimestamp(made, datetime.UTC) - _SKEW
-    marked = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begin, begin + _VALID)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)  # it vouches for nobody else
-        .add_extension(usage, critical=False)
-        # The two certificates of a renewal have one name: they are told apart by these.
-        .add_extension(marked, critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(marked), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return secret.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+    begin = pair.made - SKEW.total_seconds()
+    return begin <= now < begin + VALID.total_seconds()

@@ -79,11 +79,11 @@ def test_it_is_renewed_in_steps(make, clock, tmp_path):
     identity = make(rotate_days=90, published_s=600)
     identity.listen(lambda: told.append(identity.certificates()))
     old = identity.current
-    clock.now += 89 * DAY
+    clock.now += 80 * DAY
     identity.advance()
     assert told == []
 
-    clock.now += 2 * DAY
+    clock.now += 11 * DAY
     identity.advance()
     assert identity.current == old
     ((current, following),) = told
@@ -108,6 +108,22 @@ def test_it_is_renewed_in_steps(make, clock, tmp_path):
     clock.now += 80 * DAY
     identity.advance()
     assert len(told) == 3
+
+
+def test_nodes_that_came_up_together_are_not_renewed_together(clock, tmp_path):
+    def days_until_renewal(identity):
+        begun = clock.now
+        while len(identity.certificates()) == 1:
+            clock.now += DAY / 4
+            identity.advance()
+        days, clock.now = (clock.now - begun) / DAY, begun
+        return days
+
+    nodes = [Identity(tmp_path / str(number), "n", rotate_days=90, now=lambda: clock.now) for number in range(30)]
+    days = [days_until_renewal(identity) for identity in nodes]
+
+    assert len(set(days)) > 10
+    assert 81 <= min(days) <= max(days) <= 90.25
 
 
 def test_a_renewal_goes_on_after_a_restart(make, clock):
