@@ -27,6 +27,11 @@ _HELD_S = 2.0
 """Far longer than between two steps of a thread of gRPC's, and shorter than it lets a handshake take."""
 _REPLY_S = 2.0
 _AGAIN_S = 0.3
+_TOGETHER_S = 0.2
+"""After a replacement until the next: each takes all certificates anew, and where nodes come up they change one by one.
+
+Who was pinned is let in so much later; who is pinned no more is refused at once, by the door.
+"""
 
 
 class Trust:
@@ -102,6 +107,7 @@ class Trust:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 failed = False
+                await asyncio.sleep(_TOGETHER_S)
 
     async def _replace(self, wanted: tuple[KeyPair, str], address: str, port: int) -> None:
         await self._hold(address, port)

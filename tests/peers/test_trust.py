@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from meshnet.peers.identity import Identity
+from meshnet.peers.trust import _TOGETHER_S
 from tests.peers.daemons import Daemon, pair, run, until
 from tests.peers.hostile import calling, hello, refusal
 
@@ -55,6 +56,32 @@ def test_a_record_that_says_the_same_certificates_replaces_nothing(tmp_path):
             one.peers.record("b", two.record(version=str(number)))
         await asyncio.sleep(0.3)
         assert one.peers.connections == before
+
+    run(main)
+
+
+def test_nodes_that_come_up_one_by_one_are_let_in_together(tmp_path):
+    async def main():
+        daemon = Daemon(tmp_path, "b")
+        await daemon.peers.start()
+        callers = [Identity(tmp_path / f"c{number}", f"c{number}") for number in range(50)]
+        for identity in callers:
+            daemon.peers.record(identity.node, daemon.record(certificates=identity.certificates()))
+            await asyncio.sleep(0.01)
+        await until(lambda: let_in(daemon))
+        assert daemon.peers.connections / 2 <= 10  # two a replacement
+        assert await taken(daemon, callers[0])
+        assert await taken(daemon, callers[-1])
+
+    run(main)
+
+
+def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path):
+    async def main():
+        daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
+        await daemon.peers.start()
+        daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
+        await until(lambda: let_in(daemon), within=_TOGETHER_S / 2)
 
     run(main)
 
