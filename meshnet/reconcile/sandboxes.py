@@ -262,6 +262,7 @@ class Sandboxes:
 
     async def _undo(self, sandbox: Sandbox, before: Sandbox | None) -> None:
         """Remove a sandbox whose ADD failed; the pod is again that one's which had it before, if it is still there."""
+        later = self._table.next_epoch(sandbox.pod_key)
         try:
             await self.remove(sandbox, why="its ADD failed")
         except MeshnetError as error:
@@ -269,10 +270,13 @@ class Sandboxes:
         if before is None or self._table.current(before.pod_key) is not None:
             return
         if self._table.has(before):
+            before.epoch = later  # the store may have the claim of the one that failed without having said so
             self._reinstate(before)
 
     def _reinstate(self, sandbox: Sandbox) -> None:
         self._give_back(sandbox)
+        self._checkpoints.save_soon(sandbox)
+        self._aligner.look_at(sandbox)
         self._workers.kick_all([end.endpoint for end in sandbox.ends.values()])
         self._aligner.kick_toward(sandbox)
 

@@ -224,6 +224,33 @@ def test_and_when_the_newer_sandboxs_add_fails(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("fails_s", [0.0, 30.0])
+def test_and_when_the_answer_to_its_claim_was_lost(tmp_path: Path, fails_s: float) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            old = sandbox("r1")
+            await here.add(old)
+            here.store.lost = StoreUnavailable("the answer was lost")
+            here.store.lasts_s = 1.0
+            adding = asyncio.create_task(here.add(sandbox("r1", "newer")))
+            await asyncio.sleep(0.5)
+            here.store.error = StoreUnavailable("away") if fails_s else None
+            with pytest.raises(StoreUnavailable):
+                await adding
+            await asyncio.sleep(fails_s)
+            here.store.error = None
+            await asyncio.sleep(60.0)
+
+            claim = here.cache.topology(R1).claim
+            assert (claim.container_id, claim.epoch) == (old.key.container_id, 3)
+            assert [end.why_not[0] for end in old.ends.values()] == ["", ""]
+            assert [box.epoch for box in here.saved()] == [3]
+            assert len(here.store.writes) < 10
+
+    run(main())
+
+
 def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
