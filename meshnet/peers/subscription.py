@@ -14,15 +14,14 @@ from meshnet.driver.told import one_line
 from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact
 from meshnet.peers import wiring
-from meshnet.peers.messages import agree, decode_hello, decode_told, encode_hello
+from meshnet.peers.hearing import Hearing
+from meshnet.peers.messages import agree, decode_hello, encode_hello
 from meshnet.peers.probe import Answer, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.model.node_record import NodeRecord
-    from meshnet.model.session import EndState
-    from meshnet.model.topology import Endpoint
     from meshnet.peers.book import Book
     from meshnet.peers.contact import Liveness
     from meshnet.peers.identity import KeyPair
@@ -45,7 +44,6 @@ _LOOKS = 5
 """So often a dial is given another `DIAL_S`; a server waits no longer for what it is to be sent."""
 _SAY_AGAIN_S = 5.0
 _SILENCE = f"its daemon says nothing for {DIAL_S:g} s"
-_MOST_ENDS = 1 << 20
 
 
 class _OtherProtocol(MeshnetError):  # noqa: N818 - what it is
@@ -248,25 +246,15 @@ class Subscription:
         raise TimeoutError
 
     async def _listen(self, call: Call) -> None:
-        whole: dict[Endpoint, EndState | None] | None = {}
-        known: set[Endpoint] = set()
+        hearing = Hearing()
         while True:
-            told = decode_told(await _read(call))
+            told = hearing.take(await _read(call))
             self._quiet_s = 0.0
             self._liveness.reached()
-            if whole is not None:
-                whole.update(told.states)
-                if len(whole) > _MOST_ENDS:
-                    raise ValueError(f"more than {_MOST_ENDS} ends")
-                if told.more or not told.whole:
-                    continue
-                self._book.heard(self.node, whole, whole=True)
-                known, whole = set(whole), None
-            elif told.states:
-                known |= told.states.keys()
-                if len(known) > _MOST_ENDS:
-                    raise ValueError(f"more than {_MOST_ENDS} ends")
-                self._book.heard(self.node, told.states, whole=False)
+            if told is None:
+                continue
+            if told.states or told.whole:
+                self._book.heard(self.node, told.states, whole=told.whole)
             self._lived, self._alone_s, self._incompatible = True, 0.0, False
             self._liveness.heard()
             self._say("")
