@@ -82,7 +82,6 @@ class Core:
         self._registry = registry
         self._node_changed = node_changed
         self.table = Table(settings.node, self._end_forgotten)
-        self.announcer = Announcer(self.table, self._links_lead_to)
         self.identifiers = open_identifiers(settings.state_dir)
         self.checkpoints = Checkpoints(settings.run_dir / "sandboxes")
         self.inspector = Inspector(kernel.netlink, kernel.ethtool, self.table)
@@ -90,6 +89,7 @@ class Core:
         self.last_valid = LastValid(settings.run_dir / "last-valid")
         self.cache = TopologyCache(store, self._topology_changed, self.table.has_claimed, self.last_valid)
         self.remotes = Remotes(self.table, self._far_changed)
+        self.announcer = Announcer(self.table, self._links_lead_to, self.remotes.far)
         self.carrier = CarrierKeeper(self.table, self.remotes, kernel.splicer, self.announcer.look)
         self.publisher = Publisher(
             store,

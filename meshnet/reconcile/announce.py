@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from meshnet.model.session import EndState
+from meshnet.model.session import Contact, EndState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.remote import FarEnd
     from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
@@ -31,11 +32,15 @@ class Announcer:
     Args:
         table: of the ends here.
         led: called with the nodes that links lead to, whenever those are others.
+        far: gives the other end of a link that leads away.
     """
 
-    def __init__(self, table: Table, led: Callable[[frozenset[str]], None]) -> None:
+    def __init__(
+        self, table: Table, led: Callable[[frozenset[str]], None], far: Callable[[End], FarEnd | None]
+    ) -> None:
         self._table = table
         self._led = led
+        self._far = far
         self._audience: Audience | None = None
         self._told: dict[Endpoint, tuple[str, EndState]] = {}
         self._nodes: frozenset[str] = frozenset()
@@ -56,7 +61,7 @@ class Announcer:
         if plan is None or not plan.leads_away(self._table.node):
             self.gone(end.endpoint)
             return
-        node, state = plan.node, state_of(end)
+        node, state = plan.node, state_of(end, self._far(end))
         before = self._told.get(end.endpoint)
         if before == (node, state):
             return
@@ -93,16 +98,20 @@ class Announcer:
             self._audience.want(nodes)
 
 
-def state_of(end: End) -> EndState:
-    """Return what the peer's daemon is told of an end."""
+def state_of(end: End, far: FarEnd | None) -> EndState:
+    """Return what the peer's daemon is told of an end.
+
+    A node that is dead to this one may still hear it, where one direction is filtered: there carrier shall go, too.
+    """
     joint = end.joint
+    lost = "NodeLost" if far is not None and far.contact is Contact.DEAD else ""
     return EndState(
         epoch=end.sandbox.epoch,
         driver=end.patched_by if joint else "",
         patched=joint.peer if joint else None,
         patched_epoch=joint.epoch if joint else 0,
         up=end.pod_up,
-        reason=end.fault[0],
+        reason=end.fault[0] or lost,
         receive_id=end.receive_id,
         offer=end.offer,
     )

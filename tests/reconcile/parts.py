@@ -53,7 +53,7 @@ class Parts:
         self.catalog = NodeCatalog(Registry.of(*drivers))
         self.place = Place("n1", self.catalog, record=self.records.get)
         self.remotes = Remotes(table, lambda end, again: self.settler.far_changed(end, again=again))
-        self.announcer = Announcer(table, self.remotes.lead_to)
+        self.announcer = Announcer(table, self.remotes.lead_to, self.remotes.far)
         self.splicer = cast("Any", Splicer())
         self.carrier = CarrierKeeper(table, self.remotes, self.splicer, self.announcer.look)
         self.furnisher = cast("Any", Furnisher(table))

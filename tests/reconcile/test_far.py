@@ -381,6 +381,22 @@ def test_the_other_node_is_told_of_this_end():
     in_room(main)
 
 
+def test_a_node_that_finds_the_other_dead_tells_it_so_while_it_does():
+    """One that hears and is not heard, as through a firewall that lets one direction pass, shall not keep carrier."""
+
+    async def main(room):
+        room.hear()
+        for contact, reason in ((Contact.DEAD, "NodeLost"), (Contact.AWAY, ""), (Contact.DEAD, "NodeLost")):
+            room.contact(contact)
+            assert room.audience.told[-1][:2] == ("n2", HERE)
+            assert room.audience.told[-1][2].reason == reason
+        room.hear()
+        assert room.audience.told[-1][2].reason == ""
+        assert room.carrier
+
+    in_room(main)
+
+
 def test_when_the_peer_moves_the_old_node_is_told_that_it_is_over():
     async def main(room):
         room.hear()

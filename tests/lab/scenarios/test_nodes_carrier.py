@@ -112,6 +112,18 @@ def test_an_isolated_node_is_dead_until_it_returns(running: Lab, how: tuple[str,
     running.wait("up")
 
 
+def test_a_node_that_hears_the_other_and_is_not_heard_loses_carrier_too(running: Lab) -> None:
+    """As through a firewall that lets connections pass in one direction alone."""
+    running.exec("n2", "sh", "-c", "ip address del 10.99.0.2/16 dev eth0 && ip address add 10.99.0.200/16 dev eth0")
+    took(lambda: lost(running, *OF_R2), "the node is not where it said")
+    eventually(lambda: not running.carrier("r2:eth1"), "it is told so")
+    eventually(lambda: running.end("r2:eth1").get("reason") == "NodeLost", "a user is told, too")
+    assert running.end("r2:eth1")["message"] == "node n2 does not answer at 10.99.0.2, TCP port 51111"
+    running.exec("n2", "sh", "-c", "ip address del 10.99.0.200/16 dev eth0 && ip address add 10.99.0.2/16 dev eth0")
+    took(lambda: has(running, *OF_R2) and running.carrier("r2:eth1"), "it is back")
+    assert running.pings("r1", ACROSS.addresses[1])
+
+
 def test_a_node_that_loses_its_power(running: Lab) -> None:
     running.run("lab", "node", "n2", "kill")
     running.run("lab", "node", "n2", "isolate")
