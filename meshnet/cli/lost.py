@@ -38,7 +38,7 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
             return False
         return not _says_lost(end) or len(dead.get(end.node, ())) > len(dead.get(other.node, ()) if other else ())
 
-    return [_lost(end) if is_lost(end) else end for end in ends]
+    return [_lost(end, pairs.get(_place(end))) if is_lost(end) else end for end in ends]
 
 
 def _is_called_lost(end: End, other: End | None, reached: Collection[str]) -> bool:
@@ -78,6 +78,8 @@ def _says_lost(end: End | None) -> bool:
     return end is not None and bool(end.node) and end.entry.get("reason") == NODE_LOST
 
 
-def _lost(end: End) -> End:
+def _lost(end: End, other: End | None) -> End:
     message = f"node {end.node}, which runs {end.namespace}/{end.pod}, does not answer its peers"
+    if other is not None and _says_lost(other):
+        message = f"node {other.node} says: {other.entry.get('message', '')}"
     return attrs.evolve(end, entry={**end.entry, "state": "Failed", "reason": NODE_LOST, "message": message})

@@ -29,7 +29,7 @@ def test_an_end_whose_peer_calls_its_node_dead_is_lost_whatever_its_own_status_s
     assert states(found) == {"r1:eth1": "NodeLost", "r2:eth1": "NodeLost"}
     assert found[0].entry["message"] == "node n2 does not answer"  # as its own daemon says
     assert found[1].state == "Failed"
-    assert found[1].entry["message"] == "node n2, which runs default/r2, does not answer its peers"
+    assert found[1].entry["message"] == "node n1 says: node n2 does not answer"  # and the address, where it has one
     # also when it can be reached from here
     assert states(with_losses(both, ["n1", "n2"])) == states(found)
 
@@ -42,12 +42,19 @@ def test_what_a_daemon_that_is_gone_wrote_before_is_not_held_against_a_node_that
         assert states(with_losses(both, reached)) == {"r1:eth1": "NodeLost", "r2:eth1": "NodeLost"}
 
 
+def test_a_daemon_that_answers_and_hears_nobody_says_itself_whom() -> None:
+    both = ends([pod("r1", "n1", (link(1, "r2"), "Failed")), pod("r2", "n2", (link(1, "r1"), "Failed"))])
+    assert with_losses(both, ["n1", "n2"]) == both
+    assert with_losses(both, ["n1"])[1].entry["message"] == "node n1 says: node n2 does not answer"
+
+
 def test_links_within_a_node_that_is_dead_to_all_are_lost() -> None:
     r1 = pod("r1", "n1", (link(1, "r2"), "Failed"))
     r2 = pod("r2", "n2", (link(1, "r1"), "Up"), (link(2, "r3", "eth2"), "Up"))
     r3 = pod("r3", "n2", (link(2, "r2", peer_interface="eth2"), "Up"))
     every = ends([r1, r2, r3])
     assert states(with_losses(every, ["n1"])) == dict.fromkeys(("r1:eth1", "r2:eth1", "r2:eth2", "r3:eth1"), "NodeLost")
+    assert with_losses(every, ["n1"])[3].entry["message"] == "node n2, which runs default/r3, does not answer its peers"
     assert states(with_losses(every, ["n1", "n2"]))["r3:eth1"] == "Up"
 
 
