@@ -34,6 +34,7 @@ _AGAIN_S = 0.5
 _REASONS = {
     grpc.StatusCode.PERMISSION_DENIED: "StreamRefused",
     grpc.StatusCode.FAILED_PRECONDITION: "PeerNotReady",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "PeerNotReady",
 }
 
 

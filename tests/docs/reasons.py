@@ -46,7 +46,9 @@ def _words(modules: Iterable[ast.Module]) -> Iterator[str]:
 
 
 def _without_names(node: ast.AST) -> Iterator[ast.AST]:
-    """All below a node, but what merely names things of the module."""
+    """All below a node, but what merely names things of the module, or compares with a reason that another gave."""
+    if isinstance(node, ast.Compare):
+        return
     if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets):
         return
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _NAMES:

@@ -11,7 +11,7 @@ from tests.docs import reasons
 from tests.docs.pages import ROOT, SECURITY, TROUBLESHOOTING, rows
 
 NO_REASON = {
-    "AliasEvent", "DocumentEndEvent", "MappingEndEvent", "MappingStartEvent", "ScalarEvent", "SequenceEndEvent",
+    "AliasEvent", "MappingEndEvent", "MappingStartEvent", "ScalarEvent", "SequenceEndEvent",
     "SequenceStartEvent",  # of YAML
     "MeshNode", "LinksReady", "NotYet",
 }  # fmt: skip

@@ -221,6 +221,19 @@ def test_who_is_not_admitted_yet_waits(tmp_path):
     run(main)
 
 
+def test_who_has_too_many_is_refused_by_a_node_that_was_reached(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshnet.peers.stream_calls.MOST_STREAMS", 0)
+
+    async def main():
+        one, two = await pair(tmp_path)
+        with pytest.raises(LinkError, match="node a has 0 streams") as caught:
+            await one.peers.open_stream(*ENDS, "b", limit_s=0.5)
+        assert caught.value.reason == "PeerNotReady"
+        assert two.refused()["TooManyStreams"] > 0
+
+    run(main)
+
+
 def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path):
     async def main():
         one, two = await pair(tmp_path)

@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 from meshnet.errors import LinkError, StreamEnded
-from meshnet_grpcwire.path import STREAM_REFUSED
+from meshnet_grpcwire.path import STREAM_LOST, STREAM_REFUSED
 
 if TYPE_CHECKING:
     import logging
@@ -49,11 +49,11 @@ async def _once(wire: Wire, ctx: DriverContext, path: Path) -> None:
     try:
         stream = await ctx.stream(wire.link, node)
     except (LinkError, StreamEnded) as error:
-        _refused(ctx.log, wire, path, error)
+        _not_opened(ctx.log, wire, path, error)
         return
     except Exception as error:
         ctx.log.exception("%s: opening a stream to node %s", wire.link.local, node)
-        _refused(ctx.log, wire, path, error)
+        _not_opened(ctx.log, wire, path, error)
         return
     await wire.serve(stream)
 
@@ -67,6 +67,7 @@ def back_off() -> Iterator[float]:
         delay = min(2 * delay, SOON_S if number < SOON_TRIES else LONGEST_DELAY_S)
 
 
-def _refused(log: logging.Logger, wire: Wire, path: Path, error: Exception) -> None:
+def _not_opened(log: logging.Logger, wire: Wire, path: Path, error: Exception) -> None:
     log.debug("%s: no stream to node %s: %s", wire.link.local, wire.route.node, error or type(error).__name__)
-    path.lost(STREAM_REFUSED)
+    unanswered = isinstance(error, LinkError) and error.reason == "PeerUnreachable"
+    path.lost(STREAM_LOST if unanswered else STREAM_REFUSED)

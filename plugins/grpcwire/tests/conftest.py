@@ -218,7 +218,7 @@ class Nodes:
         drivers: by pod.
         streams: by the opening endpoint: the opener's end of the latest.
         opened: how many streams were, and `opened_for` the link of the latest.
-        refuse: none can be opened.
+        refuse: the reason for which none can be opened, if there is one.
         changes: what the drivers told.
         make_stream: returns both ends of a new one.
     """
@@ -230,7 +230,7 @@ class Nodes:
         self.served = set()
         self.opened = 0
         self.opened_for = None
-        self.refuse = False
+        self.refuse = ""
         self.changes = []
         self.settings = {}
         self.make_stream = MemoryStream.pair
@@ -288,7 +288,7 @@ class Nodes:
     async def open_stream(self, link, peer_node):
         driver = self.drivers.get(peer_node.removeprefix("node-of-"))
         if self.refuse or driver is None or link.peer not in driver._wires:
-            raise LinkError("PeerNotPatched", f"{link.peer} is not patched")
+            raise LinkError(self.refuse or "PeerNotPatched", f"{link.peer} is not patched")
         mine, theirs = self.make_stream()
         self.streams[link.local] = mine
         self.opened += 1

@@ -153,14 +153,14 @@ class TestStreams:
         """A cable does not keep what is sent while it is cut."""
         monkeypatch.setattr("meshnet_grpcwire.wire.STALE_S", 0.05)
         cable = nodes.cable()
-        nodes.refuse = True
+        nodes.refuse = "StreamRefused"
         nodes.loop.call(cable.stream.close)
         nodes.within(lambda: not cable.ends[0].wire._carrying)
 
         with sent_from(cable.near) as out, sent_from(cable.far) as into:
             out.send(frame("too early"))
             nodes.run(asyncio.sleep(0.1))
-            nodes.refuse = False
+            nodes.refuse = ""
             nodes.within(lambda: cable.carried, 10)
             came = []
 
@@ -174,13 +174,13 @@ class TestStreams:
 
     def test_a_moment_without_one_loses_nothing(self, nodes):
         cable = nodes.cable()
-        nodes.refuse = True
+        nodes.refuse = "StreamRefused"
         nodes.loop.call(cable.stream.close)
         nodes.within(lambda: not cable.ends[0].wire._carrying)
 
         with sent_from(cable.near) as out, sent_from(cable.far) as into:
             out.send(frame("in between"))
-            nodes.refuse = False
+            nodes.refuse = ""
             assert arrives(into, frame("in between"))
 
 
@@ -213,7 +213,7 @@ class TestBackPressure:
 
     def test_without_a_stream_the_kernel_keeps_little(self, nodes):
         cable = nodes.cable()
-        nodes.refuse = True
+        nodes.refuse = "StreamRefused"
         nodes.loop.call(cable.stream.close)
         nodes.within(lambda: not cable.ends[0].wire._carrying)
 
@@ -502,16 +502,24 @@ class TestPath:
 
     def test_a_lost_stream_is_told_after_a_grace_and_its_return_at_once(self, nodes):
         cable = nodes.cable()
-        nodes.refuse = True
+        nodes.refuse = "StreamRefused"
         nodes.loop.call(cable.stream.close)
 
         nodes.within(lambda: len(nodes.changes) >= 2)
         assert sorted(nodes.changes) == [("default/r1:eth1", "StreamRefused"), ("default/r2:eth1", "StreamLost")]
 
-        nodes.refuse = False
+        nodes.refuse = ""
         nodes.within(lambda: len(nodes.changes) >= 4)
         assert sorted(nodes.changes[2:]) == [("default/r1:eth1", ""), ("default/r2:eth1", "")]
         assert passes(cable, "back")
+
+    def test_where_nothing_answers_nobody_has_refused(self, nodes):
+        cable = nodes.cable()
+        nodes.refuse = "PeerUnreachable"
+        nodes.loop.call(cable.stream.close)
+
+        nodes.within(lambda: len(nodes.changes) >= 2)
+        assert sorted(nodes.changes) == [("default/r1:eth1", "StreamLost"), ("default/r2:eth1", "StreamLost")]
 
     def test_one_that_is_back_soon_is_not_told(self, nodes):
         cable = nodes.cable()
@@ -533,7 +541,7 @@ class TestPath:
 
     def test_what_was_said_of_a_wire_is_taken_back_for_the_next(self, nodes):
         cable = nodes.cable()
-        nodes.refuse = True
+        nodes.refuse = "StreamRefused"
         nodes.loop.call(cable.stream.close)
         nodes.within(lambda: len(nodes.changes) >= 2)
         nodes.changes.clear()
