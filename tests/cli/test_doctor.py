@@ -117,7 +117,7 @@ def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
     socket, alive = tmp_path / "meshnetd.sock", tmp_path / "alive"
     alive.touch()
     target = Node(f"sqlite:{tmp_path}/store.db", socket)
-    with Daemon(socket, answer(json.dumps({"node": "n1"}).encode())):
+    with Daemon(socket, answer(json.dumps({"node": "n1", "drivers": []}).encode())):
         assert {finding.outcome for finding in check_node(target, [socket])} == {Outcome.OK}
         os.utime(alive, (0, 0))
         assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["alive"]
@@ -190,7 +190,7 @@ def test_what_a_daemon_says_of_the_installed_plugin(
     where = {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d", "source": "10-a.conflist"}
     told = {**where, "problem": problem, "remarks": remarks}
     socket = tmp_path / "meshnetd.sock"
-    with Daemon(socket, answer(json.dumps({"node": "n1", "cni": told}).encode())):
+    with Daemon(socket, answer(json.dumps({"node": "n1", "drivers": [], "cni": told}).encode())):
         findings = check_node(Node("", socket), [socket])
     (found,) = [finding for finding in findings if finding.about == "installation"]
     assert found.outcome is outcome

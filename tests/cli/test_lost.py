@@ -79,8 +79,8 @@ def test_which_node_is_gone_is_told_by_the_end_on_one_that_fewer_call_so() -> No
     r2 = pod("r2", "n2", (link(1, "r1"), "Failed"), (link(2, "r3", "eth2"), "Failed"))
     r3 = pod("r3", "n3", (link(2, "r2", peer_interface="eth2"), "Failed"))
     found = with_losses(ends([r1, r2, r3]), ["n1", "n2", "n3"])
-    of_n2 = "node n2, which runs default/r2, does not answer its peers"
-    assert [end.entry["message"] for end in found] == ["node n2 does not answer", of_n2, of_n2, LOST["message"]]
+    of_r2 = [f"node {node} says: node n2 does not answer" for node in ("n1", "n3")]
+    assert [end.entry["message"] for end in found] == [LOST["message"], *of_r2, LOST["message"]]
 
 
 def test_of_two_nodes_that_others_hear_each_end_keeps_its_own_words() -> None:
