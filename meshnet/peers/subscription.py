@@ -1,4 +1,4 @@
-"""The session that this daemon holds with another: dialled for ever, told of that node's ends, and of its life."""
+"""The session that this daemon holds with another: dialled for ever; who is to know is told of that node's life."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-import grpc
-
-from meshnet.driver.told import one_line
-from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact
 from meshnet.peers import wiring
-from meshnet.peers.hearing import Hearing
-from meshnet.peers.messages import agree, decode_hello, encode_hello
+from meshnet.peers.conversation import SILENT_S, Conversation, NoSession, OtherProtocol
 from meshnet.peers.probe import Answer, probe
 
 if TYPE_CHECKING:
@@ -25,33 +20,15 @@ if TYPE_CHECKING:
     from meshnet.peers.book import Book
     from meshnet.peers.contact import Liveness
     from meshnet.peers.identity import KeyPair
-    from meshnet.peers.messages import Hello
+    from meshnet.peers.messages import Hello, Told
     from meshnet.peers.pins import Pins
 
-    Call = grpc.aio.StreamStreamCall[bytes, bytes]
-
 log = logging.getLogger(__name__)
-
-SILENT_S = 1.0
-"""A session that says nothing for as long is over."""
-DIAL_S = 1.0
-"""From a connection to the peer's hello, and between looks whether the node still takes connections."""
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.7
 _AFTER_NOTHING_S = 0.2
-_LOOKS = 5
-"""So often a dial is given another `DIAL_S`; a server waits no longer for what it is to be sent."""
 _SAY_AGAIN_S = 5.0
-_SILENCE = f"its daemon says nothing for {DIAL_S:g} s"
-
-
-class _OtherProtocol(MeshnetError):  # noqa: N818 - what it is
-    """The daemon there speaks no protocol of this one's."""
-
-
-class _NoSession(MeshnetError):  # noqa: N818 - what happened, not necessarily an error
-    """A dial led to no session, or the session ended; its text says why."""
 
 
 class Subscription:
@@ -78,10 +55,8 @@ class Subscription:
         self._liveness = liveness
         self._record: NodeRecord | None = None
         self._known = False
-        self._call: Call | None = None
-        self._quiet_s = 0.0
+        self._conversation: Conversation | None = None
         self._alone_s = 0.0
-        self._greeted = False
         self._lived = False
         self._told = (liveness.contact, "")
         self._unsaid_s = _SAY_AGAIN_S
@@ -104,20 +79,19 @@ class Subscription:
 
     def renew(self) -> None:
         """Begin the session anew, at once; nothing is taken for lost meanwhile."""
-        if self._call is not None:
-            self._call.cancel()
+        if self._conversation is not None:
+            self._conversation.end()
         self._poke.set()
 
     def passes(self, seconds: float) -> None:
         """Time passed, as far as this daemon was awake to see it."""
         if not self._known:
             return  # there is no record yet: nothing was tried
-        self._quiet_s += seconds
         self._unsaid_s += seconds
         self._alone_s += seconds
         self._liveness.passes(seconds)
-        if self._call is not None and self._greeted and self._quiet_s >= SILENT_S:
-            self._call.cancel()
+        if self._conversation is not None:
+            self._conversation.passes(seconds)
         self._tell()
 
     async def stop(self) -> None:
@@ -167,11 +141,11 @@ class Subscription:
         self._liveness.reached()
         try:
             await self._talk(probed.address, record.port)
-        except _OtherProtocol as error:
+        except OtherProtocol as error:
             self._incompatible = True
             self._liveness.answered()
             self._say(str(error))
-        except _NoSession as error:
+        except NoSession as error:
             self._unheard(where, str(error))
         return _LONGEST_PAUSE_S
 
@@ -182,82 +156,25 @@ class Subscription:
             self._say(f"{where}, but there is no session: {why}")
 
     async def _talk(self, address: str, port: int) -> None:
-        """Hold a session until it ends. Raises _NoSession, _OtherProtocol."""
+        """Hold a session until it ends. Raises NoSession, OtherProtocol."""
         trusted = self._pins.of(self.node).values()
         if not trusted:
-            raise _NoSession("its record has no certificate")
+            raise NoSession("its record has no certificate")
         channel = wiring.session_channel(wiring.target(address, port), self._own(), self.node, trusted)
-        call: Call = channel.stream_stream(f"/{wiring.SERVICE}/Session")()
-        self._call, self._greeted = call, False
+        self._conversation = Conversation(
+            self.node, address, port, channel, liveness=self._liveness, heard=self._heard, unheard=self._unheard
+        )
         try:
-            await self._greet(call, address, port)
-            self._quiet_s, self._greeted = 0.0, True
-            await self._listen(call)
-        except grpc.aio.AioRpcError as error:
-            raise _NoSession(one_line(error.details() or error.code().name, 200)) from error
-        except TimeoutError:
-            raise _NoSession(_SILENCE) from None
-        except ValueError as error:
-            raise _NoSession(f"it sends what is no message: {error}") from None
-        except asyncio.InvalidStateError:
-            raise _NoSession("it was called off") from None  # before the first word
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise _NoSession("it went silent") from None  # the call was cancelled, not this task
+            await self._conversation.hold(self._hello)
         finally:
-            self._call = None
-            call.cancel()
-            await channel.close()
+            self._conversation = None
 
-    async def _greet(self, call: Call, address: str, port: int) -> None:
-        asking = asyncio.ensure_future(self._ask(call))
-        try:
-            await self._answered(asking, address, port)
-            hello = decode_hello(asking.result())
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
-        if agree(self._hello.protocol, hello.protocol) is None:
-            ours, theirs = self._hello.protocol, hello.protocol
-            raise _OtherProtocol(
-                f"node {self.node} speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
-            )
-
-    async def _ask(self, call: Call) -> bytes:
-        await call.write(encode_hello(self._hello))
-        return await _read(call)
-
-    async def _answered(self, asking: asyncio.Future[bytes], address: str, port: int) -> None:
-        """Wait for the peer's hello, as long as its node takes connections. Raises TimeoutError.
-
-        Who is slow has many to answer. A dial that is given up and begun anew makes them more, and each the slower.
-        """
-        for _ in range(_LOOKS):
-            await asyncio.wait({asking}, timeout=DIAL_S)
-            if asking.done():
-                return
-            probed = await probe((address,), port)
-            if probed.answer is not Answer.TAKEN:
-                break
-            self._liveness.reached()
-            self._unheard(probed.told(self.node, port), _SILENCE)
-        raise TimeoutError
-
-    async def _listen(self, call: Call) -> None:
-        hearing = Hearing()
-        while True:
-            told = hearing.take(await _read(call))
-            self._quiet_s = 0.0
-            self._liveness.reached()
-            if told is None:
-                continue
-            if told.states or told.whole:
-                self._book.heard(self.node, told.states, whole=told.whole)
-            self._lived, self._alone_s, self._incompatible = True, 0.0, False
-            self._liveness.heard()
-            self._say("")
+    def _heard(self, told: Told) -> None:
+        if told.states or told.whole:
+            self._book.heard(self.node, told.states, whole=told.whole)
+        self._lived, self._alone_s, self._incompatible = True, 0.0, False
+        self._liveness.heard()
+        self._say("")
 
     def _say(self, why: str) -> None:
         self.why = why
@@ -270,13 +187,6 @@ class Subscription:
         if now[0] is not self._told[0] or (now != self._told and self._unsaid_s >= _SAY_AGAIN_S):
             self._told, self._unsaid_s = now, 0.0
             self._book.contact(self.node, *now)
-
-
-async def _read(call: Call) -> bytes:
-    message = await call.read()
-    if isinstance(message, bytes):
-        return message
-    raise _NoSession("it ended the session")
 
 
 def _goes_on(before: NodeRecord, now: NodeRecord) -> bool:

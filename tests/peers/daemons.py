@@ -133,3 +133,8 @@ async def pair(path: Any, **times: float) -> tuple[Daemon, Daemon]:
     two.knows(one)
     await until(lambda: one.is_live(two) and two.is_live(one))
     return one, two
+
+
+def contacts(daemon: Daemon) -> list[Contact]:
+    """What a daemon took the other nodes for, one after the other."""
+    return [contact for _, contact, _ in daemon.book.contacts]

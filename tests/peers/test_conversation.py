@@ -1,0 +1,167 @@
+"""What a daemon makes of what is said to it in a session: another version, nonsense, too late, too little."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import grpc
+import pytest
+
+from meshnet.model.node_record import NodeRecord
+from meshnet.model.session import Contact, EndState
+from meshnet.peers.identity import Identity
+from meshnet.peers.messages import Hello, encode_ends, encode_hello
+from tests.peers.daemons import Daemon, contacts, end, run, until
+from tests.peers.hostile import serving
+
+HELLO = encode_hello(Hello("b"))
+WHOLE = next(encode_ends({end("r2"): EndState(1)}, whole=True))
+
+
+@contextlib.asynccontextmanager
+async def dialling(path, answer, **times):
+    """A daemon that dials a node which answers sessions as it likes."""
+    one, other = Daemon(path, "a", **times), Identity(path / "b", "b")
+    await one.peers.start()
+    async with serving(other, one.identity.certificates(), answer) as port:
+        one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
+        one.peers.want(frozenset({"b"}))
+        yield one
+
+
+def test_another_version_is_said_with_both_ranges_and_is_no_session(tmp_path):
+    async def main():
+        one, two = Daemon(tmp_path, "a", grace_s=60), Daemon(tmp_path, "b", grace_s=60)
+        two.peers._hello = Hello("b", (2, 3), "9.0")
+        await one.peers.start()
+        await two.peers.start()
+        one.knows(two)
+        two.knows(one)
+        await until(lambda: one.book.contacts and two.book.contacts)
+        await until(lambda: Contact.INCOMPATIBLE in contacts(one) and Contact.INCOMPATIBLE in contacts(two))
+        assert one.book.why("b") == "node b speaks protocol 2 to 3, this node 1 to 1"
+        assert two.book.why("a") == "node a speaks protocol 1 to 1, this node 2 to 3"
+        assert Contact.LIVE not in contacts(one) + contacts(two)
+        assert one.book.told == {}
+        assert one.refused()["PeerVersion"] > 0
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        [b"\xff\x00"],
+        [HELLO, b"nonsense"],
+        [HELLO, b"[" * 500_000],
+        [HELLO, b'{"ends": [[1]]}'],
+        [HELLO, b" " * (1 << 20) + b"{}"],
+        [WHOLE],
+        [HELLO, b"{}", b'{"ends": "x", "whole": true}'],
+    ],
+)
+def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path, answers):
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            await context.read()
+            for message in answers:
+                await context.write(message)
+
+        async with dialling(tmp_path, answer) as one:
+            await until(lambda: calls > 2 and one.book.contacts)
+            assert set(contacts(one)) == {Contact.AWAY}
+            assert one.book.told == {}
+            assert "takes connections" in one.book.why("b")
+            assert "but there is no session: " in one.book.why("b")
+            before = calls
+            await asyncio.sleep(2)
+            assert calls - before < 10
+
+    run(main)
+
+
+def test_who_is_slow_to_answer_is_away_and_is_dialled_once(tmp_path):
+    """A dial that is begun anew costs both daemons the handshake, and takes the answer that was on its way."""
+
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            await context.read()
+            await asyncio.sleep(2.5)
+            await context.write(HELLO)
+            await context.write(WHOLE)
+            await asyncio.sleep(0.5)
+
+        async with dialling(tmp_path, answer, timeout_s=2) as one:
+            await until(lambda: one.book.last("b") is Contact.LIVE)
+            assert contacts(one) == [Contact.AWAY, Contact.LIVE]
+            assert calls == 1
+
+    run(main)
+
+
+def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
+    async def main():
+        calls = 0
+
+        async def answer(_, context):
+            nonlocal calls
+            calls += 1
+            await context.read()
+            await context.write(HELLO)
+            await context.write(WHOLE)
+
+        async with dialling(tmp_path, answer):
+            await asyncio.sleep(3)
+            assert 2 < calls < 20
+
+    run(main)
+
+
+def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path):
+    async def main():
+        async def answer(_, context):
+            await context.abort(grpc.StatusCode.INTERNAL, "no\n\x1b[2J" + "x" * 1000)
+
+        async with dialling(tmp_path, answer) as one:
+            await until(lambda: "session: " in one.book.why("b"))
+            assert r"no session: no \x1b[2Jxx" in one.book.why("b")
+            assert len(one.book.why("b")) < 400
+
+    run(main)
+
+
+def test_what_an_old_session_says_is_not_heard(tmp_path):
+    async def main():
+        old = None
+
+        async def answer(_, context):
+            nonlocal old
+            await context.write(HELLO)
+            await context.write(WHOLE)
+            if old is None:
+                old = context
+                await asyncio.sleep(20)
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(Exception):
+                await old.write(next(encode_ends({end("old"): EndState(6)}, whole=False)))
+            while True:
+                await context.write(b"{}")
+                await asyncio.sleep(0.2)
+
+        async with dialling(tmp_path, answer) as one:
+            await until(lambda: one.book.wholes == 2)
+            await asyncio.sleep(1)
+            assert one.book.told == {"b": {end("r2"): EndState(1)}}
+            assert contacts(one) == [Contact.LIVE]
+
+    run(main)
