@@ -33,6 +33,7 @@ from meshnet.reconcile.sandboxes import Sandboxes
 from meshnet.reconcile.segment import Segmenter
 from meshnet.reconcile.settle import Settler
 from meshnet.reconcile.table import Table
+from meshnet.reconcile.writer import StatusWriter
 from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Core:
         self.remotes = Remotes(self.table, self._far_changed)
         self.announcer = Announcer(self.table, self._links_lead_to, self.remotes.far)
         self.carrier = CarrierKeeper(self.table, self.remotes, kernel.splicer, self.announcer.look)
-        self.publisher = Publisher(
+        writer = StatusWriter(
             store,
             self.cache,
             self.table,
@@ -101,6 +102,7 @@ class Core:
             node_ip=kernel.underlay.address,
             gate=_gate(settings, store),
         )
+        self.publisher = Publisher(writer, self.table)
         catalog = NodeCatalog(registry)
         self.place = Place(settings.node, catalog, kernel.underlay, self.nodes.record)
         self._build_settler(kernel, catalog)

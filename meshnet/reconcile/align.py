@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import LinkError, MeshnetError
 from meshnet.reconcile.keyed import KeyedWorkers
-from meshnet.reconcile.owner import learn
+from meshnet.reconcile.owner import learn, unclaimed
 from meshnet.reconcile.rebuild import is_rebuilt, recall
 from meshnet.reconcile.state import Joint
 
@@ -138,7 +138,8 @@ class Aligner:
         topology = self._cache.topology(sandbox.pod_key)
         if topology is None or sandbox.handed is not None or not self._table.is_current(sandbox):
             return False  # a Topology that is deleted only unplugs; an ADD under way looks again at its end
-        return self._publisher.unclaimed(sandbox) or {link.local_intf for link in topology.links} != sandbox.ends.keys()
+        declared = {link.local_intf for link in topology.links}
+        return unclaimed(sandbox, topology, self._table.node) or declared != sandbox.ends.keys()
 
     async def _work(self, pod: tuple[str, str]) -> bool:
         """Align a pod; tell whether nothing is left to do, or only what waiting cannot help."""
@@ -167,7 +168,7 @@ class Aligner:
         finally:
             # Also for a pod that cannot be entered any more: its Topology says so.
             self._checkpoints.save_soon(sandbox)
-            if self._publisher.unclaimed(sandbox):
+            if unclaimed(sandbox, self._cache.topology(sandbox.pod_key), self._table.node):
                 await self.claim(sandbox, over=False)
             self._publisher.changed(sandbox)
 

@@ -24,13 +24,15 @@ def superseded(sandbox: Sandbox, topology: Topology, here: str) -> bool:
     return claim.node not in ("", here)
 
 
-def unclaimed(sandbox: Sandbox, topology: Topology, here: str) -> bool:
+def unclaimed(sandbox: Sandbox, topology: Topology | None, here: str) -> bool:
     """Tell whether the pod is to be claimed for a sandbox, which is the one that has it on node `here`.
 
-    Its Topology names no owner, and had none since the sandbox claimed it. Or it has an older claim of this node: the
-    store was put back to an older state. A sandbox that was taken over does not come back when its successor is gone:
-    its own DEL is under way.
+    Its Topology, if there is one, names no owner, and had none since the sandbox claimed it. Or it has an older claim
+    of this node: the store was put back to an older state. A sandbox that was taken over does not come back when its
+    successor is gone: its own DEL is under way.
     """
+    if topology is None:
+        return False
     claim = topology.claim
     if claim.node not in ("", here):
         return False

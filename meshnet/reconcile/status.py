@@ -1,4 +1,4 @@
-"""Status: what a user reads in a Topology, and by which peers find a pod. Composed here, written by the publisher."""
+"""Status: what a user reads in a Topology, and by which peers find a pod. Composed here; `writer` writes it."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from meshnet.reconcile.publish import Publisher
 from meshnet.reconcile.sandboxes import Sandboxes
 from meshnet.reconcile.state import Sandbox
 from meshnet.reconcile.table import Table
+from meshnet.reconcile.writer import StatusWriter
 from tests.reconcile.fakes import Moody
 from tests.reconcile.made import NotingStore, link, topology
 from tests.reconcile.made import sandbox as closed
@@ -67,7 +68,7 @@ class Room:
             changed=lambda end: self.publisher.changed(end.sandbox),
             kick=self._kick,
         )
-        self.publisher = Publisher(
+        writer = StatusWriter(
             self.store,
             self.cache,
             self.table,
@@ -77,6 +78,7 @@ class Room:
             node_ip="",
             gate=gate,
         )
+        self.publisher = Publisher(writer, self.table)
         self.identifiers = made.identifiers
         self.settler = made.settler
         self.workers = KeyedWorkers(made.settler.settle)

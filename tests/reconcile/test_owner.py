@@ -153,7 +153,7 @@ def test_of_two_nodes_that_see_a_topology_come_the_first_has_the_pod_and_then_th
         here.table.remove(here.r1)
         await here.publisher.clear(here.r1)
         await there.cache.reread(R1)
-        assert there.publisher.unclaimed(there.r1)
+        assert unclaimed(there.r1, there.cache.topology(R1), "n2")
         assert await there.publisher.claim(there.r1, over=False)
         assert (await there.status())["node"] == "n2"
 

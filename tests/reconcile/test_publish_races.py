@@ -13,6 +13,7 @@ from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.publish import PAUSE_S, Publisher
 from meshnet.reconcile.state import Joint
 from meshnet.reconcile.table import Table
+from meshnet.reconcile.writer import StatusWriter
 from tests.reconcile.fakes import Identifiers
 from tests.reconcile.made import NotingStore, end, link, sandbox, topology
 from tests.reconcile.parts import keeper
@@ -31,7 +32,7 @@ class Desk:
         self.store = NotingStore()
         self.table = Table()
         self.cache = TopologyCache(self.store, lambda _: None)
-        self.publisher = Publisher(
+        writer = StatusWriter(
             self.store,
             self.cache,
             self.table,
@@ -40,6 +41,7 @@ class Desk:
             node="n1",
             node_ip="",
         )
+        self.publisher = Publisher(writer, self.table)
 
     async def open(self) -> None:
         await self.store.apply(topology("r1", link(1, "eth1", "localhost:eth0")))
