@@ -29,22 +29,19 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
     """
     pairs = _pairs(ends)
     dead = _dead_nodes(ends, pairs)
-
-    def is_lost(end: End) -> bool:
+    found = []
+    for end in ends:
         other = pairs.get(_place(end))
-        if end.node in dead and end.node not in reached:
-            return True
-        if not _is_called_lost(end, other, reached):
-            return False
-        return not _says_lost(end) or len(dead.get(end.node, ())) > len(dead.get(other.node, ()) if other else ())
-
-    return [_lost(end, pairs.get(_place(end))) if is_lost(end) else end for end in ends]
+        gone = end.node in dead and end.node not in reached
+        called_so = other is not None and _is_called_lost(end, other, reached, dead)
+        found.append(_lost(end, other) if gone or called_so else end)
+    return found
 
 
-def _is_called_lost(end: End, other: End | None, reached: Collection[str]) -> bool:
-    if not end.node or other is None or not _says_lost(other):
+def _is_called_lost(end: End, other: End, reached: Collection[str], dead: Mapping[str, Collection[str]]) -> bool:
+    if not end.node or not _says_lost(other) or (end.node in reached and other.node not in reached):
         return False
-    return other.node in reached or end.node not in reached
+    return not _says_lost(end) or len(dead.get(end.node, ())) > len(dead.get(other.node, ()))
 
 
 def _place(end: End) -> tuple[str, str, str]:

@@ -83,7 +83,7 @@ class Sandboxes:
     def of_network(self, network: str) -> list[Sandbox]:
         return [sandbox for sandbox in self._table.sandboxes.values() if sandbox.key.network == network]
 
-    def check(self, sandbox: Sandbox, told: Container[str] | None = None) -> list[str]:
+    def check(self, sandbox: Sandbox, told: Container[str] | None) -> list[str]:
         """Return what of a sandbox is not in the kernel as it should be.
 
         An interface that is not there is a problem if its ADD `told` of it, by name; None: whatever that told.

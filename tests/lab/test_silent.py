@@ -31,7 +31,7 @@ def test_who_answers_is_not_silent(n1: node.Node) -> None:
 
 
 def test_who_takes_connections_alone_is(n1: node.Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "ANSWER_TIMEOUT_S", 0.2, raising=False)
+    monkeypatch.setattr(node, "ANSWER_TIMEOUT_S", 0.2)
     asked = threading.Event()
 
     def hang(_daemon: Daemon, _conn: socket.socket, _number: int) -> None:

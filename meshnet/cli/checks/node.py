@@ -71,7 +71,7 @@ def unreachable(why: str, cure: str) -> Finding:
 def _daemon(socket: Path) -> list[Finding]:
     cure = "start it (meshnet daemon; in a lab: meshnet lab node NODE start), or look at its log"
     try:
-        health, drivers = ask(socket, "health"), ask(socket, "drivers").get("drivers", ())
+        health, drivers = ask(socket, "health"), ask(socket, "drivers")["drivers"]
     except MeshnetError as error:
         return [Finding("node", "daemon", Outcome.FAIL, str(error), cure)]
     told = ", ".join(f"{key} {value}" for key, value in health.items() if not isinstance(value, dict | list))
