@@ -36,8 +36,7 @@ def misshapen(query: str, answer: object) -> str:
     fields = Fields({} if answer is None else answer, "", [])
     fields.text("node")
     if query in ROWS:
-        if not fields.has(query):
-            fields.wrong(query, "must be given: a list")
+        _has_list(fields, query)
         for row in fields.each(query):
             ROWS[query](row)
     if query == "health":
@@ -78,7 +77,13 @@ def _health(answer: Fields) -> None:
     if answer.has("cni"):
         installed = answer.inner("cni")
         _needs(installed, "bin_dir", "conf_dir", "source", "problem")
+        _has_list(installed, "remarks")
         installed.texts("remarks")
+
+
+def _has_list(fields: Fields, name: str) -> None:
+    if not fields.has(name):
+        fields.wrong(name, "must be given: a list")
 
 
 def _needs(fields: Fields, *names: str) -> None:

@@ -13,6 +13,7 @@ from tests.cni.daemon import Daemon, answer, hang_up_later
 if TYPE_CHECKING:
     from pathlib import Path
 
+CNI = dict.fromkeys(("bin_dir", "conf_dir", "source", "problem"), "")
 END = {"namespace": "default", "pod": "r1", "interface": "eth1", "state": "Up", "addresses": ["10.0.0.1/24"]}
 
 
@@ -40,6 +41,7 @@ def test_all_daemons_are_asked_and_those_not_reached_are_left_out(tmp_path: Path
         ("sandboxes", {"node": "n2", "sandboxes": {"a": 1}}, "sandboxes: {'a': 1}: must be a list"),
         ("drivers", {"node": "n2", "drivers": [{"name": "veth", "state": "usable"}]}, "drivers[0].version: must be"),
         ("health", {"node": "n2", "cni": {"problem": ""}}, "cni.bin_dir: must be given"),
+        ("health", {"node": "n2", "cni": CNI}, "cni.remarks: must be given: a list"),
         ("summary", {"node": ["n2"]}, "node: ['n2']: must be a string"),
     ],
 )

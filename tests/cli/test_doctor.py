@@ -124,6 +124,14 @@ def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
     assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["daemon"]
 
 
+def test_a_driver_of_which_a_daemon_says_not_why_it_is_not_usable_is_told_all_the_same(tmp_path: Path) -> None:
+    socket = tmp_path / "meshnetd.sock"
+    later = {"name": "veth", "version": "9", "distribution": "meshnet-veth", "state": "starting"}
+    with Daemon(socket, answer(json.dumps({"node": "n1", "drivers": [later]}).encode())):
+        found = check_node(Node("", socket), [socket])
+    assert [one.told for one in found if one.about == "veth 9"] == ["starting on n1"]
+
+
 def test_what_a_daemon_says_of_its_drivers_and_its_store_counts(tmp_path: Path) -> None:
     socket = tmp_path / "meshnetd.sock"
     (tmp_path / "alive").touch()

@@ -48,7 +48,8 @@ def _not_usable(row: Mapping[str, Any], where: str) -> Finding:
     outcome, cure = Outcome.WARN, "links that need it say DriverUnusable"
     if row["state"] == "broken":
         outcome, cure = Outcome.FAIL, f"upgrade what is too old, or uninstall {row['distribution']}"
-    return Finding("drivers", _about(row), outcome, f"{row['state']}{where}: {row['reason']}", cure)
+    told = ": ".join(filter(None, (f"{row['state']}{where}", row.get("reason"))))
+    return Finding("drivers", _about(row), outcome, told, cure)
 
 
 def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
