@@ -87,7 +87,7 @@ class Conversation:
         except TimeoutError:
             raise NoSession(_SILENCE) from None
         except ValueError as error:
-            raise NoSession(f"it sends what is no message: {error}") from None
+            raise NoSession(f"what it sends is not taken: {error}") from None
         except asyncio.InvalidStateError:
             raise NoSession("it was called off") from None  # before the first word
         except asyncio.CancelledError:

@@ -140,6 +140,22 @@ def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path):
     run(main)
 
 
+def test_who_tells_too_much_is_said_to_do_that(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshnet.peers.hearing.MOST_ENDS", 0)
+
+    async def main():
+        async def answer(_, context):
+            await context.read()
+            await context.write(HELLO)
+            await context.write(WHOLE)
+
+        async with dialling(tmp_path, answer) as one:
+            await until(lambda: "session: " in one.book.why("b"))
+            assert one.book.why("b").endswith("there is no session: what it sends is not taken: more than 0 ends")
+
+    run(main)
+
+
 def test_what_an_old_session_says_is_not_heard(tmp_path):
     async def main():
         old = None
