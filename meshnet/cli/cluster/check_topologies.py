@@ -67,20 +67,26 @@ def pods(unwired: Sequence[Resource], there: Mapping[tuple[str, str], Mapping[st
     """Return the Topologies that have no pod, and those whose pod runs without being wired."""
     found = []
     for topology in unwired[:SHOWN]:
-        pod = there.get(topology.key)
-        about = f"{topology.namespace}/{topology.name}"
-        if pod is None:
-            cure = (
-                f"start a pod of that name there, or: kubectl delete topology -n {topology.namespace} {topology.name}"
-            )
-            found.append(Finding("links", about, Outcome.WARN, "a Topology without a pod", cure))
-        else:
-            phase = (pod.get("status") or {}).get("phase") or "Unknown"
-            cure = "started before its node's daemon? Delete it, so that it starts anew"
-            if phase == "Pending":
-                cure = f"kubectl describe pod -n {topology.namespace} {topology.name}"
-            found.append(Finding("links", about, Outcome.WARN, f"its pod is {phase}, and is not wired", cure))
+        told, cure = _unwired(topology, there.get(topology.key))
+        found.append(Finding("links", f"{topology.namespace}/{topology.name}", Outcome.WARN, told, cure))
     return found + _rest(unwired, "Topologies")
+
+
+def _unwired(topology: Resource, pod: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return how the pod of a Topology that has no node is, and what to do about it."""
+    words = f"-n {topology.namespace} {topology.name}"
+    if pod is None:
+        return "a Topology without a pod", f"start a pod of that name there, or: kubectl delete topology {words}"
+    phase = (pod.get("status") or {}).get("phase") or "Unknown"
+    if (pod.get("spec") or {}).get("hostNetwork"):
+        cure = "take its hostNetwork: true away: for such a pod the runtime calls no plugin"
+    elif phase in ("Succeeded", "Failed"):
+        cure = f"it has ended: start a pod of that name anew, or: kubectl delete topology {words}"
+    elif phase == "Pending":
+        cure = f"kubectl describe pod {words}"
+    else:
+        cure = "started before its node's daemon? Delete it, so that it starts anew"
+    return f"its pod is {phase}, and is not wired", cure
 
 
 def _rest(every: Sequence[object], what: str) -> list[Finding]:

@@ -48,3 +48,16 @@ def test_a_topology_without_a_pod_and_a_pod_without_links() -> None:
     assert found["default/gone"].told == "a Topology without a pod"
     assert "kubectl describe pod" in found["default/waits"].advice
     assert found["default/early"].told == "its pod is Running, and is not wired"
+
+
+def test_a_pod_that_cannot_have_links_is_told_why_and_not_to_be_deleted() -> None:
+    there: dict[tuple[str, str], dict[str, Any]] = {
+        ("default", "host"): {"spec": {"hostNetwork": True}, "status": {"phase": "Running"}},
+        ("default", "done"): {"spec": {}, "status": {"phase": "Succeeded"}},
+        ("default", "evicted"): {"spec": {}, "status": {"phase": "Failed"}},
+    }
+    unwired = [Resource(Kind.TOPOLOGY, topology(name)) for _, name in there]
+    host, *ended = pods(unwired, there)
+    assert "hostNetwork" in host.advice
+    assert all("it has ended" in one.advice for one in ended)
+    assert not any("its node's daemon" in one.advice for one in (host, *ended))
