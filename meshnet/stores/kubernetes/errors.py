@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
 from meshnet.model.resource import GROUP
 from meshnet.stores.depth import decode
+from meshnet.stores.kubernetes.request import PLURALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +70,8 @@ def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:
     status = status_of(answer)
     told = status.get("message") or answer.body[:200].decode(errors="replace").strip()
     match answer.status:
-        case 404:
-            return _not_there(request, status, told)
+        case 404 if missing := _not_there(request, status, told):
+            return missing
         case 409:
             exists = status.get("reason") == "AlreadyExists"
             why = "exists already" if exists else f"changed since it was read: {told}"
@@ -87,8 +88,11 @@ def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:
     return StoreUnavailable(message) if answer.retry_after_s is None else Busy(message, answer.retry_after_s)
 
 
-def _not_there(request: Request, status: Mapping[str, Any], told: str) -> MeshnetError:
-    """Only that very object's absence is one; where its kind or its namespace is missing nothing is known of it."""
+def _not_there(request: Request, status: Mapping[str, Any], told: str) -> MeshnetError | None:
+    """Only that very object's absence is one; where its kind or its namespace is missing nothing is known of it.
+
+    None where something is missing that is not ours: a node that `pods/exec` must reach, an API of an older server.
+    """
     details = status.get("details") or {}
     plural = request.resource.partition("/")[0]
     if request.verb == "create" and details.get("kind") == "namespaces":
@@ -96,6 +100,8 @@ def _not_there(request: Request, status: Mapping[str, Any], told: str) -> Meshne
         return InvalidObject(request.what, [Problem("metadata.namespace", details.get("name"), right)])
     if request.name and (details.get("kind"), details.get("name")) == (plural, request.name):
         return NotFound(f"{request.what}: does not exist")
+    if plural not in PLURALS.values():
+        return None
     return StoreUnavailable(
         f"{request.what}: the cluster has no resource {plural}.{GROUP}: kubectl apply -k manifests/base ({told})"
     )

@@ -9,6 +9,7 @@ from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnav
 from meshnet.model.resource import Kind
 from meshnet.stores.kubernetes.door import Answer
 from meshnet.stores.kubernetes.errors import document_of, refusal
+from meshnet.stores.kubernetes.exec import exec_request
 from meshnet.stores.kubernetes.request import Place, Request
 from tests.stores.kubernetes.server import status
 
@@ -55,6 +56,16 @@ def test_a_missing_resource_is_no_missing_object(request_: Request, body: Any) -
     told = refused(request_, 404, body)
     assert type(told) is StoreUnavailable
     assert "no resource topologies.networkop.co.uk: kubectl apply" in str(told)
+
+
+@pytest.mark.parametrize(
+    "body", ["404 page not found", status(404, "NotFound", 'pods "n3" not found', kind="pods", name="n3")]
+)
+def test_what_is_missing_of_others_comes_with_no_manifest_of_ours(body: Any) -> None:
+    told = refused(exec_request("meshnet", "meshnet-x", "meshnet", ["true"]), 404, body)
+    assert type(told) is StoreUnavailable
+    assert "https://server answered 404 to get pods/exec" in str(told)
+    assert "networkop" not in str(told)
 
 
 def test_a_list_with_an_object_that_is_nested_without_reason_is_read() -> None:
