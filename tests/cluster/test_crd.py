@@ -96,6 +96,18 @@ def test_two_people_may_own_a_link_each(server: ApiServer) -> None:
     assert [link["local_intf"] for link in links] == ["eth1", "eth2"]
 
 
+def test_a_null_in_a_link_counts_as_absent_but_not_where_the_server_applies(api: Direct) -> None:
+    """As docs/kubernetes/manifests.md tells: such nulls the server drops from all other requests."""
+    document = {**MINIMAL, "metadata": {"name": "nulls"}, "spec": {"links": [{**LINK, "driver": None, "mtu": None}]}}
+    applied = api.ask("PATCH", f"{TOPOLOGIES}/nulls?fieldManager=flux", document, "application/apply-patch+yaml")
+
+    assert made(api, "nulls", spec=document["spec"])["spec"] == {"links": [LINK]}
+    assert {"spec.links[0].driver", "spec.links[0].mtu"} <= set(applied.fields)
+    no_links = {**MINIMAL, "metadata": {"name": "no-links"}, "spec": {"links": None}}
+    answer = api.ask("PATCH", f"{TOPOLOGIES}/no-links?fieldManager=flux", no_links, "application/apply-patch+yaml")
+    assert answer.status == 201, answer.message
+
+
 def test_records_of_nodes_are_shown(server: ApiServer) -> None:
     spec = {"addresses": ["192.0.2.1", "192.0.2.2"], "version": "1.0", "default_driver": "wire", "link_mtu": 1450}
     record = {"apiVersion": API_VERSION, "kind": "MeshNode", "metadata": {"name": "n1"}, "spec": {**spec, "more": [1]}}
