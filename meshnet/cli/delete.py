@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshnet.cli.parser import Subparsers
+    from meshnet.model.resource import Resource
     from meshnet.stores.base import Store
 
 
@@ -24,7 +25,7 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "delete",
         description="Delete Topologies, by file or by name. The pods' interfaces stay until the pods end; their links "
-        "are unplugged at once.",
+        "are unplugged at once; on a cluster when no finalizer holds the Topology any more.",
         example="meshnet delete topology r1\nmeshnet delete -f examples/3node.yml",
     )
     parser.add_argument("-f", "--filename", dest="files", metavar="FILE", nargs="+", action="extend", help=FILE_HELP)
@@ -39,24 +40,29 @@ def run(args: argparse.Namespace) -> int:
     keys = _keys(args, args.namespace or target.namespace)
 
     with said_at_the_end(quiet=args.quiet) as said:
-        missing = target.with_store(lambda store: _delete(store, keys, said))
+        missing = target.with_store(lambda store: delete_all(store, keys, said))
     if missing:
         others = "; the others are deleted" if len(missing) < len(keys) else ""
         raise NotFound(f"topology {', '.join(missing)}: not there{others}")
     return 0
 
 
-async def _delete(store: Store, keys: Sequence[tuple[str, str]], said: list[str]) -> list[str]:
-    """Delete Topologies by (namespace, name); return those that are not there."""
+async def delete_all(store: Store, keys: Sequence[tuple[str, str]], said: list[str]) -> list[str]:
+    """Delete Topologies by (namespace, name); return those that are not there. What was done is added to `said`."""
     missing = []
     for namespace, name in keys:
         try:
-            await store.delete(Kind.TOPOLOGY, namespace, name)
+            left = await store.delete(Kind.TOPOLOGY, namespace, name)
         except NotFound:
             missing.append(f"{namespace}/{name}")
         else:
-            said.append(f"topology {namespace}/{name} deleted")
+            said.append(f"topology {namespace}/{name} {'deleted' if left is None else _held(left)}")
     return missing
+
+
+def _held(topology: Resource) -> str:
+    finalizers = ", ".join(topology.metadata["finalizers"])
+    return f"is to be deleted: it and its links stay until its finalizers are gone: {finalizers}"
 
 
 def _refuse_unclear(args: argparse.Namespace) -> None:

@@ -146,8 +146,8 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Remove the object. Raises NotFound.
+    async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
+        """Remove the object; return it when it stays for now, since finalizers hold it. Raises NotFound.
 
         The embedded stores remove it at once, whatever `metadata.finalizers` says: a finalizer asks a controller of a
         cluster to clean up first, and here is none that could ever take it away. Kubernetes waits for them.

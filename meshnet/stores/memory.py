@@ -89,9 +89,10 @@ class MemoryStore(Store):
         key = object_key(kind, namespace, name)
         return self._write(kind, key, patching_status(kind, key, status, resource_version))
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
         key = object_key(kind, namespace, name)
         self._write(kind, key, deleting(kind, key))
+        return None
 
     async def record(self, event: Event) -> None:
         self._check_open()

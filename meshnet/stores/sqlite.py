@@ -104,9 +104,10 @@ class SqliteStore(Store):
         key = object_key(kind, namespace, name)
         return (await self._write([(kind, key, patching_status(kind, key, status, resource_version))]))[0]
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
         key = object_key(kind, namespace, name)
         await self._write([(kind, key, deleting(kind, key))])
+        return None
 
     async def record(self, event: Event) -> None:
         await self._file.write(lambda connection: sqlite_events.record(connection, event))

@@ -97,9 +97,13 @@ def test_a_deleted_object_waits_for_its_finalizers(server: ApiServer) -> None:
         document = topology("held")
         document["metadata"]["finalizers"] = ["their/s"]
         await store.apply(document)
-        await store.delete(Kind.TOPOLOGY, "default", "held")
+        left = await store.delete(Kind.TOPOLOGY, "default", "held")
+        assert left is not None
+        assert left.metadata["finalizers"] == ["their/s"]
         assert (await store.get(Kind.TOPOLOGY, "default", "held")).metadata["deletionTimestamp"]
         await store.patch(Kind.TOPOLOGY, "default", "held", {"metadata": {"finalizers": None}})
+        await store.apply(topology("free"))
+        assert await store.delete(Kind.TOPOLOGY, "default", "free") is None
         names = [item.name for item in (await store.list(Kind.TOPOLOGY)).items]
         assert "held" not in names
 

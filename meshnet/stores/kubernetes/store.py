@@ -118,8 +118,10 @@ class KubernetesStore(Store):
         patch = _versioned({"status": status}, resource_version)
         return await self._object(kind, Place(kind, *key).patch_status(patch))
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        await self._calls.send(Place(kind, *one_key(kind, namespace, name)).delete())
+    async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
+        answer = await self._calls.send(Place(kind, *one_key(kind, namespace, name)).delete())
+        left = Resource(kind, answer)  # a Status when it is gone
+        return left if answer.get("kind") == kind.value and left.metadata.get("finalizers") else None
 
     async def record(self, event: Event) -> None:
         await self._recorder.record(event)
