@@ -74,6 +74,9 @@ def pods(unwired: Sequence[Resource], there: Mapping[tuple[str, str], Mapping[st
 
 def _unwired(topology: Resource, pod: Mapping[str, Any] | None) -> tuple[str, str]:
     """Return how the pod of a Topology that has no node is, and what to do about it."""
+    if topology.metadata.get("deletionTimestamp"):
+        holding = ", ".join(topology.metadata.get("finalizers") or ())
+        return "a Topology that is being deleted", f"it goes once its finalizers are removed: {holding}"
     words = f"-n {topology.namespace} {topology.name}"
     if pod is None:
         return "a Topology without a pod", f"start a pod of that name there, or: kubectl delete topology {words}"

@@ -61,3 +61,12 @@ def test_a_pod_that_cannot_have_links_is_told_why_and_not_to_be_deleted() -> Non
     assert "hostNetwork" in host.advice
     assert all("it has ended" in one.advice for one in ended)
     assert not any("its node's daemon" in one.advice for one in (host, *ended))
+
+
+def test_a_topology_that_is_held_is_not_advised_to_be_deleted() -> None:
+    held = topology("held")
+    held["metadata"] |= {"deletionTimestamp": "2026-01-02T03:04:05Z", "finalizers": ["example.com/guard"]}
+    (found,) = pods([Resource(Kind.TOPOLOGY, held)], {})
+    assert "being deleted" in found.told
+    assert "example.com/guard" in found.advice
+    assert "kubectl delete" not in found.advice
