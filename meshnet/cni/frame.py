@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAX_ENV = 64 * 1024
-MAX_TOTAL = 1024 * 1024
-"""Bytes of environment and body together."""
+MAX_REPLY = 2 * 1024 * 1024
+"""Bytes that the plugin prints, with the code before them."""
+MAX_TOTAL = 2 * MAX_REPLY
+"""Bytes of environment and body together: a runtime gives DEL and CHECK what ADD answered, in its configuration."""
 
 _HEADER = struct.Struct("<BII")
 

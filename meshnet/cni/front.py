@@ -15,8 +15,8 @@ import time
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 MAX_ENV = 64 * 1024
-MAX_TOTAL = 1024 * 1024
-MAX_REPLY = 2 * MAX_TOTAL
+MAX_REPLY = 2 * 1024 * 1024
+MAX_TOTAL = 2 * MAX_REPLY
 
 ANSWER_S = 60.0
 STDIN_S = 5.0
@@ -181,7 +181,7 @@ def standard_input(limit_s: float, room: int) -> tuple[bytes, str]:
         if not piece:
             return bytes(data), ""
         data += piece
-    return bytes(data), "longer than 1 MiB with the environment"
+    return bytes(data), "longer than 4 MiB with the environment"
 
 
 def same_file(fd: int, path: str) -> bool:

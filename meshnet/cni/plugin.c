@@ -28,7 +28,8 @@
 
 extern char **environ;
 
-enum { MAX_ENV = 64 * 1024, MAX_TOTAL = 1024 * 1024, HEADER = 9, MAX_REPLY = 2 * MAX_TOTAL, FRAME_VERSION = 1 };
+enum { MAX_ENV = 64 * 1024, MAX_REPLY = 2 * 1024 * 1024, HEADER = 9, FRAME_VERSION = 1 };
+enum { MAX_TOTAL = 2 * MAX_REPLY };  // DEL and CHECK bring back what ADD answered, inside the configuration
 enum {
     ANSWER_MS = 60000,  // for everything; a runtime's own limit is longer for ADD, or acts first
     STDIN_MS = 5000,
@@ -57,7 +58,7 @@ struct call {
 };
 
 static char request[HEADER + MAX_TOTAL + 1];  // one more byte tells too long from just fitting
-static char reply[MAX_REPLY];
+static char reply[MAX_REPLY + 1];             // here as well
 
 static long now_ms(void) {
     struct timespec now;
@@ -192,7 +193,7 @@ static const char *take_stdin(struct call *call, long limit_ms) {
         if (n < 0 && errno != EINTR && errno != EAGAIN) return strerror(errno);
         if (!n) return NULL;
         if (n > 0) call->length += (size_t)n;
-        if (call->length == room) return "longer than 1 MiB with the environment";
+        if (call->length == room) return "longer than 4 MiB with the environment";
     }
 }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meshnet.cni.frame import MAX_ENV, MAX_TOTAL
+from meshnet.cni.frame import MAX_ENV, MAX_REPLY, MAX_TOTAL
 from meshnet.cni.versions import SUPPORTED
 from tests.cni.conftest import CONFIG
 from tests.cni.daemon import Daemon, answer, first, hang_up, hang_up_later, raw, refuse
@@ -58,7 +58,16 @@ def test_everything_that_fits_is_sent(run, socket_path):
         assert daemon.seen[0].body == stdin
         error = run("DEL", stdin=stdin + b"x", **DEL, **long).error
     assert error["code"] == 5
-    assert "1 MiB" in error["msg"]
+    assert "4 MiB" in error["msg"]
+
+
+def test_the_longest_answer_comes_back_as_the_previous_result(run, socket_path):
+    with Daemon(socket_path, answer(b'{"x": "' + b"x" * (MAX_REPLY - 10) + b'"}')) as daemon:
+        result = run("GC").out
+        config = CONFIG[:-1] + b', "prevResult": ' + result + b"}"
+        assert run("DEL", stdin=config, **DEL).code == 0
+    assert len(result) == MAX_REPLY - 1
+    assert daemon.seen[-1].body == config
 
 
 @pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK", "GC"])
@@ -74,7 +83,7 @@ def test_oversized_stdin_is_error_5(run, command):
     assert run(command, stdin=CONFIG[:-1] + b', "x": "' + b"x" * MAX_TOTAL, **DEL).error == {
         "cniVersion": "1.0.0",
         "code": 5,
-        "msg": "network configuration on stdin: longer than 1 MiB with the environment",
+        "msg": "network configuration on stdin: longer than 4 MiB with the environment",
     }
 
 
@@ -105,7 +114,7 @@ def test_an_answer_of_another_version_is_an_error(run, socket_path, data):
 
 
 def test_an_answer_without_end_is_an_error(run, socket_path):
-    with Daemon(socket_path, raw(b"0{" + b"x" * (2 * MAX_TOTAL + 10))):
+    with Daemon(socket_path, raw(b"0{" + b"x" * (MAX_REPLY + 10))):
         assert run("GC").error["code"] == 999
 
 

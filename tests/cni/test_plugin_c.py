@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meshnet.cni.frame import MAX_TOTAL
 from tests.cni.conftest import CONFIG, ROOT
 from tests.cni.daemon import Daemon, answer, first, raw
 
@@ -66,10 +67,10 @@ def test_no_answer_does_what_c_does_not_define(program, tmp_path, reply):
 
 
 @pytest.mark.parametrize("size", [0, 65_000, 65_536 - 40, 65_536, 70_000, 120_000])
-@pytest.mark.parametrize("length", [0, 1 << 19, (1 << 20) - 10, 1 << 20, 1 << 21])
+@pytest.mark.parametrize("length", [0, 1 << 19, MAX_TOTAL - 10, MAX_TOTAL, 2 * MAX_TOTAL])
 def test_the_bounds_are_kept(program, tmp_path, size, length):
     path = tmp_path / "d.sock"
     with Daemon(path, answer(b"{}")) as daemon:
         done = run(program, path, {"CNI_COMMAND": "DEL", "CNI_ARGS": "x" * size}, b"y" * length)
     assert daemon.calls == (done.returncode == 0)
-    assert (done.returncode == 0) == (size < 65_500 and size + length < (1 << 20) - 40)
+    assert (done.returncode == 0) == (size < 65_500 and size + length < MAX_TOTAL - 40)
