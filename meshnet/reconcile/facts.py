@@ -59,7 +59,8 @@ class Facts:
         if peer is None:
             return None
         if peer.port is None and not plan.direct:
-            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {peer.why_not[1] or 'it is being made'}")
+            told = peer.why_not[1].removeprefix(f"{plan.peer}: ") or "it is being made"
+            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {told}")
         return Peer(self._place.node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
 
     def _far(self, end: End, plan: Plan) -> Peer:

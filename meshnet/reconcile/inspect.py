@@ -42,7 +42,7 @@ class Inspector:
         if end.port is not None:
             return self._port_problem(end, end.port)
         if not end.interface:
-            return f"{end.endpoint}: {end.why_not[1] or 'its interface does not exist'}"
+            return end.named(end.why_not[1] or "its interface does not exist")
         if self._pod_end(end) is None:
             return f"{end.endpoint}: the pod's interface is gone"
         return ""

@@ -231,6 +231,11 @@ class End:
         """Keep why the end is not as it should be."""
         self.reason, self.message = reason, message
 
+    def named(self, told: str) -> str:
+        """Return what is told of the end with its name before it, once: what drivers say begins with it already."""
+        name = f"{self.endpoint}: "
+        return name + told.removeprefix(name)
+
     @property
     def why_not(self) -> tuple[str, str]:
         """(reason, message) of what is not as its spec says, its `fault` first; empty when all is."""

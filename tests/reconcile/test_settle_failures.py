@@ -6,6 +6,8 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from meshnet.errors import KernelError
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
@@ -87,12 +89,13 @@ def test_while_a_failing_end_is_tried_again_its_reason_stays() -> None:
     run(main())
 
 
-def test_what_a_peer_on_this_node_has_no_interface_for_is_its_own_reason() -> None:
+@pytest.mark.parametrize("name", ["", "default/r2:eth1: "])
+def test_what_a_peer_on_this_node_has_no_interface_for_is_its_own_reason(name: str) -> None:
     async def main() -> None:
         room = Room()
         await room.open()
         room.e2.port = None
-        room.e2.fail("NameTaken", "the pod has an interface of that name already")
+        room.e2.fail("NameTaken", f"{name}the pod has an interface of that name already")
         await room.settler.settle(room.e1.endpoint)
         assert room.state(room.e1) == ("Pending", "PeerNotPatched")  # as on two nodes: its own end waits
         assert room.e1.message == "default/r2:eth1 has no interface: the pod has an interface of that name already"
