@@ -24,7 +24,7 @@ from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.applied import applied_of, outstanding, without
 from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
-from meshnet.reconcile.state import Applied, End
+from meshnet.reconcile.state import INTERFACE_MOVED, Applied, End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ class Furnisher:
             message = (
                 f"{end.endpoint}: the pod has moved its interface to a network namespace of its own; it stays there"
             )
-            raise LinkError("InterfaceMoved", message, retry=False)
+            raise LinkError(INTERFACE_MOVED, message, retry=False)
         if end.port is None and not plan.direct:
             return  # a direct interface whose driver went: it stays as it is
         if before is not end.applied:

@@ -10,6 +10,7 @@ from meshnet.errors import KernelError
 from meshnet.netlink import links
 from meshnet.panel.make import alias_of
 from meshnet.panel.read import complete, read_filters, read_link, take_over
+from meshnet.reconcile.state import INTERFACE_MOVED
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
@@ -41,6 +42,8 @@ class Inspector:
         """Return what is not as the table says, ``""`` when all is. Raises KernelError when it cannot be read."""
         if end.port is not None:
             return self._port_problem(end, end.port)
+        if end.reason == INTERFACE_MOVED:
+            return ""  # where the pod has its interface is its own affair, as with a port
         if not end.interface:
             return end.named(end.why_not[1] or "its interface does not exist")
         if self._pod_end(end) is None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from meshnet.panel.port import PanelPort
 
 
+INTERFACE_MOVED = "InterfaceMoved"
+"""The reason of a driver's own interface that its pod has moved into a namespace within."""
 _NO_WAY_IN = frozenset({
     errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESRCH, errno.ESTALE, errno.ENXIO, errno.ENODEV,
     errno.EACCES, errno.EPERM,

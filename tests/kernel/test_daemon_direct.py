@@ -146,6 +146,7 @@ def test_one_that_the_pod_moved_into_a_namespace_of_its_own_is_not_made_again(
 
     assert eventually(lambda: node.state("r1", "net1")[1] == "InterfaceMoved")
     time.sleep(1.0)  # some passes
+    assert node.cni("CHECK", r1).done
     assert r1.links() == {}
     assert inner.links() == before
     inner.run("ip", "link", "set", "net1", "netns", r1.netns)
