@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from meshnet.cli.links import End
 
 NODE_LOST = "NodeLost"
+WHOLE = ("Up", "Down")
+"""States of an end that has its peer's word: their nodes hear each other."""
 
 
 def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
@@ -20,8 +22,9 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
 
     An end is lost when the other end of its link says so of its node, or when its node was not reached here either and
     all others that have links to it say so. What a daemon that was not reached wrote before is not held against a node
-    that answers. Where each end says so of the other's node, that is lost which more nodes miss: the other end keeps
-    its daemon's own words, which have the address, and so do both where as many do.
+    that answers: if the end there is whole, so is the other. Where each end says so of the other's node, that is lost
+    which more nodes miss: the other end keeps its daemon's own words, which have the address, and so do both where as
+    many do.
 
     Args:
         ends: of all Topologies, each as it is known now.
@@ -34,7 +37,7 @@ def with_losses(ends: Sequence[End], reached: Collection[str]) -> list[End]:
         other = pairs.get(_place(end))
         gone = end.node in dead and end.node not in reached
         called_so = other is not None and _is_called_lost(end, other, reached, dead)
-        found.append(_lost(end, other) if gone or called_so else end)
+        found.append(_lost(end, other) if gone or called_so else _heard(end, other, reached))
     return found
 
 
@@ -73,6 +76,16 @@ def _dead_nodes(ends: Iterable[End], pairs: Mapping[tuple[str, str, str], End]) 
 
 def _says_lost(end: End | None) -> bool:
     return end is not None and bool(end.node) and end.entry.get("reason") == NODE_LOST
+
+
+def _heard(end: End, other: End | None, reached: Collection[str]) -> End:
+    """Return an end that calls a node lost which has heard its daemon since, as that has it."""
+    if end.node in reached or not _says_lost(end) or other is None:
+        return end
+    if other.node not in reached or other.state not in WHOLE:
+        return end
+    entry = {field: value for field, value in end.entry.items() if field not in ("reason", "message")}
+    return attrs.evolve(end, entry=entry | {"state": other.state})
 
 
 def _lost(end: End, other: End | None) -> End:

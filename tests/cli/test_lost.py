@@ -37,7 +37,7 @@ def test_an_end_whose_peer_calls_its_node_dead_is_lost_whatever_its_own_status_s
 def test_what_a_daemon_that_is_gone_wrote_before_is_not_held_against_a_node_that_answers() -> None:
     r1, r2 = pod("r1", "n1", (link(1, "r2"), "Up")), pod("r2", "n2", (link(1, "r1"), "Failed"))
     both = ends([r1, r2])
-    assert states(with_losses(both, ["n1"])) == {"r1:eth1": "Up", "r2:eth1": "NodeLost"}
+    assert states(with_losses(both, ["n1"])) == {"r1:eth1": "Up", "r2:eth1": "Up"}
     for reached in ([], ["n2"], ["n1", "n2"]):
         assert states(with_losses(both, reached)) == {"r1:eth1": "NodeLost", "r2:eth1": "NodeLost"}
 
@@ -46,6 +46,11 @@ def test_a_daemon_that_answers_and_hears_nobody_says_itself_whom() -> None:
     both = ends([pod("r1", "n1", (link(1, "r2"), "Failed")), pod("r2", "n2", (link(1, "r1"), "Failed"))])
     assert with_losses(both, ["n1", "n2"]) == both
     assert with_losses(both, ["n1"])[1].entry["message"] == "node n1 says: node n2 does not answer"
+
+
+def test_what_it_wrote_before_stays_while_the_node_that_answers_has_not_heard_it_since() -> None:
+    r1, r2 = pod("r1", "n1", (link(1, "r2"), "Pending")), pod("r2", "n2", (link(1, "r1"), "Failed"))
+    assert states(with_losses(ends([r1, r2]), ["n1"])) == {"r1:eth1": "Pending", "r2:eth1": "NodeLost"}
 
 
 def test_links_within_a_node_that_is_dead_to_all_are_lost() -> None:
