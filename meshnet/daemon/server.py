@@ -8,6 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from meshnet.cni.config import declared_version
 from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import FrameError, encode_reply
 from meshnet.daemon.connection import Connection
@@ -150,4 +151,5 @@ class LocalServer:
             return await self._answer(call)
         except Exception as error:
             log.exception("a local call failed")
-            return encode_reply(1, error_json(CniError(Code.INTERNAL, f"{type(error).__name__}: {error}")))
+            bug = CniError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+            return encode_reply(1, error_json(bug, declared_version(call.frame.body)))

@@ -304,10 +304,12 @@ def test_a_caller_that_is_gone_before_its_answer_is_no_error(served, caplog):
     served(main)
 
 
-def test_a_bug_is_an_answer(served, caplog):
+@pytest.mark.parametrize(("body", "version"), [(b"", "1.1.0"), (b'{"cniVersion": "0.4.0"}', "0.4.0")])
+def test_a_bug_is_an_answer(served, caplog, body, version):
     async def main(room):
-        answer = await room.exchange(encode_request({"MESHNET_QUERY": "break"}))
+        answer = await room.exchange(encode_request({"MESHNET_QUERY": "break"}, body))
         assert code_of(answer) == 999
+        assert json.loads(answer[1:])["cniVersion"] == version
         assert b"on purpose" in answer
         assert "on purpose" in caplog.text
         assert await room.works()
