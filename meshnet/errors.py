@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import errno as _errno
 import os
+import reprlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +33,33 @@ if TYPE_CHECKING:
 
 class MeshnetError(Exception):
     """Base of the errors that a user may see; `str()` of it is one line."""
+
+
+class Spelling(reprlib.Repr):
+    """Shows values as YAML has them: texts in quotes, `true`, `false`, `null`.
+
+    `most`: of anything that is shown; without it the bounds of `reprlib.Repr`.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__()
+        if most is not None:
+            self.maxlevel = self.maxdict = self.maxlist = self.maxtuple = most
+            self.maxstring = self.maxlong = self.maxother = most
+
+    def repr_bool(self, value: bool, _level: int) -> str:
+        return "true" if value else "false"
+
+    def repr_NoneType(self, _value: None, _level: int) -> str:  # noqa: N802 - by the type's name
+        return "null"
+
+
+_WHOLE = Spelling(sys.maxsize)
+
+
+def spelt(value: object) -> str:
+    """Return a whole value as whoever wrote it knows it from a file."""
+    return _WHOLE.repr(value)
 
 
 class Problem:
@@ -55,7 +84,7 @@ class Problem:
     @property
     def told(self) -> str:
         """What is wrong there, without the path; where nothing stands, no value."""
-        return self.right if self.value is None else f"{self.value!r}: {self.right}"
+        return self.right if self.value is None else f"{spelt(self.value)}: {self.right}"
 
     def __repr__(self) -> str:
         return f"Problem({self.path!r}, {self.value!r}, {self.right!r})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import LinkError
+from meshnet.errors import LinkError, spelt
 from meshnet.model import rules
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _differences(here: _End, there: _End, per_end: frozenset[str], canonical: Ca
     yield from _lost_addresses(there, here)
     for name in sorted(link.options.keys() & back.options.keys() - per_end):
         if not _same(link.options[name], back.options[name]):
-            yield f"options.{name} is {link.options[name]!r} at {here} and {back.options[name]!r} at {there}"
+            yield f"options.{name} is {spelt(link.options[name])} at {here} and {spelt(back.options[name])} at {there}"
 
 
 def _lost_addresses(end: _End, other: _End) -> Iterator[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NewType
 
 import attrs
 
-from meshnet.errors import Problem
+from meshnet.errors import Problem, Spelling
 from meshnet.model import rules
 from meshnet.model.topology import LOCALHOST, Link
 
@@ -114,5 +113,5 @@ class _Abridged:
         return self._text
 
 
-_ABRIDGER = reprlib.Repr()
+_ABRIDGER = Spelling()
 _ABRIDGER.maxstring = 300

@@ -103,6 +103,20 @@ def test_null_and_empty_text_count_as_absent(absent, fields):
     }
 
 
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ({"mtu": True}, "mtu: true: "),
+        ({"local_ips": {"a": [False, None, "x"]}}, "local_ips: {'a': [false, null, 'x']}: "),
+        ({"local_intf": "True "}, "local_intf: 'True ': "),
+    ],
+)
+def test_what_is_wrong_is_shown_as_it_is_written_in_yaml(entry, shown):
+    (told,) = problems(topology_document(link_entry(**entry))).values()
+
+    assert told.startswith(f"spec.links[0].{shown}")
+
+
 def test_empty_text_is_no_number_list_map_or_flag():
     fields = ("uid", "local_ips", "mtu", "options", "down")
 

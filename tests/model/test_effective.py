@@ -66,14 +66,14 @@ def test_what_one_end_gives_binds_both(mine, theirs, merged):
         (
             {"options": {"a": 1, "b": 1}},
             {"options": {"a": True, "b": 1}},
-            "options.a is 1 at lab/r1:eth1 and True at lab/r2:eth2",
+            "options.a is 1 at lab/r1:eth1 and true at lab/r2:eth2",
         ),
         (
             {"options": {"a": [1]}},
             {"options": {"a": [1, 2]}},
             "options.a is [1] at lab/r1:eth1 and [1, 2] at lab/r2:eth2",
         ),
-        ({"options": {"a": None}}, {"options": {"a": {}}}, "options.a is None at lab/r1:eth1 and {} at lab/r2:eth2"),
+        ({"options": {"a": None}}, {"options": {"a": {}}}, "options.a is null at lab/r1:eth1 and {} at lab/r2:eth2"),
         ({}, {"peer_pod": "r9"}, "the peer of lab/r2:eth2 is r9:eth1, not r1:eth1"),
         ({}, {"peer_intf": "eth9"}, "the peer of lab/r2:eth2 is r1:eth9, not r1:eth1"),
         ({}, {"peer_pod": "localhost"}, "the peer of lab/r2:eth2 is localhost:eth1, not r1:eth1"),
