@@ -99,9 +99,9 @@ class Queries:
         }
 
     def summary(self) -> dict[str, Any]:
-        """How many ends there are in each state."""
+        """How many ends there are, and in each state; one that no Topology declares any more is in none."""
         ends = self._table.ends()
-        counts = Counter(self._state(end)[0].lower() for end in ends)
+        counts = Counter(self._state(end)[0].lower() for end in ends if end.plan is not None)
         return {
             "node": self._node,
             "endpoints": len(ends),

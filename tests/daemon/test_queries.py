@@ -85,6 +85,15 @@ def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixtur
     assert "no counters: driver lost: KeyError" in line
 
 
+def test_an_end_whose_topology_was_deleted_is_there_and_has_not_failed() -> None:
+    table, box = Table("n1"), sandbox()
+    end(box, "eth1", "r2:eth1", reason="DriverMissing")
+    end(box, "eth2", "r2:eth2").plan = None
+    enter(table, box)
+    told = queries_of(table).summary()
+    assert (told["endpoints"], told["failed"]) == (2, 1)
+
+
 def test_a_sandbox_whose_pod_runs_elsewhere_by_now_is_not_the_pods_current_one() -> None:
     table, box = Table("n1"), sandbox()
     enter(table, box)
