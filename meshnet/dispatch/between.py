@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.dispatch.catalog import KIND_OF_LINK, choose
 from meshnet.driver.api import Scope
+from meshnet.driver.told import LONGEST_SHOWN, one_line
 from meshnet.errors import LinkError
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def choose_between(place: Place, link: EffectiveLink, peer: NodeRecord) -> tuple
             why = f"{KIND_OF_LINK[Scope.BETWEEN_NODES]}, and {peer.name} prefers {wanted}"
     driver, named = choose(place.catalog, Scope.BETWEEN_NODES, wanted)
     if driver.name not in peer.drivers:
-        raise LinkError("DriverMissing", f"driver {driver.name!r} is not usable on node {peer.name}")
+        why = one_line(peer.unusable.get(driver.name, ""), LONGEST_SHOWN)
+        raise LinkError(
+            "DriverMissing", f"driver {driver.name!r} is not usable on node {peer.name}" + (f": {why}" if why else "")
+        )
     return driver, why or named
 
 

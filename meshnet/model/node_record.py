@@ -17,6 +17,8 @@ PORT = 51111
 """The TCP port of a daemon that names no other."""
 MOST_ADDRESSES = 8
 """Of one node; all are tried at once, and whoever has taken a node over chooses them."""
+MOST_TOLD = 1000
+"""Characters of why a driver is not usable: every link that wants it looks at them."""
 
 
 @attrs.frozen
@@ -47,6 +49,7 @@ class NodeRecord:
         default_driver: for links between nodes whose lower endpoint runs there; ``""`` when there is none.
         link_mtu: of a link that gives none, as far as that node goes, bytes.
         drivers: those that are usable there, by name.
+        unusable: why others are not, by name, as its daemon says it.
     """
 
     name: str
@@ -58,13 +61,15 @@ class NodeRecord:
     default_driver: str = ""
     link_mtu: int = 0
     drivers: Mapping[str, DriverFacts] = attrs.field(factory=dict)
+    unusable: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def decode_node(resource: Resource) -> NodeRecord:
     """Return the record in an object; what is missing or of a wrong type there counts as not told."""
     spec = resource.spec
-    rows = spec.get("drivers")
-    facts = [_driver(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    drivers = spec.get("drivers")
+    rows = [row for row in drivers if isinstance(row, dict)] if isinstance(drivers, list) else []
+    facts = list(map(_driver, rows))
     return NodeRecord(
         name=resource.name,
         addresses=_strings(spec.get("addresses"))[:MOST_ADDRESSES],
@@ -75,6 +80,7 @@ def decode_node(resource: Resource) -> NodeRecord:
         default_driver=_driver_name(spec.get("default_driver")),
         link_mtu=_number(spec.get("link_mtu")) or 0,
         drivers={fact.name: fact for fact in facts if fact is not None},
+        unusable={_string(row.get("name")): _string(row.get("reason"))[:MOST_TOLD] for row in rows if "reason" in row},
     )
 
 

@@ -37,6 +37,7 @@ class Node:
         self.address = address
         self.registry = Registry.of(*drivers)
         self.others = {}
+        self.unusable = {}
 
     @property
     def place(self):
@@ -56,6 +57,7 @@ class Node:
                 entry.name: DriverFacts(entry.name, mtu_limit=self.place.limit(entry.driver))
                 for entry in self.registry.usable()
             },
+            unusable=self.unusable,
         )
 
 
@@ -105,6 +107,19 @@ def test_what_the_other_node_has_not_got_is_missing_at_both():
     assert left.reason == right.reason == "DriverMissing"
     assert "'fast' is not usable on node n2" in left.message
     assert "'fast'" in right.message
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("no module vxlan", ": no module vxlan"), ("a\nb", ": a b"), ("x" * 500_000, f": {'x' * 199}…"), ("", "")],
+    ids=["usual", "lines", "long", "none"],
+)
+def test_why_the_other_node_cannot_use_it_is_told_in_a_short_line(reason, told):
+    one, two = Node("n1", FAST), Node("n2")
+    two.unusable = {"fast": reason}
+    left, _ = both(one, two)
+
+    assert left.message == f"driver 'fast' is not usable on node n2{told}"
 
 
 def test_a_node_without_any_says_so():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshnet.model.node_record import MOST_ADDRESSES, decode_node
+from meshnet.model.node_record import MOST_ADDRESSES, MOST_TOLD, decode_node
 from meshnet.model.resource import Kind, Resource
 
 
@@ -36,3 +36,11 @@ def test_a_few_addresses_are_tried_however_many_a_node_claims():
         "192.0.2.1",
         *["192.0.2.2"] * (MOST_ADDRESSES - 1),
     )
+
+
+def test_why_a_driver_is_not_usable_there_is_kept_in_bounds():
+    usable = {"name": "veth", "state": "usable"}
+    broken = {"name": "vxlan", "state": "unusable", "reason": "x" * 500_000}
+    found = record(drivers=[usable, broken, {"name": "other", "state": "broken", "reason": 7}, "vxlan", {}])
+    assert list(found.drivers) == ["veth"]
+    assert found.unusable == {"vxlan": "x" * MOST_TOLD, "other": ""}
