@@ -230,3 +230,35 @@ def test_a_namespace_that_dies_takes_it_along(node: DaemonNode, nic: int) -> Non
 
     assert eventually(lambda: node.ask("sandboxes")["sandboxes"] == [])
     assert eventually(lambda: not node.status("r1").get("node"))
+
+
+MACS = ("02:00:5e:00:56:01", "02:00:5e:00:56:02")
+
+
+def give_macs(node: DaemonNode, r1: str, r2: str) -> None:
+    for uid, (pod, mac) in enumerate((("r1", r1), ("r2", r2)), 1):
+        node.apply(topology(pod, link(uid, "net1", "localhost:nic0", local_ip=f"192.0.2.{uid}/24", local_mac=mac)))
+
+
+def test_two_on_one_nic_swap_their_macs(node: DaemonNode, nic: int) -> None:
+    give_macs(node, *MACS)
+    pods = node.up("r1", "r2")
+    give_macs(node, *reversed(MACS))
+
+    assert eventually(lambda: tuple(pod.links()["net1"].mac for pod in pods if "net1" in pod.links()) == MACS[::-1])
+    assert eventually(lambda: [node.state(pod, "net1") for pod in ("r1", "r2")] == [("Up", "")] * 2)
+    assert [pod.addresses("net1") for pod in pods] == [["192.0.2.1/24"], ["192.0.2.2/24"]]
+
+
+def test_a_mac_that_was_taken_comes_once_it_is_free_by_a_new_daemon_too(node: DaemonNode, nic: int) -> None:
+    give_macs(node, *MACS)
+    r1, _ = node.up("r1", "r2")
+    give_macs(node, MACS[1], MACS[1])
+    assert eventually(lambda: node.state("r1", "net1") == ("Failed", "MacTaken"))
+    node.kill()
+    node.start()
+
+    give_macs(node, MACS[1], MACS[0])
+    assert eventually(lambda: "net1" in r1.links() and r1.links()["net1"].mac == MACS[1])
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+    assert r1.addresses("net1") == ["192.0.2.1/24"]

@@ -80,8 +80,7 @@ class MacvlanDriver(LinkDriver):
             # Only when the link was edited: that a bond or a router in the pod has changed it is the pod's affair.
             changes.append(links.set_link(found.info.ifindex, mac=link.mac))
         if changes:
-            with link.pod.enter() as inside:
-                _run(inside, changes, link)
+            self._change(changes, link)
         self._patched.add(link.local)
         return Interface(found.info.ifindex)
 
@@ -144,6 +143,20 @@ class MacvlanDriver(LinkDriver):
                 await _delete(found.info.ifindex, link.pod.nsid)
             raise
         check_mtu(parent, link.mtu)
+
+    def _change(self, changes: Sequence[Request], link: LinkEnd) -> None:
+        """Change a macvlan in its pod, or have it made anew where its new MAC is taken.
+
+        Its old MAC may be another's by now, which waits for it as this one does: two swap theirs. And to a daemon that
+        comes after this one it would look as if the pod had changed it.
+        """
+        try:
+            with link.pod.enter() as inside:
+                _run(inside, changes, link)
+        except LinkError as error:
+            if error.reason == "MacTaken":
+                raise Rebuild from error
+            raise
 
     async def _make(self, link: LinkEnd, parent: LinkInfo) -> int:
         """Make the interface under a name nobody has, mark it, then give it its own. Return its ifindex in the pod."""
