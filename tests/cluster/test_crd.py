@@ -103,8 +103,8 @@ def test_a_null_in_a_link_counts_as_absent_but_not_where_the_server_applies(api:
 
     assert made(api, "nulls", spec=document["spec"])["spec"] == {"links": [LINK]}
     assert {"spec.links[0].driver", "spec.links[0].mtu"} <= set(applied.fields)
-    no_links = {**MINIMAL, "metadata": {"name": "no-links"}, "spec": {"links": None}}
-    answer = api.ask("PATCH", f"{TOPOLOGIES}/no-links?fieldManager=flux", no_links, "application/apply-patch+yaml")
+    no_links = {**MINIMAL, "metadata": {"name": "applied-null"}, "spec": {"links": None}}
+    answer = api.ask("PATCH", f"{TOPOLOGIES}/applied-null?fieldManager=flux", no_links, "application/apply-patch+yaml")
     assert answer.status == 201, answer.message
 
 
