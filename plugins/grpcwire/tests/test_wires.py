@@ -112,8 +112,7 @@ class TestStreams:
 
         nodes.serve(cable.ends[1], *(theirs for _, theirs in pairs))
 
-        nodes.within(lambda: cable.carried and nodes.opened >= 2)
-        assert all(mine.ended for mine, _ in pairs)
+        nodes.within(lambda: cable.carried and nodes.opened >= 2 and all(mine.ended for mine, _ in pairs))
         assert passes(cable, "by one of ours")
 
     def test_a_restarted_daemon_takes_up_its_wires(self, nodes):
