@@ -29,7 +29,8 @@ pytestmark = pytest.mark.lab
 NOBODY = 65534
 # by `env`: setpriv itself still starts what only root may start
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env")
-MODULES = ("attr", "attrs", "cattr", "cattrs", "pluggy", "yaml", "_yaml", "pyroute2", "typing_extensions")
+OF_EVERY_COMMAND = ("attr", "attrs", "cattr", "cattrs", "pluggy", "yaml", "_yaml", "pyroute2", "typing_extensions")
+OF_SEVERAL_NODES = ("grpc", "cryptography", "cffi", "_cffi_backend")
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def _python() -> str:
 
 def _copy_installation(target: Path) -> None:
     target.mkdir()
-    for module in MODULES:
+    for module in OF_EVERY_COMMAND + OF_SEVERAL_NODES:
         spec = importlib.util.find_spec(module)
         if spec is not None and spec.submodule_search_locations:
             shutil.copytree(spec.submodule_search_locations[0], target / module)
