@@ -341,7 +341,8 @@ class TestPorts:
 
         nodes.run(cable.stream.write(pack([len(PLAIN + frame("x"))] * 3, [PLAIN + frame("x")] * 3)))
 
-        nodes.within(lambda: cable.ends[1].counters["received_dropped_port_down"] == 3)
+        # more when the pod looks for neighbours meanwhile
+        nodes.within(lambda: cable.ends[1].counters["received_dropped_port_down"] >= 3)
         assert cable.carried
 
     def test_frames_that_are_too_long_are_counted(self, nodes):
