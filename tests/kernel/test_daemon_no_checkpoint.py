@@ -63,7 +63,8 @@ def indexes(*pods: PodBox) -> list[dict[str, int]]:
 def wired(node: DaemonNode) -> tuple[PodBox, PodBox]:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")
-    assert eventually(lambda: r1.carrier() and r2.carrier())
+    # The kernel may tell of it a while after there is carrier: what is heard later is not of a restart then.
+    assert eventually(lambda: all("state UP" in pod.run("ip", "link", "show", "eth1") for pod in (r1, r2)))
     return r1, r2
 
 
