@@ -59,8 +59,7 @@ class Facts:
         if peer is None:
             return None
         if peer.port is None and not plan.direct:
-            told = peer.why_not[1].removeprefix(f"{plan.peer}: ") or "it is being made"
-            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {told}")
+            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {peer.trouble or 'it is being made'}")
         return Peer(self._place.node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
 
     def _far(self, end: End, plan: Plan) -> Peer:

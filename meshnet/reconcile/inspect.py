@@ -45,7 +45,7 @@ class Inspector:
         if end.reason == INTERFACE_MOVED:
             return ""  # where the pod has its interface is its own affair, as with a port
         if not end.interface:
-            return end.named(end.why_not[1] or "its interface does not exist")
+            return f"{end.endpoint}: {end.trouble or 'its interface does not exist'}"
         if self._pod_end(end) is None:
             return f"{end.endpoint}: the pod's interface is gone"
         return ""

@@ -233,17 +233,17 @@ class End:
         """Keep why the end is not as it should be."""
         self.reason, self.message = reason, message
 
-    def named(self, told: str) -> str:
-        """Return what is told of the end with its name before it, once: what drivers say begins with it already."""
-        name = f"{self.endpoint}: "
-        return name + told.removeprefix(name)
-
     @property
     def why_not(self) -> tuple[str, str]:
         """(reason, message) of what is not as its spec says, its `fault` first; empty when all is."""
         if self.fault == ("", "") and self.outstanding:
             return "RestartPod", self.outstanding
         return self.fault
+
+    @property
+    def trouble(self) -> str:
+        """The message of `why_not` without the name of the end, with which those of drivers begin."""
+        return self.why_not[1].removeprefix(f"{self.endpoint}: ")
 
     @property
     def fault(self) -> tuple[str, str]:
