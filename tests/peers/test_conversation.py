@@ -19,6 +19,20 @@ HELLO = encode_hello(Hello("b"))
 WHOLE = next(encode_ends({end("r2"): EndState(1)}, whole=True))
 
 
+class Script:
+    """What a node answers in every session before it ends it; `calls` counts them."""
+
+    def __init__(self, *messages):
+        self.messages = messages
+        self.calls = 0
+
+    async def answer(self, _, context):
+        self.calls += 1
+        await context.read()
+        for message in self.messages:
+            await context.write(message)
+
+
 @contextlib.asynccontextmanager
 async def dialling(path, answer, **times):
     """A daemon that dials a node which answers sessions as it likes."""
@@ -64,24 +78,16 @@ def test_another_version_is_said_with_both_ranges_and_is_no_session(tmp_path):
 )
 def test_who_answers_nonsense_is_away_and_is_asked_no_more_than_it_must(tmp_path, answers):
     async def main():
-        calls = 0
-
-        async def answer(_, context):
-            nonlocal calls
-            calls += 1
-            await context.read()
-            for message in answers:
-                await context.write(message)
-
-        async with dialling(tmp_path, answer) as one:
-            await until(lambda: calls > 2 and one.book.contacts)
+        script = Script(*answers)
+        async with dialling(tmp_path, script.answer) as one:
+            await until(lambda: script.calls > 2 and one.book.contacts)
             assert set(contacts(one)) == {Contact.AWAY}
             assert one.book.told == {}
             assert "takes connections" in one.book.why("b")
             assert "but there is no session: " in one.book.why("b")
-            before = calls
+            before = script.calls
             await asyncio.sleep(2)
-            assert calls - before < 10
+            assert script.calls - before < 10
 
     run(main)
 
@@ -111,18 +117,10 @@ def test_who_is_slow_to_answer_is_away_and_is_dialled_once(tmp_path):
 
 def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
     async def main():
-        calls = 0
-
-        async def answer(_, context):
-            nonlocal calls
-            calls += 1
-            await context.read()
-            await context.write(HELLO)
-            await context.write(WHOLE)
-
-        async with dialling(tmp_path, answer):
+        script = Script(HELLO, WHOLE)
+        async with dialling(tmp_path, script.answer):
             await asyncio.sleep(3)
-            assert 2 < calls < 20
+            assert 2 < script.calls < 20
 
     run(main)
 
@@ -144,12 +142,7 @@ def test_who_tells_too_much_is_said_to_do_that(tmp_path, monkeypatch):
     monkeypatch.setattr("meshnet.peers.hearing.MOST_ENDS", 0)
 
     async def main():
-        async def answer(_, context):
-            await context.read()
-            await context.write(HELLO)
-            await context.write(WHOLE)
-
-        async with dialling(tmp_path, answer) as one:
+        async with dialling(tmp_path, Script(HELLO, WHOLE).answer) as one:
             await until(lambda: "session: " in one.book.why("b"))
             assert one.book.why("b").endswith("there is no session: what it sends is not taken: more than 0 ends")
 
