@@ -25,7 +25,8 @@ def register(subparsers: Subparsers) -> None:
         "apply",
         description="Create the Topologies in the files, or change those that exist. Running pods follow, without a "
         "restart. Labels, annotations, finalizers and owners that an object has stay, and those in its file are added; "
-        "its spec is replaced. Nothing is applied when anything in the files is wrong.",
+        "its spec is replaced. Nothing is applied when a Topology in the files is not valid; `meshnet check` tells "
+        "besides whether the ends of a link agree, and its driver takes its options.",
         example="meshnet apply -f examples/3node.yml",
     )
     parser.add_argument(

@@ -39,7 +39,7 @@ def register(subparsers: Verbs) -> None:
 def add_up_options(parser: CommandParser) -> None:
     """Add what ``up`` and ``run`` have in common."""
     add = parser.add_argument
-    add("--nodes", type=int, metavar="N", help="how many nodes: n1, n2, ... (default: those the files name, else 1)")
+    add("--nodes", type=int, metavar="N", help="1 to 250 nodes: n1, n2, ... (default: those the files name, else 1)")
     add("--place", action="append", default=[], metavar="POD=NODE", help="run this pod there; may be repeated")
     add("--driver", metavar="NAME", help="the driver for links that name none, where it can make them")
     add("--primary", choices=("none", "bridge"), default="none", help="the CNI plugin in front of meshnet's")
