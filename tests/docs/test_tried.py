@@ -66,3 +66,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / file if file else page
         assert target.exists(), file
         assert not anchor or anchor in slugs(target), f"{file}#{anchor}"
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    pages = [README]
+    for page in pages:
+        links = re.findall(r"\]\(([^):#]+\.md)", page.read_text())
+        pages += dict.fromkeys(found for link in links if (found := (page.parent / link).resolve()) not in pages)
+
+    assert set(pages) >= set(ROOT.glob("docs/**/*.md"))
