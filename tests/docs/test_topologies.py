@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from meshnet.model import rules
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.reconcile.status import DOWN, FAILED, PENDING, UP
 from tests.docs import reasons
@@ -21,6 +22,12 @@ def quoted(*cells: str) -> set[str]:
 
 def test_the_fields_of_a_link() -> None:
     assert tuple(name for cells in _fields()[: len(LINK_FIELDS)] for name in quoted(cells[0])) == LINK_FIELDS
+
+
+def test_the_bounds_of_an_mtu() -> None:
+    (told,) = (cells[1] for cells in _fields() if cells[0] == "`mtu`")
+    assert f"{rules.MIN_MTU} to {rules.MAX_MTU}" in told
+    assert f"{rules.MIN_IPV6_MTU} at least" in told
 
 
 def test_the_fields_of_a_status() -> None:
