@@ -67,7 +67,8 @@ def _add_places(parser: CommandParser) -> None:
 def run_install(args: argparse.Namespace) -> int:
     refuse_elsewhere(args, "cni")
     done = install(Places(args.bin_dir, args.conf_dir))
-    _say(args, *done.changed, *done.plan.remarks, nothing="all of it is in place already")
+    nothing = "" if done.plan.problem else "all of it is in place already"
+    _say(args, *done.changed, *done.plan.remarks, nothing=nothing)
     if done.plan.problem:
         raise MeshnetError(done.plan.problem)
     return 0

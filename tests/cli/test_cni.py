@@ -69,6 +69,14 @@ def test_without_a_primary_it_says_so(machine: Machine, places: Places) -> None:
     assert ran.err.count("\n") == 1
 
 
+def test_what_is_not_right_is_not_said_to_be_in_place(machine: Machine, places: Places) -> None:
+    machine.run("cni", "install", *options(places))
+    (places.conf_dir / "05-other.conflist").write_text("{")
+    ran = machine.run("cni", "install", *options(places))
+    assert (ran.code, ran.out) == (exitcodes.FAILED, "")
+    assert "until it can be read, nothing is changed" in ran.err
+
+
 def test_what_is_kept_is_named(machine: Machine, places: Places) -> None:
     places.plugin.write_bytes(b"\x7fELF")
     ran = machine.run("cni", "uninstall", *options(places))
