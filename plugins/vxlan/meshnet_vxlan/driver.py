@@ -18,6 +18,7 @@ from meshnet_vxlan.owned import (
     is_newborn,
     is_ours,
     of_one_sandbox,
+    read_all,
     read_device,
     read_devices,
     read_remotes,
@@ -117,9 +118,10 @@ class VxlanDriver(LinkDriver):
 
     async def inspect(self) -> Sequence[Owned]:
         told = []
-        devices = read_devices(self._ctx.netlink)
+        devices = read_all(self._ctx.netlink)
+        # One whose mark somebody has replaced receives as before.
         self._sources.keep_only({device.info.ifindex for device in devices})
-        for device in devices:
+        for device in filter(is_ours, devices):
             endpoint = self._endpoint(device)
             if endpoint is not None or is_newborn(device):
                 told.append(Owned(endpoint, Device(device.info.ifindex), f"VXLAN device {device.info.name}"))

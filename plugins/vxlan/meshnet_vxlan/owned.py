@@ -74,8 +74,13 @@ def read_slots(netlink: Netlink, endpoint: Endpoint, known: int | None) -> Slots
 
 def read_devices(netlink: Netlink) -> list[Vxlan]:
     """Return every device of ours on the node, also those half made. Raises KernelError."""
+    return [device for device in read_all(netlink) if is_ours(device)]
+
+
+def read_all(netlink: Netlink) -> list[Vxlan]:
+    """Return every VXLAN device on the node, whoever made it. Raises KernelError."""
     there = map(parse_vxlan, netlink.dump(links.dump_links(), steady=False))
-    return [device for device in there if device is not None and is_ours(device)]
+    return [device for device in there if device is not None]
 
 
 def read_device(netlink: Netlink, ifindex: int) -> Vxlan | None:

@@ -73,6 +73,19 @@ def test_a_strangers_frame_stays_out_and_the_peers_comes_in(make_net, family, ad
     assert comes_in(one, net.nodes[2], address)  # else the test would show nothing
 
 
+def test_a_strangers_frame_stays_out_also_while_somebody_has_replaced_the_mark(make_net):
+    net = make_net(nodes=3)
+    with nft_of(net.nodes[0]):
+        one, other = net.cable()
+    (device,) = net.nodes[0].devices()
+    net.nodes[0].netlink.run([links.set_link(device.info.ifindex, alias="uplink of rack 7")])
+
+    net.nodes[0].call("inspect")
+
+    assert not comes_in(one, net.nodes[2], "192.0.2.1")
+    assert ping(one.pod, other.station.addresses[0])
+
+
 def in_fragments(packet, first):
     """Return an IPv6 packet of UDP in two fragments, the first with so many bytes of what is behind the header."""
     head, rest = packet[:40], packet[40:]
