@@ -41,6 +41,8 @@ class Hearing:
 
     def _count(self, told: Told, size: int) -> None:
         self._known |= told.states.keys()
+        if self._whole is None:  # else what is gone is kept, too, until all are there
+            self._known -= {end for end, state in told.states.items() if state is None}
         self._bytes += size
         if len(self._known) > MOST_ENDS:
             raise ValueError(f"more than {MOST_ENDS} ends")

@@ -42,6 +42,15 @@ def test_as_many_ends_as_two_nodes_may_share_are_heard():
         hear(hearing, {end("another"): EndState(1)}, whole=False)
 
 
+def test_ends_that_are_gone_do_not_count():
+    """Pods come and go for months, and in one session."""
+    hearing = Hearing()
+    hear(hearing, ends(MOST_ENDS - 1))
+    for number in range(2):
+        for state in (EndState(1), None):
+            hear(hearing, {end(f"passing{number}"): state}, whole=False)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_is_told_is_bounded(whole):
     hearing = Hearing()
