@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshnet.cli.delete import held
 from meshnet.cli.files import FILE_HELP, read_topologies
 from meshnet.cli.output import said_at_the_end
 from meshnet.cli.parser import add_namespace_option
@@ -52,7 +53,7 @@ async def _apply(store: Store, topologies: Iterable[Mapping[str, Any]], said: li
 
 
 async def apply_one(store: Store, document: Mapping[str, Any]) -> str:
-    """Apply one Topology; return ``created``, ``changed`` or ``unchanged``."""
+    """Apply one Topology; return ``created``, ``changed`` or ``unchanged``, and whether it will not last."""
     metadata = document["metadata"]
     try:
         before = await store.get(Kind.TOPOLOGY, metadata["namespace"], metadata["name"])
@@ -60,4 +61,5 @@ async def apply_one(store: Store, document: Mapping[str, Any]) -> str:
         await store.apply(document)
         return "created"
     after = await store.apply(document)
-    return "unchanged" if after.resource_version == before.resource_version else "changed"
+    done = "unchanged" if after.resource_version == before.resource_version else "changed"
+    return f"{done}, but is {held(after)}" if after.metadata.get("deletionTimestamp") else done

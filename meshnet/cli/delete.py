@@ -56,13 +56,14 @@ async def delete_all(store: Store, keys: Sequence[tuple[str, str]], said: list[s
         except NotFound:
             missing.append(f"{namespace}/{name}")
         else:
-            said.append(f"topology {namespace}/{name} {'deleted' if left is None else _held(left)}")
+            said.append(f"topology {namespace}/{name} {'deleted' if left is None else f'is {held(left)}'}")
     return missing
 
 
-def _held(topology: Resource) -> str:
+def held(topology: Resource) -> str:
+    """Return what there is to say of a Topology that was deleted and is still there."""
     finalizers = ", ".join(topology.metadata["finalizers"])
-    return f"is to be deleted: it and its links stay until its finalizers are gone: {finalizers}"
+    return f"to be deleted: it and its links stay until its finalizers are gone: {finalizers}"
 
 
 def _refuse_unclear(args: argparse.Namespace) -> None:
