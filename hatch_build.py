@@ -1,6 +1,6 @@
 """Build hook: compiles the CNI plugin into the wheel.
 
-With a C compiler the wheel is for this platform and holds a static program; without one it is pure, and
+With a C compiler the wheel is for this architecture and holds a static program; without one it is pure, and
 `meshnet.cni.plugin` falls back to the Python front.
 """
 
@@ -20,6 +20,8 @@ SOURCE = Path("meshnet/cni/plugin.c")
 PROGRAM = Path("meshnet/cni/bin/meshnet")
 FLAGS = ("-std=gnu11", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror")
 COMPILE_TIMEOUT_S = 60
+ARCHITECTURES = ("aarch64", "armv7l", "i686", "ppc64le", "riscv64", "s390x", "x86_64")
+"""For which installers know of glibc's and musl's systems."""
 
 
 def compile_plugin(source: Path, program: Path) -> bool:
@@ -42,8 +44,20 @@ def compile_plugin(source: Path, program: Path) -> bool:
     return False
 
 
+def platform_tags() -> str:
+    """Return where the wheel can be installed: a static program needs no libc, so with old ones, and with either.
+
+    An index of packages takes no wheel that is for ``linux``, of which nobody knows what it needs.
+    """
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    architecture = platform.removeprefix("linux_")
+    if architecture not in ARCHITECTURES:
+        return platform
+    return f"manylinux_2_17_{architecture}.musllinux_1_1_{architecture}"
+
+
 class PluginBuildHook(BuildHookInterface[Any]):
-    """Adds the compiled plugin and the platform's tag to a wheel, editable ones included."""
+    """Adds the compiled plugin and the platform's tags to a wheel, editable ones included."""
 
     PLUGIN_NAME = "custom"
 
@@ -54,5 +68,5 @@ class PluginBuildHook(BuildHookInterface[Any]):
             (root / PROGRAM).unlink(missing_ok=True)  # one of another machine must not get in
             return
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{platform_tags()}"
         build_data["artifacts"].append(str(PROGRAM))
