@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,13 @@ def test_the_readme_topology_is_one_and_its_pod_a_pod() -> None:
 def test_the_readme_lists_the_drivers_that_there_are() -> None:
     listed = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.MULTILINE))
     assert listed == {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
+
+
+def test_drivers_are_released_with_the_core_and_take_none_that_is_older() -> None:
+    for path in ROOT.glob("plugins/*/pyproject.toml"):
+        project = tomllib.loads(path.read_text())["project"]
+        assert project["version"] == meshnet.__version__
+        assert f"meshnet-cni>={meshnet.__version__}" in project["dependencies"], path
 
 
 def test_the_reference_is_what_the_commands_say() -> None:
