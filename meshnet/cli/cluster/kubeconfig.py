@@ -86,7 +86,7 @@ def _in_files(files: Sequence[str], context: str | None) -> Chosen:
 
 def _read(file: str) -> Iterator[Mapping[str, Any]]:
     try:
-        text = at_home(file).read_text()
+        text = at_home(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
         raise UsageError(f"kubeconfig {file}: {why}") from error

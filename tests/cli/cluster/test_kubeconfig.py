@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +103,17 @@ def test_a_file_that_may_not_be_looked_at_is_named(tmp_path: Path) -> None:
     (tmp_path / ".kube").mkdir()  # the home of this test
     with closed(tmp_path / ".kube"), pytest.raises(UsageError, match=r"^kubeconfig ~/.kube/config: Permission denied$"):
         choose(None, None, {})
+
+
+def test_a_file_is_read_as_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    file = tmp_path / "c"
+    kubeconfig(file, "a", current="a")
+    file.write_text(file.read_text().replace('"a"', '"grün"'), encoding="utf-8")
+    code = "import sys; from meshnet.cli.cluster.kubeconfig import choose; print(ascii(choose(sys.argv[1], None, {})))"
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-c", code, str(file)]
+    done = subprocess.run(command, env=os.environ | ascii_only, capture_output=True, text=True, timeout=30, check=False)
+    assert "context='gr\\xfcn'" in done.stdout, done.stderr
 
 
 def test_a_file_of_bytes(tmp_path: Path) -> None:
