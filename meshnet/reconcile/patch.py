@@ -6,6 +6,7 @@ made anew.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class Patcher:
         # A driver's own interface is there while its peer is not. Options that are wrong reach no driver.
         if not plan.reason or (plan.direct and plan.options is not None):
             await self._patch(end, plan)
+        else:
+            await self._take_carrier(end, plan.driver)
 
     async def _patch(self, end: End, plan: Plan) -> None:
         driver = plan.driver
@@ -94,6 +97,7 @@ class Patcher:
         except LinkError:
             if _replaced(end, plan):
                 await self.unpatch(end)  # it leads to where the peer is not any more
+            await self._take_carrier(end, driver)
             raise
         if self._table.end(end.endpoint) is not end:
             await self.unpatch(end)
@@ -176,6 +180,12 @@ class Patcher:
             raise LinkError(
                 "CarrierUnsupported", f"driver {driver.name} cannot take an interface's carrier", retry=False
             )
+
+    async def _take_carrier(self, end: End, driver: LinkDriver | None) -> None:
+        """Take the carrier of a driver's own interface that cannot be what it should be, as ports lose theirs."""
+        if end.interface and end.patched is not None and isinstance(driver, SetsCarrier):
+            with contextlib.suppress(LinkError):  # what is wrong with the link is told already
+                await call(driver, "set_carrier", end.patched, False, limit_s=CALL_LIMIT_S)
 
     def unplug(self, end: End) -> None:
         """Take an end off the panel at once; the driver is told later, by `unpatch`. Raises KernelError."""

@@ -174,6 +174,37 @@ def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
     assert node.delete(r1).done
 
 
+@pytest.mark.parametrize("away", [False, True])
+@pytest.mark.parametrize(
+    ("edited", "reason"),
+    [
+        ({"peer_intf": "nic9"}, "ParentMissing"),
+        ({"mtu": 9000}, "MtuTooLarge"),
+        ({"options": {"mode": "nonsense"}}, "InvalidOptions"),
+    ],
+)
+def test_one_that_cannot_be_what_it_is_edited_to_has_no_carrier(
+    node: DaemonNode, nic: int, edited: dict[str, object], reason: str, away: bool
+) -> None:
+    """It is on the network that it was on before, and that is not what was asked for."""
+    far_end(node, nic)
+    node.apply(external())
+    (r1,) = node.up("r1")
+    before = r1.links()["net1"]
+    assert before.carrier
+    if away:
+        node.kill()
+    node.apply(topology("r1", link(1, "net1", "localhost:nic0", local_ip="192.0.2.1/24") | edited))
+    if away:
+        node.start()
+    assert eventually(lambda: node.state("r1", "net1") == ("Failed", reason))
+    assert eventually(lambda: not r1.links()["net1"].carrier)
+
+    node.apply(external())
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", "") and r1.links()["net1"].carrier)
+    assert r1.links()["net1"].ifindex == before.ifindex
+
+
 def test_check_goes_by_what_add_told_of(node: DaemonNode, nic: int) -> None:
     """CRI-O checks what it has just added, and gives up a pod whose check fails."""
     node.apply(topology("r1", link(1, "net1", "localhost:nic0"), link(2, "net2", "localhost:nic9")))
