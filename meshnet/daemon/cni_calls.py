@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.cni.config import declared_version
 from meshnet.cni.error import CniError, Code, error_json
-from meshnet.cni.frame import encode_reply
+from meshnet.cni.frame import MAX_REPLY, encode_reply
 from meshnet.cni.request import Request, parse_request
 from meshnet.cni.result import Address, Interface, compose_result
 from meshnet.cni.versions import version_result
@@ -73,7 +73,7 @@ class CniCalls:
 
     async def _attachment(self, request: Request, call: Call) -> str:
         if request.command == "ADD":
-            return json.dumps(await self._add(request, call))
+            return _printable(json.dumps(await self._add(request, call)))
         if request.command == "CHECK":
             self._check(request)
             return ""
@@ -182,6 +182,15 @@ def _result(request: Request, sandbox: Sandbox) -> dict[str, Any]:
     return compose_result(
         config.version, config.prev_result, interfaces, addresses, result_addresses=config.result_addresses
     )
+
+
+def _printable(result: str) -> str:
+    """Return a result of ADD, which the plugin can print. Raises CniError."""
+    most = MAX_REPLY - len(encode_reply(0))
+    if len(result) > most:
+        told = f"the result has {len(result)} bytes, and may have {most}"
+        raise CniError(Code.INTERNAL, f"{told}: right would be fewer links or addresses, or resultAddresses: false")
+    return result
 
 
 def _refused(error: CniError, version: str, frame: Frame) -> bytes:

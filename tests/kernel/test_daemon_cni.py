@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -281,6 +282,19 @@ def test_every_version(node: DaemonNode, version: str, chained: bool, addresses:
         for entry in told:
             assert result["interfaces"][entry["interface"]]["name"] == "eth1"
     assert node.delete(r1, **config).done
+    assert node.ports() == {}
+
+
+def test_a_result_that_the_plugin_cannot_print_is_told_with_its_size(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1 = node.pod("r1")
+    prev = {"cniVersion": "1.1.0", "interfaces": [PRIMARY], "future": "x" * (2 << 20)}
+
+    error = node.add(r1, cniVersion="1.1.0", prevResult=prev).error
+    assert error["code"] == 999
+    assert re.fullmatch(r"the result has 2097\d{3} bytes, and may have 2097151: right would be .+", error["msg"])
+
+    assert node.delete(r1).done
     assert node.ports() == {}
 
 
