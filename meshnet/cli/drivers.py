@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import functools
 import logging
-from typing import TYPE_CHECKING, Any
+import signal
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
@@ -21,7 +22,7 @@ from meshnet.netlink import Netlink, links
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshnet.cli.parser import Subparsers
 
@@ -86,19 +87,36 @@ def installed_drivers(*, limit_s: float = START_LIMIT_S) -> list[dict[str, Any]]
     """Return every installed driver's row, after it was started in a throw-away network namespace.
 
     Args:
-        limit_s: seconds for one to start; whoever takes longer is unusable.
+        limit_s: seconds for one to be imported, and to start; whoever takes longer is broken, or unusable.
     """
-    found: list[dict[str, Any]] = in_throwaway(functools.partial(_started, limit_s), limit_s + TIMEOUT_S)
+    found: list[dict[str, Any]] = in_throwaway(functools.partial(_started, limit_s), 2 * limit_s + TIMEOUT_S)
     return found
 
 
 def _started(limit_s: float) -> list[dict[str, Any]]:
-    registry = Registry.load()
+    with _interrupted(limit_s):
+        registry = Registry.load()
     # Never closed, and known to asyncio until the process ends: closing it waits for what a driver has left running.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.run_until_complete(_start_and_stop(registry, limit_s))
     return driver_rows(registry)
+
+
+@contextlib.contextmanager
+def _interrupted(limit_s: float) -> Iterator[None]:
+    """Raise an error in what still runs after `limit_s` seconds, and again: each import is its driver's alone."""
+
+    def give_up(*_: object) -> NoReturn:
+        raise TimeoutError(f"not done after {limit_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 async def _start_and_stop(registry: Registry, limit_s: float) -> None:

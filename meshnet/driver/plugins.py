@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from meshnet.driver import hookspecs, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+log = logging.getLogger(__name__)
 
 GROUP = "meshnet"
 """The entry-point group of driver distributions; also pluggy's project name."""
@@ -79,8 +82,9 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Disco
         distribution, version = _origin(point)
         try:
             registered = _registered(point)
-        except KeyboardInterrupt:
-            raise  # the user's
+        except KeyboardInterrupt:  # the user's, who has waited for it
+            log.warning("interrupted in %s of distribution %s", point.value, distribution)
+            raise
         except BaseException as error:  # noqa: BLE001 - a stranger's module may raise anything
             broken.append(Broken(point.name, distribution, version, f"{point.value}: {told.of_error(error)}"))
             continue

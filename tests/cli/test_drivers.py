@@ -6,13 +6,18 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import Any
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from meshnet.cli.drivers import installed_drivers
 from meshnet.driver import LinkDriver, Scope
+from meshnet.driver.plugins import GROUP
 from meshnet.driver.registry import Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.kernel
 
@@ -78,6 +83,22 @@ def test_one_that_does_not_start_in_time_is_unusable(
     state, reason = found[driver.name]
     assert state == "unusable"
     assert f"driver {driver.name}: start took longer than 0.2 s" in reason
+    assert capfd.readouterr().err == ""
+
+
+def test_one_whose_import_does_not_end_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [metadata.EntryPoint("endless", "endless", GROUP), *metadata.entry_points(group=GROUP)]
+    load = Registry.load
+    monkeypatch.setattr(Registry, "load", lambda: load(entry_points=points))
+
+    found = {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers(limit_s=2)}
+
+    assert found.pop("endless") == ("broken", "endless: TimeoutError: not done after 2 s")
+    assert set(found.values()) == {("usable", "")}
     assert capfd.readouterr().err == ""
 
 

@@ -40,6 +40,15 @@ def test_a_failing_distribution_is_listed_with_its_reason_and_stops_no_other(sit
     assert [entry.name for entry in registry.usable()] == ["fine"]
 
 
+def test_who_ends_the_wait_for_an_import_is_told_whose_it_was(site, caplog):
+    site.install("endless", "raise KeyboardInterrupt\n")
+
+    with pytest.raises(KeyboardInterrupt):
+        Registry.load(entry_points=site.entry_points())
+
+    assert caplog.messages == ["interrupted in endless of distribution endless"]
+
+
 def test_an_entry_point_at_something_missing_is_broken(site):
     site.install("pointing", "X = 1\n", value="pointing:nothing_here")
 
