@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from meshnet.errors import InvalidObject, NotFound, StoreError
-from meshnet.model.timestamps import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,8 @@ CONDITION = "networkop.co.uk/links"
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 COPIED = ("status", "reason", "message", "lastTransitionTime")
+LOST = {"status": "False", "reason": "TopologyMissing", "message": "the pod's Topology was deleted"}
+"""Since when is not known to a daemon that was started later: the cluster has it."""
 
 
 class PodWriter(Protocol):
@@ -63,8 +64,7 @@ class ReadinessGate:
 
     def lose(self, sandbox: Sandbox) -> None:
         """Take note that the Topology of a pod was deleted, and every link of it unplugged."""
-        gone = ("False", "TopologyMissing", "the pod's Topology was deleted", stamp())
-        self._want(sandbox, {"type": CONDITION, **dict(zip(COPIED, gone, strict=True))})
+        self._want(sandbox, {"type": CONDITION, **LOST})
 
     def _want(self, sandbox: Sandbox, wanted: Mapping[str, Any]) -> None:
         told = self._told.setdefault(sandbox, _Told(wanted))

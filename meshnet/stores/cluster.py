@@ -22,7 +22,7 @@ class ClusterStore(Protocol):
         """Return what is wrong with the age of the cluster's schemas; see `meshnet.model.schema`."""
 
     async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
-        """Write one condition of a pod's status.
+        """Write one condition of a pod's status. Where it has no `lastTransitionTime`, it gets it by what stands.
 
         Raises NotFound, and InvalidObject when the pod of that name has another uid by now.
         """

@@ -91,6 +91,26 @@ def test_a_pod_hears_that_its_links_are_ready(daemons: Daemons, tmp_path: Path) 
     assert [each["status"] for each in conditions if each["type"] == GATE["type"]] == ["True"]
 
 
+def test_a_pod_that_hears_again_what_it_knows_is_not_written(daemons: Daemons, tmp_path: Path) -> None:
+    """As from a daemon that was started since, and does not know since when it is so."""
+    uid = daemons.server.get("pod", "meshnet-n1", "-n", "meshnet")["metadata"]["uid"]
+    lost = {**GATE, "status": "False"}
+    seen = []
+
+    async def work(store: KubernetesStore) -> None:
+        for condition in ({**GATE, "lastTransitionTime": "2026-01-02T03:04:05Z"}, lost, lost):
+            await store.set_pod_condition("meshnet", "meshnet-n1", uid, condition)
+            pod = daemons.server.get("pod", "meshnet-n1", "-n", "meshnet")
+            (row,) = [row for row in pod["status"]["conditions"] if row["type"] == GATE["type"]]
+            seen.append((pod["metadata"]["resourceVersion"], row["status"], row["lastTransitionTime"]))
+            await asyncio.sleep(1.1)  # it counts whole seconds
+
+    as_daemon(daemons, "n1", tmp_path, work)
+    assert [status for _, status, _ in seen] == ["True", "False", "False"]
+    assert seen[0][2] == "2026-01-02T03:04:05Z" < seen[1][2]
+    assert seen[2] == seen[1]
+
+
 @pytest.fixture
 def old_schema(daemons: Daemons) -> Iterator[None]:
     """The mark of a schema that is older than any of ours: none."""

@@ -26,6 +26,7 @@ class Cluster:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.written: list[tuple[str, str]] = []
+        self.untimed: list[str] = []
         self.tries = 0
 
     async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
@@ -35,6 +36,8 @@ class Cluster:
             raise self.errors.pop(0)
         assert condition["type"] == CONDITION
         self.written.append((f"{namespace}/{pod}", condition["status"]))
+        if "lastTransitionTime" not in condition:
+            self.untimed.append(condition["reason"])
 
 
 def status(ready: str, reason: str = "x") -> dict[str, Any]:
@@ -141,6 +144,7 @@ def test_a_pod_whose_topology_is_deleted_is_not_ready_any_more(tmp_path: Path) -
             await here.store.delete(Kind.TOPOLOGY, *R1)
             await asyncio.sleep(PAUSE_S * 2)
             assert cluster.written[1:] == [("default/r1", "False")]
+            assert cluster.untimed == ["TopologyMissing"]  # a daemon that was started since does not know when that was
 
             await here.declare()
             await asyncio.sleep(PAUSE_S * 2)

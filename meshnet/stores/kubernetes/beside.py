@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import NotFound
 from meshnet.model.resource import GROUP
 from meshnet.model.schema import schema_complaint
+from meshnet.model.timestamps import stamp
 from meshnet.stores.kubernetes.request import MANAGER, PLURALS, Request, path_of
 from meshnet.stores.text import dump
 
@@ -35,15 +36,24 @@ def definition_request(kind: Kind) -> Request:
     return Request("GET", "get", "customresourcedefinitions", f"CustomResourceDefinition {name}", path, name)
 
 
-def pod_condition_request(namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> Request:
-    """Write one condition of a pod's status; the others stay, since the server merges them by their type.
+def pod_condition_request(namespace: str, pod: str, pod_uid: str, *conditions: Mapping[str, Any]) -> Request:
+    """Write conditions of a pod's status; the others stay, since the server merges them by their type.
 
-    For a pod of that name with another uid it is invalid. Without a uid that is not looked at.
+    Without any it writes nothing and answers with the pod: a daemon may do that, and not read it. For a pod of that
+    name with another uid it is invalid. Without a uid that is not looked at.
     """
     what = f"Pod {namespace}/{pod}"
-    patch: dict[str, Any] = {"status": {"conditions": [dict(condition)]}}
+    patch: dict[str, Any] = {"status": {"conditions": [dict(condition) for condition in conditions]}}
     if pod_uid:
         patch["metadata"] = {"uid": pod_uid}
     path = path_of("/api/v1", namespace, "pods", pod, "status", fieldManager=MANAGER)
     body = dump(patch, what)
     return Request("PATCH", "patch", "pods/status", what, path, pod, body, STRATEGIC_MERGE_PATCH, document=patch)
+
+
+def timed(condition: Mapping[str, Any], pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a condition of a pod with the time since when it has its status: now, unless the pod has that already."""
+    standing = (pod.get("status") or {}).get("conditions") or ()
+    same = (row for row in standing if (row["type"], row["status"]) == (condition["type"], condition["status"]))
+    since = next((row.get("lastTransitionTime") for row in same), None)
+    return {**condition, "lastTransitionTime": since or stamp()}

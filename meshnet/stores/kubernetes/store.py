@@ -10,7 +10,7 @@ from meshnet.model.resource import API_VERSION, Kind, Resource
 from meshnet.stores.admission import admit, object_key, one_key
 from meshnet.stores.base import Listing, Store
 from meshnet.stores.edits import applying, patching, patching_status
-from meshnet.stores.kubernetes.beside import pod_condition_request, schema_complaint_of
+from meshnet.stores.kubernetes.beside import pod_condition_request, schema_complaint_of, timed
 from meshnet.stores.kubernetes.calls import Calls
 from meshnet.stores.kubernetes.document import at_version, received, users
 from meshnet.stores.kubernetes.door import Door
@@ -141,6 +141,8 @@ class KubernetesStore(Store):
         return [complaint for complaint in complaints if complaint]
 
     async def set_pod_condition(self, namespace: str, pod: str, pod_uid: str, condition: Mapping[str, Any]) -> None:
+        if "lastTransitionTime" not in condition:
+            condition = timed(condition, await self._calls.send(pod_condition_request(namespace, pod, pod_uid)))
         await self._calls.send(pod_condition_request(namespace, pod, pod_uid, condition))
 
     async def close(self) -> None:
