@@ -10,6 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
+from meshnet.wholefile import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,11 +45,9 @@ class Indices:
         self._next = max(self._next, index + 1)
 
     def _reserve(self, mark: int) -> None:
-        fresh = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # somebody may have removed it
-            fresh.write_text(str(mark))
-            fresh.replace(self._path)
+            write_whole(self._path, str(mark).encode())
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, f"reserve interface numbers in {self._path}") from error
         self._reserved = mark

@@ -12,10 +12,8 @@ absent. So does an empty file, which is what some file systems leave after a cra
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import logging
-import os
 import random
 import re
 import ssl
@@ -26,6 +24,7 @@ import attrs
 
 from meshnet.errors import MeshnetError
 from meshnet.peers.certificate import SKEW, VALID, make_certificate
+from meshnet.wholefile import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -243,21 +242,7 @@ class Identity:
 
     def _write(self, name: str, pair: KeyPair) -> None:
         text = f"Node: {self.node}\nMade: {int(pair.made)}\n{pair.key}{pair.certificate}"
-        path = self._path(name)
-        fresh = path.with_suffix(".new")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(self._path(name), text.encode(), durable=True)
 
 
 def _lot(pair: KeyPair) -> float:

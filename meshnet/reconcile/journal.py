@@ -11,6 +11,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from meshnet.wholefile import sync_directory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
@@ -161,7 +163,7 @@ class Journal:
             before, self._file, self._next = self._file, fresh, None
             self._close(before)
             # Asked for before the disk is told of anything that is appended from here on.
-            await self._on_disk(_sync_directory, self._path.parent)
+            await self._on_disk(sync_directory, self._path.parent)
         except OSError as error:
             self._give_up(error)
         finally:
@@ -190,7 +192,7 @@ def _anew(path: Path, lines: Iterable[Line]) -> int:
     try:
         os.fdatasync(file)
         _take_over(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         os.close(file)
         raise
@@ -206,7 +208,7 @@ def _as_it_is(path: Path) -> int:
     try:
         os.ftruncate(file, path.read_bytes().rfind(b"\n") + 1)
         os.fdatasync(file)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         os.close(file)
         raise
@@ -250,12 +252,3 @@ def _append(file: int, lines: Iterable[Line]) -> None:
     if os.write(file, data) != len(data):
         os.ftruncate(file, size)  # half a line would spoil the next one, too
         raise OSError(errno.ENOSPC, "identifiers cannot be kept: the file system is full")
-
-
-def _sync_directory(directory: Path) -> None:
-    """Have a file's new name survive the loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

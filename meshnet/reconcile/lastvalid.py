@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from meshnet.errors import InvalidObject
 from meshnet.model.codec import decode_topology
 from meshnet.model.resource import Kind, Resource
-from meshnet.reconcile.keptfile import file_of, write_whole
+from meshnet.reconcile.keptfile import file_of
+from meshnet.wholefile import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_for_a_while_keeps_no_node_from_the_others(tmp_path,
         store = NotingStore()
         await store.apply(other())
         with monkeypatch.context() as patched:
-            patched.setattr("meshnet.peers.identity.os.open", full)
+            patched.setattr("os.open", full)
             async with Room(tmp_path, store).at_work():
                 assert store.certificates == [[]]
                 patched.undo()

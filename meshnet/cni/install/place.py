@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from meshnet.errors import MeshnetError
+from meshnet.wholefile import sync_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def take_away(path: Path) -> bool:
     """Remove a file; whether there was one. Raises InstallError."""
     try:
         path.unlink()
-        _sync(path.parent)
+        sync_directory(path.parent)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -74,15 +75,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         with contextlib.suppress(OSError):
             os.unlink(fresh)
         raise
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_directory(path.parent)
 
 
 def _sweep(path: Path) -> None:
