@@ -4,10 +4,8 @@ A renewal has three steps, a delay apart, so that every peer has seen a certific
 in use goes: the next one is made, and the delay begins when the node record is seen to hold it; it is used, and the old
 one stays published; the old one goes.
 
-A file holds the key and its certificate together, so that they cannot differ, under a head of two lines. It is written
-aside, synced, and renamed: what is broken was not broken by a crash, and the one in use is never replaced unasked,
-since peers would refuse the new one. A renewal's other pair is not used yet, or not any more: broken, it counts as
-absent. So does an empty file, which is what some file systems leave after a crash.
+The pair in use is never replaced unasked, since peers would refuse the new one: broken, it was not broken by a crash. A
+renewal's other pair is not used yet, or not any more: broken, it counts as absent.
 """
 
 from __future__ import annotations
@@ -15,8 +13,6 @@ from __future__ import annotations
 import datetime
 import logging
 import random
-import re
-import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -24,7 +20,7 @@ import attrs
 
 from meshnet.errors import MeshnetError
 from meshnet.peers.certificate import SKEW, VALID, make_certificate
-from meshnet.wholefile import write_whole
+from meshnet.peers.keyfile import KeyPair, load, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,24 +34,6 @@ PUBLISHED_S = 600.0
 
 _SPREAD = 0.1
 """Up to this part of its age a certificate is renewed sooner: nodes that came up together do not renew together."""
-
-_HEAD = re.compile(r"\ANode: (?P<node>\S+)\nMade: (?P<made>\d{1,11})\n")
-_BLOCK = re.compile(r"-----BEGIN (?P<kind>[A-Z ]+)-----\n.*?\n-----END (?P=kind)-----\n", re.DOTALL)
-
-
-@attrs.frozen
-class KeyPair:
-    """A key and its certificate.
-
-    Attributes:
-        key: PEM.
-        certificate: PEM.
-        made: seconds since 1970; of the previous pair: when it was put down.
-    """
-
-    key: str = attrs.field(repr=False)
-    certificate: str
-    made: float
 
 
 class Identity:
@@ -173,8 +151,8 @@ class Identity:
 
     def _use(self, pair: KeyPair) -> None:
         put_down = attrs.evolve(self._current, made=self._now())
-        self._write("previous", put_down)
-        self._write("current", pair)
+        save(self._path("previous"), self.node, put_down)
+        save(self._path("current"), self.node, pair)
         self._previous, self._current = put_down, pair
         self._drop_next()
 
@@ -191,7 +169,7 @@ class Identity:
 
     def _load_current(self) -> KeyPair | None:
         try:
-            return self._load("current")
+            return load(self._path("current"), self.node)
         except MeshnetError as error:
             raise MeshnetError(
                 f"{error}; put the right file back, or remove it: then this node gets a new identity,"
@@ -200,49 +178,16 @@ class Identity:
 
     def _load_spare(self, name: str) -> KeyPair | None:
         try:
-            return self._load(name)
+            return load(self._path(name), self.node)
         except MeshnetError as error:
             log.error("%s; it is not in use, and counts as absent", error)
             return None
 
-    def _load(self, name: str) -> KeyPair | None:
-        path = self._path(name)
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise MeshnetError(f"{path}: it is no text") from None
-        if not text:
-            log.warning("%s is empty and counts as absent", path)
-            return None
-        return self._parse(path, text)
-
-    def _parse(self, path: Path, text: str) -> KeyPair:
-        head = _HEAD.match(text)
-        blocks = {match["kind"]: match[0] for match in _BLOCK.finditer(text)}
-        if head is None or blocks.keys() != {"PRIVATE KEY", "CERTIFICATE"}:
-            raise MeshnetError(f"{path}: it is not a head, a key and a certificate")
-        if head["node"] != self.node:
-            raise MeshnetError(f"{path}: it is the identity of node {head['node']}, and this is {self.node}")
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
-        except ssl.SSLError as error:
-            raise MeshnetError(f"{path}: its key and certificate do not fit: {error}") from None
-        if path.stat().st_mode & 0o077:
-            log.warning("%s could be read by others; its mode is 0600 again", path)
-            path.chmod(0o600)
-        return KeyPair(blocks["PRIVATE KEY"], blocks["CERTIFICATE"], float(head["made"]))
-
     def _make(self, name: str) -> KeyPair:
         made = int(self._now())
         pair = KeyPair(*make_certificate(self.node, made), made)
-        self._write(name, pair)
+        save(self._path(name), self.node, pair)
         return pair
-
-    def _write(self, name: str, pair: KeyPair) -> None:
-        text = f"Node: {self.node}\nMade: {int(pair.made)}\n{pair.key}{pair.certificate}"
-        write_whole(self._path(name), text.encode(), durable=True)
 
 
 def _lot(pair: KeyPair) -> float:

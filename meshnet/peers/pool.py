@@ -18,7 +18,7 @@ from meshnet.peers.streams import CarriedStream, Leg
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.keyfile import KeyPair
     from meshnet.peers.streams import About
 
     Call = grpc.aio.StreamStreamCall[bytes, bytes]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshnet.model.node_record import NodeRecord
-    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.keyfile import KeyPair
     from meshnet.peers.pins import Pins
     from meshnet.peers.streams import About, CarriedStream
 

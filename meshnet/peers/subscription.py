@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshnet.model.node_record import NodeRecord
     from meshnet.peers.book import Book
     from meshnet.peers.contact import Liveness
-    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.keyfile import KeyPair
     from meshnet.peers.messages import Hello, Told
     from meshnet.peers.pins import Pins
 

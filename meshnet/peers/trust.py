@@ -19,7 +19,7 @@ import grpc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.keyfile import KeyPair
 
 log = logging.getLogger(__name__)
 

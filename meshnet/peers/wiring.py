@@ -14,7 +14,7 @@ from meshnet.peers.messages import MAX_MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshnet.peers.identity import KeyPair
+    from meshnet.peers.keyfile import KeyPair
 
 SERVICE = "meshnet.Peers"
 _MOST_CONNECTIONS = 4096
