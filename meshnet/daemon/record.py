@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet import __version__
+from meshnet.backoff import doubling
 from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import InvalidObject, LinkError, StoreError
@@ -113,8 +114,7 @@ class OwnRecord:
 
     async def _publish(self) -> None:
         """Write the record, trying until the store takes it."""
-        delay = FIRST_DELAY_S
-        while True:
+        for delay in doubling(FIRST_DELAY_S, LONGEST_DELAY_S):
             try:
                 document = await self._document()
                 self._written = decode_node(await self._store.apply(document))
@@ -124,7 +124,6 @@ class OwnRecord:
                 self._note_write(document)
                 return
             await asyncio.sleep(delay)
-            delay = min(LONGEST_DELAY_S, delay * 2)
 
     def _note_write(self, document: Mapping[str, Any]) -> None:
         owner = next((str(owner["uid"]) for owner in document["metadata"].get("ownerReferences", ())), "")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from meshnet.backoff import doubling
 from meshnet.errors import StoreError
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ LONGEST_DELAY_S = 60.0
 
 async def tell_of_old_schemas(store: ClusterStore) -> None:
     """Log what is wrong with the age of the schemas, asking until the cluster answers."""
-    delay = FIRST_DELAY_S
-    while True:
+    for delay in doubling(FIRST_DELAY_S, LONGEST_DELAY_S):
         try:
             complaints = await store.schema_complaints()
         except StoreError as error:
@@ -28,6 +28,5 @@ async def tell_of_old_schemas(store: ClusterStore) -> None:
         else:
             break
         await asyncio.sleep(delay)
-        delay = min(LONGEST_DELAY_S, delay * 2)
     for complaint in complaints:
         log.warning("%s", complaint)

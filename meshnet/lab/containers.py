@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.backoff import doubling
 from meshnet.errors import MeshnetError
 from meshnet.lab.places import RUN
 from meshnet.lab.podroot import write_volumes
 from meshnet.lab.spawner import PAUSE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshnet.lab.podspec import PodSpec
     from meshnet.lab.sandbox import Sandbox
 
@@ -48,7 +51,7 @@ class Running:
     error: str = ""
     restarts: int = 0
     since: float = 0.0
-    delay_s: float = FIRST_DELAY_S
+    delays: Iterator[float] = attrs.field(factory=lambda: doubling(FIRST_DELAY_S, LONGEST_DELAY_S))
     stopping: bool = False
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -197,14 +200,13 @@ class Containers:
 
     def _ended(self, pod: PodSpec, each: Running, code: int) -> None:
         if time.monotonic() - each.since >= STEADY_S:
-            each.delay_s = FIRST_DELAY_S
+            each.delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
         each.pid = None
         each.code = code
         each.changed.set()
         again = pod.restart == "Always" or (pod.restart == "OnFailure" and code != 0)
         if again and not each.stopping and each.name != PAUSE:
-            asyncio.get_running_loop().call_later(each.delay_s, self._again, pod, each)
-            each.delay_s = min(LONGEST_DELAY_S, each.delay_s * 2)
+            asyncio.get_running_loop().call_later(next(each.delays), self._again, pod, each)
 
     def _again(self, pod: PodSpec, each: Running) -> None:
         if each.stopping or self._of.get(pod.key, {}).get(each.name) is not each:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from meshnet.backoff import doubling
 from meshnet.errors import LinkError
 from meshnet.peers import wiring
 from meshnet.peers.pool import Pool, Way
@@ -40,7 +41,7 @@ class Pools:
 
     async def open(self, about: About, node: str, limit_s: float) -> CarriedStream:
         """Open a stream; try for so long while it may become possible. Raises LinkError."""
-        pause = _FIRST_PAUSE_S
+        pauses = doubling(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         refused = LinkError("PeerUnreachable", f"node {node} has not answered for {limit_s:.1f} s")
         try:
             async with asyncio.timeout(limit_s):
@@ -51,8 +52,7 @@ class Pools:
                         refused = error
                         if error.reason == "StreamRefused":
                             raise
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                    await asyncio.sleep(next(pauses))
         except TimeoutError:
             raise refused from None
 

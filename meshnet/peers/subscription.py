@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from typing import TYPE_CHECKING
 
+from meshnet.backoff import doubling, spread
 from meshnet.model.session import Contact
 from meshnet.peers import wiring
 from meshnet.peers.conversation import SILENT_S, Conversation, NoSession, OtherProtocol
@@ -99,7 +99,7 @@ class Subscription:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        pause = _FIRST_PAUSE_S
+        pauses = doubling(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             self._poke.clear()
             began, self._lived = asyncio.get_running_loop().time(), False
@@ -109,11 +109,10 @@ class Subscription:
                 log.exception("session with node %s failed", self.node)
                 most = _LONGEST_PAUSE_S
             if self._lived and asyncio.get_running_loop().time() - began >= SILENT_S:
-                pause = _FIRST_PAUSE_S
+                pauses = doubling(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(most, pause) * random.uniform(0.5, 1.0)):  # noqa: S311
+                async with asyncio.timeout(spread(min(most, next(pauses)))):
                     await self._poke.wait()
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _attempt(self) -> float:
         """Dial once, and hold the session if one comes of it; return the longest pause before the next, seconds."""

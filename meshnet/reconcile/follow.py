@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import random
 from typing import TYPE_CHECKING, Protocol
 
+from meshnet.backoff import doubling, spread
 from meshnet.errors import StoreError, WatchExpired
 from meshnet.stores.base import Change
 
@@ -49,22 +49,23 @@ async def follow(
     """
     relist = relist or functools.partial(_relist, store, kind, follower)
     loop = asyncio.get_running_loop()
-    delay = FIRST_DELAY_S
+    delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
     while True:
-        began, pause = loop.time(), delay
+        began = loop.time()
+        pause = delay = next(delays)
         try:
             await _watch(store, kind, follower, await relist())
         except StoreError as error:
             stood = loop.time() - began
-            delay = FIRST_DELAY_S if stood > LONGEST_DELAY_S else delay
-            # Jitter, so that a fleet of daemons does not come back as one.
-            pause = delay * random.uniform(0.5, 1.0)  # noqa: S311
+            if stood > LONGEST_DELAY_S:
+                delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
+                delay = next(delays)
+            pause = spread(delay)
             if isinstance(error, WatchExpired) and stood > delay:  # else that is what it does all the time
                 pause = 0.0
             level = logging.INFO if isinstance(error, WatchExpired) else logging.WARNING
             log.log(level, "store: %s; listing every %s again in %.1f s", error, kind.value, pause)
         await asyncio.sleep(pause)
-        delay = min(LONGEST_DELAY_S, delay * 2)
 
 
 async def _relist(store: Store, kind: Kind, follower: Follower) -> str:

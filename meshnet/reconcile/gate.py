@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from meshnet.backoff import doubling
 from meshnet.errors import InvalidObject, NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ReadinessGate:
             told.task = None
 
     async def _write_until_told(self, sandbox: Sandbox, told: _Told) -> None:
-        delay = FIRST_DELAY_S
+        delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
         while told.due:
             condition = told.wanted
             try:
@@ -99,7 +100,6 @@ class ReadinessGate:
                 return  # the pod is gone, or another has its name by now; its own sandbox's end is on its way
             except StoreError as error:
                 log.warning("readiness gate of %s/%s is not written yet: %s", sandbox.namespace, sandbox.pod, error)
-                await asyncio.sleep(delay)
-                delay = min(LONGEST_DELAY_S, delay * 2)
+                await asyncio.sleep(next(delays))
             else:
                 told.stands = condition

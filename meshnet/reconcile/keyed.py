@@ -8,8 +8,10 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from meshnet.backoff import doubling
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
 K = TypeVar("K", bound="Hashable")
@@ -53,7 +55,7 @@ class KeyedWorkers(Generic[K]):
         self._running: dict[K, asyncio.Task[None]] = {}
         self._again: set[K] = set()
         self._held = KeyedLocks[K]()
-        self._tries: dict[K, int] = {}
+        self._delays: dict[K, Iterator[float]] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._closed = False
 
@@ -79,7 +81,7 @@ class KeyedWorkers(Generic[K]):
 
     def forget(self, key: K) -> None:
         """Drop a key's delays; a run under way goes on."""
-        self._tries.pop(key, None)
+        self._delays.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -115,12 +117,10 @@ class KeyedWorkers(Generic[K]):
         finally:
             del self._running[key]
         if content:
-            self._tries.pop(key, None)
+            self._delays.pop(key, None)
         elif not self._closed:
             self._later(key)
 
     def _later(self, key: K) -> None:
-        tries = self._tries.get(key, 0)
-        self._tries[key] = tries + 1
-        delay = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 16))
+        delay = next(self._delays.setdefault(key, doubling(FIRST_RETRY_S, LONGEST_RETRY_S)))
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self.kick, key)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from meshnet.backoff import doubling, spread
 from meshnet.errors import StoreUnavailable
 from meshnet.stores.sqlite_guard import FileGuard
 from meshnet.stores.sqlite_schema import connect
@@ -129,7 +129,7 @@ def _transaction(connection: sqlite3.Connection, change: Callable[[sqlite3.Conne
 def _pauses() -> Iterator[float]:
     """Seconds to sleep between attempts, jittered, until the limit is reached."""
     end = time.monotonic() + BUSY_LIMIT_S
-    pause = 0.0005
-    while time.monotonic() < end:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311
-        pause = min(pause * 2, 0.02)
+    for pause in doubling(0.0005, 0.02):
+        if time.monotonic() >= end:
+            return
+        yield spread(pause)

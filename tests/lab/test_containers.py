@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -255,7 +256,7 @@ def test_container_that_is_called_pause_is_a_command_like_others(bench):
         bench.answer(request, pid=pid)
         (running,) = bench.containers.of(pod)
         assert [each["pid"] for each in describe(Pod(pod, "n1"), [running])["commands"]] == [pid]
-        running.delay_s = 0.05
+        running.delays = itertools.repeat(0.05)
         bench.answer(request, pid=pid, code=1)
         call = bench.holder(pod)
         held = await bench.requested()

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from meshnet.backoff import doubling
 from meshnet.cni.install.inotify import DirectoryWatch
 from meshnet.cni.install.names import LIST
 from meshnet.cni.install.node import install
@@ -38,7 +39,7 @@ class Follower:
         self._places = places
         self._pass_s = pass_s
         self._pace = Pace()
-        self._retry_s = FIRST_RETRY_S
+        self._delays = doubling(FIRST_RETRY_S, LAST_RETRY_S)
         self._heard = asyncio.Event()
         self._watch: DirectoryWatch | None = None
         self._problem = "not tried yet"
@@ -80,10 +81,9 @@ class Follower:
         else:
             self._say(problem or (deaf and f"changes are seen late: {deaf}"))
             if not deaf:
-                self._retry_s = FIRST_RETRY_S
+                self._delays = doubling(FIRST_RETRY_S, LAST_RETRY_S)
                 return self._pass_s
-        now, self._retry_s = self._retry_s, min(LAST_RETRY_S, 2 * self._retry_s)
-        return now
+        return next(self._delays)
 
     def _listen(self) -> str:
         """Watch the directories, also those made anew; why that is not possible, or ``""``."""

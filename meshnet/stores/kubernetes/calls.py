@@ -7,6 +7,7 @@ import functools
 import random
 from typing import TYPE_CHECKING, Any
 
+from meshnet.backoff import spread
 from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.door import Unreachable
 from meshnet.stores.kubernetes.errors import closed, document_of
@@ -91,7 +92,7 @@ def pause(request: Request, outcome: Answer | Unreachable, repeated: int) -> flo
         outcome: of it.
         repeated: how often it was sent again already.
     """
-    delay = FIRST_DELAY_S * (1 << repeated) * random.uniform(0.5, 1.0)  # noqa: S311
+    delay = spread(FIRST_DELAY_S * (1 << repeated))
     if isinstance(outcome, Unreachable):
         if outcome.sent and not request.repeatable:
             return None
