@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver
     from meshnet.driver.registry import Registry
     from meshnet.model.effective import EffectiveLink
-    from meshnet.model.topology import Link, Topology
+    from meshnet.model.topology import Link, PodKey, Topology
 
-    Topologies = Mapping[tuple[str, str], Topology]
+    Topologies = Mapping[PodKey, Topology]
 
 OF_PODS = Scope.SAME_NODE | Scope.BETWEEN_NODES
 """What may join two pods: which of them does depends on their nodes."""
@@ -97,7 +97,7 @@ class OptionsJudge:
     def _other(self, topology: Topology, link: Link) -> Topology | None:
         """Return the Topology at the other end of a link, if it is among these; an interface of the node has none."""
         peer = topology.peer(link)
-        return self._topologies.get((peer.namespace, peer.pod)) if peer else None
+        return self._topologies.get(peer.pod_key) if peer else None
 
 
 def _refused(driver: LinkDriver | None, options: Mapping[str, Any], path: str) -> Sequence[Problem]:

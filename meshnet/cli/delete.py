@@ -10,7 +10,7 @@ from meshnet.cli.parser import add_namespace_option
 from meshnet.cli.target import find_target
 from meshnet.errors import NotFound, UsageError
 from meshnet.model import rules
-from meshnet.model.resource import Kind
+from meshnet.model.resource import Kind, ObjectKey
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def delete_all(store: Store, keys: Sequence[tuple[str, str]], said: list[str]) -> list[str]:
+async def delete_all(store: Store, keys: Sequence[ObjectKey], said: list[str]) -> list[str]:
     """Delete Topologies by (namespace, name); return those that are not there. What was done is added to `said`."""
     missing = []
     for namespace, name in keys:
@@ -74,7 +74,7 @@ def _refuse_unclear(args: argparse.Namespace) -> None:
         raise UsageError(f"delete {' '.join(args.named)}: right would be `meshnet delete topology NAME`")
 
 
-def _keys(args: argparse.Namespace, namespace: str) -> Sequence[tuple[str, str]]:
+def _keys(args: argparse.Namespace, namespace: str) -> Sequence[ObjectKey]:
     """Return (namespace, name) of what is to be deleted."""
     if args.files:
         topologies = read_topologies(args.files, namespace, quiet=args.quiet)

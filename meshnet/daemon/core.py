@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from meshnet.daemon.kernel import Kernel
     from meshnet.daemon.settings import Settings
     from meshnet.driver.registry import Registry
-    from meshnet.model.topology import Endpoint
+    from meshnet.model.topology import Endpoint, PodKey
     from meshnet.reconcile.state import End
     from meshnet.stores.base import Store
 
@@ -209,7 +209,7 @@ class Core:
     def _end_forgotten(self, endpoint: Endpoint) -> None:
         self.announcer.gone(endpoint)
 
-    def _topology_changed(self, key: tuple[str, str]) -> None:
+    def _topology_changed(self, key: PodKey) -> None:
         self.sandboxes.topology_changed(key)
 
     def _far_changed(self, end: End, again: bool) -> None:

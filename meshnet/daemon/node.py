@@ -258,4 +258,4 @@ class Node:
         )
 
     def _pod(self, endpoint: Endpoint) -> Pod | None:
-        return self._core.table.current((endpoint.namespace, endpoint.pod))
+        return self._core.table.current(endpoint.pod_key)

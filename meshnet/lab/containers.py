@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from meshnet.lab.podspec import PodSpec
     from meshnet.lab.sandbox import Sandbox
+    from meshnet.model.topology import PodKey
 
 LOGS = RUN / "logs"
 FIRST_DELAY_S = 1.0
@@ -66,8 +67,8 @@ class Containers:
 
     def __init__(self, spawner: socket.socket) -> None:
         self._spawner = spawner
-        self._of: dict[tuple[str, str], dict[str, Running]] = {}
-        self._sandboxes: dict[tuple[str, str], Sandbox] = {}
+        self._of: dict[PodKey, dict[str, Running]] = {}
+        self._sandboxes: dict[PodKey, Sandbox] = {}
         self._specs: dict[str, PodSpec] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
 

@@ -10,12 +10,13 @@ from meshnet.lab.configmap import read_config_map
 from meshnet.lab.podtemplate import PodReader
 from meshnet.model.codec import title
 from meshnet.model.fields import Fields, refuse
-from meshnet.model.resource import is_topology
+from meshnet.model.resource import ObjectKey, is_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshnet.lab.podspec import PodSpec
+    from meshnet.model.topology import PodKey
 
     Document = Mapping[str, Any]
 
@@ -70,8 +71,8 @@ class _Reading:
         self._documents = documents
         self._namespace = namespace
         self._notes: dict[str, None] = {}
-        self._topologies: dict[tuple[str, str], Document] = {}
-        self._pods: dict[tuple[str, str], PodSpec] = {}
+        self._topologies: dict[PodKey, Document] = {}
+        self._pods: dict[PodKey, PodSpec] = {}
 
     def result(self) -> Manifests:
         config_maps = {}
@@ -111,7 +112,7 @@ class _Reading:
         refuse(title(document), fields.problems)
         self._note(f"{what} {name}: a lab has no use for it: skipped")
 
-    def _identity(self, document: Document) -> tuple[tuple[str, str], Fields]:
+    def _identity(self, document: Document) -> tuple[ObjectKey, Fields]:
         fields = Fields(document, "", [])
         metadata = fields.inner("metadata")
         # an empty namespace is what generators write for none
@@ -129,7 +130,7 @@ class _Reading:
             self._note(f"{what}: another of the same name came before: the later one counts")
         self._pods[pod.key] = pod
 
-    def _workload(self, kind: str, key: tuple[str, str], fields: Fields, reader: PodReader) -> None:
+    def _workload(self, kind: str, key: ObjectKey, fields: Fields, reader: PodReader) -> None:
         spec = fields.inner("spec")
         replicas = spec.number("replicas", 1, high=MOST_REPLICAS)
         template = spec.inner("template").inner("spec")

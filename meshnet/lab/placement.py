@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshnet.lab.podspec import PodSpec
+    from meshnet.model.topology import PodKey
 
 MOST_NODES = 250
 LONGEST_NODE_NAME = 63
@@ -30,7 +31,7 @@ class Placement:
     """
 
     nodes: tuple[str, ...]
-    of: Mapping[tuple[str, str], str]
+    of: Mapping[PodKey, str]
     notes: tuple[str, ...] = ()
 
 
@@ -56,7 +57,7 @@ def place(pods: Sequence[PodSpec], count: int | None = None, wishes: Mapping[str
         )
     nodes = _names(named, total)
     wanted = _wanted(pods, wishes or {}, nodes)
-    of: dict[tuple[str, str], str] = {}
+    of: dict[PodKey, str] = {}
     notes: dict[str, None] = {}
     turn = 0
     for pod in pods:
@@ -85,7 +86,7 @@ def _names(named: Sequence[str], total: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _wanted(pods: Sequence[PodSpec], wishes: Mapping[str, str], nodes: Sequence[str]) -> dict[tuple[str, str], str]:
+def _wanted(pods: Sequence[PodSpec], wishes: Mapping[str, str], nodes: Sequence[str]) -> dict[PodKey, str]:
     wanted = {}
     for name, node in wishes.items():
         found = [pod.key for pod in pods if name in {pod.name, str(pod)}]

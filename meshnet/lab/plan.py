@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.lab.podspec import PodSpec
+    from meshnet.model.topology import PodKey
 
 
 @attrs.frozen
@@ -34,8 +35,8 @@ class LabPlan:
 
     name: str
     nodes: tuple[str, ...]
-    pods: Mapping[tuple[str, str], PodSpec]
-    placement: Mapping[tuple[str, str], str]
+    pods: Mapping[PodKey, PodSpec]
+    placement: Mapping[PodKey, str]
     topologies: tuple[Mapping[str, Any], ...]
     plugin: Path
     primary: str = "none"

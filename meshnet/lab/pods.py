@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meshnet.lab.containers import Containers
     from meshnet.lab.node import Node
     from meshnet.lab.podspec import PodSpec
+    from meshnet.model.topology import PodKey
 
 WORKERS = 2
 """Threads that run plugins. More gain nothing: the daemon takes one ADD after the other."""
@@ -43,8 +44,8 @@ class Pods:
 
     def __init__(
         self,
-        specs: Mapping[tuple[str, str], PodSpec],
-        placement: Mapping[tuple[str, str], str],
+        specs: Mapping[PodKey, PodSpec],
+        placement: Mapping[PodKey, str],
         *,
         nodes: Mapping[str, Node],
         runtimes: Mapping[str, CniRuntime],

@@ -9,6 +9,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshnet.model.topology import PodKey
+
 
 NODE = "\0node\0"
 """Stands for the pod's node, known when it starts, in commands and environment: neither can have a zero byte."""
@@ -84,7 +86,7 @@ class PodSpec:
     grace_s: float = 30.0
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> PodKey:
         return self.namespace, self.name
 
     @property

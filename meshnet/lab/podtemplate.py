@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from meshnet.lab.configmap import ConfigMap
     from meshnet.model.fields import Fields
+    from meshnet.model.resource import ObjectKey
 
-    ConfigMaps = Mapping[tuple[str, str], ConfigMap]
+    ConfigMaps = Mapping[ObjectKey, ConfigMap]
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63

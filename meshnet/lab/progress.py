@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshnet.lab.node import Node
+    from meshnet.model.topology import PodKey
 
 
 @attrs.frozen
@@ -50,7 +51,7 @@ def summarize(nodes: Iterable[Node]) -> Summary:
     return Summary(**counts, silent=tuple(silent))
 
 
-def expected_endpoints(topologies: Iterable[Mapping[str, Any]], running: set[tuple[str, str]]) -> int:
+def expected_endpoints(topologies: Iterable[Mapping[str, Any]], running: set[PodKey]) -> int:
     """Return how many endpoints the running pods declare."""
     return sum(
         len((document.get("spec") or {}).get("links") or ())

@@ -13,7 +13,7 @@ from meshnet.model.effective import addresses
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.model.topology import Endpoint, PodKey, Topology
 
 
 @attrs.frozen
@@ -25,7 +25,7 @@ class Way:
     ping: Ping
 
 
-def ways(topologies: Sequence[Topology], namespaces: Mapping[tuple[str, str], str]) -> list[Way]:
+def ways(topologies: Sequence[Topology], namespaces: Mapping[PodKey, str]) -> list[Way]:
     """Return everything that can be pinged between pods that have a network namespace.
 
     Between the two ends of a link; and from each external interface to the next one on the same parent.
@@ -39,8 +39,8 @@ def ways(topologies: Sequence[Topology], namespaces: Mapping[tuple[str, str], st
     for source, destination in (*_pairs(topologies), *_external_pairs(topologies)):
         if destination not in ends or source not in ends:
             continue
-        netns = namespaces.get((source.namespace, source.pod))
-        if netns is None or (destination.namespace, destination.pod) not in namespaces:
+        netns = namespaces.get(source.pod_key)
+        if netns is None or destination.pod_key not in namespaces:
             continue
         found += [
             Way(source, destination, Ping(netns, source.interface, one, other))

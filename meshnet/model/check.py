@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from meshnet.errors import Problem
     from meshnet.model.documents import Document
+    from meshnet.model.topology import PodKey
 
 _KINDS = (*(kind.value for kind in Kind), "GWireKObj")
 """Kinds of our group; the last is upstream's own record, which may be among exported objects."""
@@ -55,8 +56,8 @@ def check(
     """
     documents = [placed(document, namespace) for document in documents]
     findings = [*doubles(documents)]
-    declared: dict[tuple[str, str], Declared] = {}
-    broken: set[tuple[str, str]] = set()
+    declared: dict[PodKey, Declared] = {}
+    broken: set[PodKey] = set()
     for document in documents:
         findings += _head_findings(document)
         if not is_topology(document.document):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
 
     from meshnet.model.documents import Document
-    from meshnet.model.topology import Link, Topology
+    from meshnet.model.topology import Link, PodKey, Topology
 
 
 @attrs.frozen
@@ -59,8 +59,8 @@ class _Both:
 
 
 def cross_findings(
-    declared: Mapping[tuple[str, str], Declared],
-    broken: Container[tuple[str, str]],
+    declared: Mapping[PodKey, Declared],
+    broken: Container[PodKey],
     per_end: frozenset[str],
     canonical: Callable[[str], str],
 ) -> Iterator[Finding]:

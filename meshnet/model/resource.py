@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 API_VERSION = "networkop.co.uk/v1beta1"
 GROUP = API_VERSION.partition("/")[0]
 
+ObjectKey = tuple[str, str]
+"""Namespace and name of an object; the namespace of a kind that has none is ``""``."""
+
 DEFAULT_NAMESPACE = "default"
 """Where an object is that names no namespace."""
 
@@ -60,7 +63,7 @@ class Resource:
         return str(self.metadata.get("name") or "")
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> ObjectKey:
         """(namespace, name); the namespace of a kind that has none is ``""``."""
         return self.namespace, self.name
 

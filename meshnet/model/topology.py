@@ -9,6 +9,9 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PodKey = tuple[str, str]
+"""Namespace and name of a pod, and so of its Topology."""
+
 LOCALHOST = "localhost"
 """`peer_pod` of an external link: its other side is an interface of the node."""
 
@@ -20,6 +23,10 @@ class Endpoint:
     namespace: str
     pod: str
     interface: str
+
+    @property
+    def pod_key(self) -> PodKey:
+        return self.namespace, self.pod
 
     @property
     def sort_key(self) -> tuple[bytes, bytes]:
@@ -116,7 +123,7 @@ class Topology:
         return {link.local_intf: link for link in reversed(self.links)}
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> PodKey:
         return self.namespace, self.name
 
     def endpoint(self, link: Link) -> Endpoint:

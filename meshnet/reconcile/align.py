@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshnet.driver.api import Inside
-    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.model.topology import Endpoint, PodKey, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.checkpoints import Checkpoints
     from meshnet.reconcile.furnish import Furnisher
@@ -84,7 +84,7 @@ class Aligner:
         """Return a Topology as it is by now: it may have been edited while other pods had their turn."""
         if topology is None:
             return None
-        return self._cache.topology((topology.namespace, topology.name)) or topology
+        return self._cache.topology(topology.key) or topology
 
     def make_missing(self, sandbox: Sandbox, topology: Topology | None, inside: Inside) -> list[Endpoint]:
         """Make the ends that a sandbox has not got yet. Raises KernelError."""
@@ -131,7 +131,7 @@ class Aligner:
         """Who is patched to a rebuilt sandbox knows it by its epoch."""
         for end in self._table.ends():
             peer = end.joint.peer if end.joint else None
-            if peer is not None and (peer.namespace, peer.pod) == sandbox.pod_key:
+            if peer is not None and peer.pod_key == sandbox.pod_key:
                 end.joint = Joint(peer, sandbox.epoch)
 
     def _differs(self, sandbox: Sandbox) -> bool:
@@ -141,7 +141,7 @@ class Aligner:
         declared = {link.local_intf for link in topology.links}
         return unclaimed(sandbox, topology, self._table.node) or declared != sandbox.ends.keys()
 
-    async def _work(self, pod: tuple[str, str]) -> bool:
+    async def _work(self, pod: PodKey) -> bool:
         """Align a pod; tell whether nothing is left to do, or only what waiting cannot help."""
         sandbox = self._table.current(pod)
         if sandbox is None or not self._differs(sandbox):

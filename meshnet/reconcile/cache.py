@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from meshnet.model.resource import Resource
-    from meshnet.model.topology import Claim, Topology
+    from meshnet.model.topology import Claim, PodKey, Topology
     from meshnet.reconcile.lastvalid import LastValid
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
-
-PodKey = tuple[str, str]
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from meshnet.stores.base import Change
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from meshnet.model.resource import Kind, Resource
+    from meshnet.model.resource import Kind, ObjectKey, Resource
     from meshnet.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ class Follower(Protocol):
     def take(self, resource: Resource) -> object:
         """Take in an object as it is now."""
 
-    def drop(self, key: tuple[str, str]) -> None:
+    def drop(self, key: ObjectKey) -> None:
         """Take note that an object does not exist any more."""
 
-    def keys(self) -> set[tuple[str, str]]:
+    def keys(self) -> set[ObjectKey]:
         """Return the objects that are known."""
 
     def listed(self) -> None:

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
-    from meshnet.model.topology import Topology
+    from meshnet.model.topology import PodKey, Topology
 
 log = logging.getLogger(__name__)
-
-PodKey = tuple[str, str]
 
 
 class LastValid:

@@ -128,7 +128,7 @@ class Leftovers:
 
         Where there is none it goes with the pod; else it is declared, or goes when that is known.
         """
-        sandbox = self._table.current((endpoint.namespace, endpoint.pod))
+        sandbox = self._table.current(endpoint.pod_key)
         late = this.early and self._table.end(endpoint) is None
         return isinstance(owned.splice, Interface) and (sandbox is None or is_rebuilt(sandbox) or late)
 
@@ -156,7 +156,7 @@ def _has(end: End, owned: Owned) -> bool:
     splice, endpoint = owned.splice, owned.endpoint
     if isinstance(splice, Interface):
         # A number of its pod's, and each pod has numbers of its own.
-        same_pod = endpoint is None or (endpoint.namespace, endpoint.pod) == end.sandbox.pod_key
+        same_pod = endpoint is None or endpoint.pod_key == end.sandbox.pod_key
         return same_pod and end.interface == splice.ifindex
     redirect = end.port.redirect if end.port else None
     if isinstance(splice, Device) and redirect is not None and redirect.ifindex == splice.ifindex:

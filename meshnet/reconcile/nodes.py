@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from meshnet.model.node_record import decode_node
-from meshnet.model.resource import Kind
+from meshnet.model.resource import Kind, ObjectKey
 from meshnet.reconcile.follow import follow
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class NodeCache:
             self._records[record.name] = record
             self._changed(record.name)
 
-    def drop(self, key: tuple[str, str]) -> None:
+    def drop(self, key: ObjectKey) -> None:
         if self._records.pop(key[1], None) is not None:
             self._changed(key[1])
 
-    def keys(self) -> set[tuple[str, str]]:
+    def keys(self) -> set[ObjectKey]:
         return {("", name) for name in self._records}
 
     def listed(self) -> None:

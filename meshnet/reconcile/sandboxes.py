@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Container, Iterable
 
     from meshnet.driver.api import Inside
-    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.model.topology import Endpoint, PodKey, Topology
     from meshnet.panel.delete import Deleter
     from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.checkpoints import Checkpoints
@@ -177,7 +177,7 @@ class Sandboxes:
                 log.warning("%s/%s: status not cleared yet: %s", sandbox.namespace, sandbox.pod, error)
         log.info("%s/%s: sandbox %s removed (%s)", sandbox.namespace, sandbox.pod, _short(sandbox), why)
 
-    def topology_changed(self, pod: tuple[str, str]) -> None:
+    def topology_changed(self, pod: PodKey) -> None:
         """React to a Topology that came, changed or went: its own ends, and those that lead to its pod."""
         sandbox = self._table.current(pod)
         if sandbox is not None:

@@ -58,7 +58,7 @@ class Settler:
         if topology is None or link is None:
             return None
         peer = topology.peer(link)
-        entry = self._cache.entry((peer.namespace, peer.pod)) if peer else None
+        entry = self._cache.entry(peer.pod_key) if peer else None
         peer_topology = entry.topology if entry else None
         plan = resolve(self._place, topology, link, peer_topology, peer_here=self._is_here(peer, peer_topology))
         if entry is not None and peer_topology is None:

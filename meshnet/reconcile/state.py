@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshnet.dispatch.resolve import Plan
     from meshnet.driver.api import LinkEnd, Peer, Splice
-    from meshnet.model.topology import Endpoint
+    from meshnet.model.topology import Endpoint, PodKey
     from meshnet.panel.port import PanelPort
 
 
@@ -72,7 +72,7 @@ class Sandbox:
     handed: Inside | None = None
 
     @property
-    def pod_key(self) -> tuple[str, str]:
+    def pod_key(self) -> PodKey:
         return self.namespace, self.pod
 
     @contextlib.contextmanager

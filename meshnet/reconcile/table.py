@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshnet.driver.api import Device
-from meshnet.model.topology import MAX_EPOCH
+from meshnet.model.topology import MAX_EPOCH, PodKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Claim, Endpoint
     from meshnet.reconcile.state import End, Sandbox, SandboxKey
 
-PodKey = tuple[str, str]
 Of = TypeVar("Of")
 
 
@@ -149,7 +148,7 @@ class Table:
 
     def head(self, endpoint: Endpoint, peer: Endpoint | None) -> None:
         """Note where an end's link leads to."""
-        self._toward.put(endpoint, (peer.namespace, peer.pod) if peer is not None else None)
+        self._toward.put(endpoint, peer.pod_key if peer is not None else None)
         self._facing.put(endpoint, peer)
 
     def toward(self, pod: PodKey) -> frozenset[Endpoint]:

@@ -12,7 +12,7 @@ import attrs
 
 from meshnet.errors import InvalidObject, NotFound, Problem
 from meshnet.model.metadata import metadata_problems
-from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
+from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind, ObjectKey
 from meshnet.model.rules import is_label, is_subdomain
 from meshnet.stores.text import plain
 
@@ -30,17 +30,17 @@ class Draft:
     document: dict[str, Any]
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> ObjectKey:
         """(namespace, name)."""
         return self.namespace, self.name
 
 
-def object_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
+def object_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
     """The (namespace, name) that an object is kept under."""
     return (namespace or DEFAULT_NAMESPACE) if kind.namespaced else "", name
 
 
-def one_key(kind: Kind, namespace: str, name: str) -> tuple[str, str]:
+def one_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
     """The same for an object that is asked for. Raises NotFound for a name that no object can have.
 
     In a URL ``""`` would be every object, and ``..`` another path.

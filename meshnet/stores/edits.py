@@ -17,7 +17,7 @@ from meshnet.stores.patch import merge_patch
 from meshnet.stores.text import plain, same
 
 if TYPE_CHECKING:
-    from meshnet.model.resource import Kind, Resource
+    from meshnet.model.resource import Kind, ObjectKey, Resource
     from meshnet.stores.admission import Draft
 
 Edit = Callable[["Resource | None"], "dict[str, Any] | None"]
@@ -58,7 +58,7 @@ def applying(draft: Draft, resource_version: str | None) -> Edit:
     return edit
 
 
-def patching(kind: Kind, key: tuple[str, str], patch: Mapping[str, Any], resource_version: str | None) -> Edit:
+def patching(kind: Kind, key: ObjectKey, patch: Mapping[str, Any], resource_version: str | None) -> Edit:
     """The write of `Store.patch`. Raises InvalidObject when `patch` is no JSON object."""
     what = label(kind, *key)
     clean = _clean_patch(patch, what)
@@ -76,7 +76,7 @@ def patching(kind: Kind, key: tuple[str, str], patch: Mapping[str, Any], resourc
     return edit
 
 
-def patching_status(kind: Kind, key: tuple[str, str], patch: Mapping[str, Any], resource_version: str | None) -> Edit:
+def patching_status(kind: Kind, key: ObjectKey, patch: Mapping[str, Any], resource_version: str | None) -> Edit:
     """The write of `Store.patch_status`. Raises InvalidObject when `patch` is no JSON object."""
     what = label(kind, *key)
     clean = _clean_patch(patch, what)
@@ -88,7 +88,7 @@ def patching_status(kind: Kind, key: tuple[str, str], patch: Mapping[str, Any], 
     return edit
 
 
-def deleting(kind: Kind, key: tuple[str, str]) -> Edit:
+def deleting(kind: Kind, key: ObjectKey) -> Edit:
     """The write of `Store.delete`."""
 
     def edit(before: Resource | None) -> None:

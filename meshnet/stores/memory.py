@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import NotFound, StoreUnavailable
-from meshnet.model.resource import Resource
+from meshnet.model.resource import ObjectKey, Resource
 from meshnet.stores.admission import admit, label, object_key
 from meshnet.stores.base import Change, Event, Listing, Store, WatchEvent
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status, stamped
@@ -111,7 +111,7 @@ class MemoryStore(Store):
         self._closed = True
         self._wakeups.ring()
 
-    def _write(self, kind: Kind, key: tuple[str, str], edit: Edit) -> Resource:
+    def _write(self, kind: Kind, key: ObjectKey, edit: Edit) -> Resource:
         self._check_open()
         text = self._objects.get((kind, *key))
         before = None if text is None else Resource(kind, load(text))
@@ -120,9 +120,7 @@ class MemoryStore(Store):
             return before
         return self._commit(kind, key, before, after)
 
-    def _commit(
-        self, kind: Kind, key: tuple[str, str], before: Resource | None, after: dict[str, Any] | None
-    ) -> Resource:
+    def _commit(self, kind: Kind, key: ObjectKey, before: Resource | None, after: dict[str, Any] | None) -> Resource:
         revision = self._revision + 1
         change = Change.DELETED if after is None else Change.MODIFIED if before else Change.ADDED
         last = after if after is not None else dict(before.document) if before else {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
-    from meshnet.model.resource import Kind, Resource
+    from meshnet.model.resource import Kind, ObjectKey, Resource
     from meshnet.stores.base import Event
 
 SYNCHRONOUS = ("off", "normal", "full")
@@ -120,7 +120,7 @@ class SqliteStore(Store):
         self._file.close()
         self._doorbell.close()
 
-    async def _write(self, edits: Sequence[tuple[Kind, tuple[str, str], Edit]]) -> Sequence[Resource]:
+    async def _write(self, edits: Sequence[tuple[Kind, ObjectKey, Edit]]) -> Sequence[Resource]:
         """Carry out edits in one transaction and tell every watcher."""
 
         def change(connection: sqlite3.Connection) -> Sequence[tuple[Resource, bool]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.model.resource import Resource
+from meshnet.model.resource import ObjectKey, Resource
 from meshnet.stores.base import Change, WatchEvent
 from meshnet.stores.edits import stamped
 from meshnet.stores.follow import BATCH, Batch, check_place
@@ -61,7 +61,7 @@ class _Ends:
     head_volume: int
 
 
-def find(connection: sqlite3.Connection, kind: Kind, key: tuple[str, str]) -> Resource | None:
+def find(connection: sqlite3.Connection, kind: Kind, key: ObjectKey) -> Resource | None:
     """The object as it stands, or None."""
     row = connection.execute(_FIND, (kind.value, *key)).fetchone()
     return None if row is None else _resource(kind, row[1])
@@ -81,7 +81,7 @@ def find_all(connection: sqlite3.Connection, kind: Kind, namespace: str | None) 
 
 
 def write(
-    connection: sqlite3.Connection, kind: Kind, key: tuple[str, str], edit: Edit, retention: Retention
+    connection: sqlite3.Connection, kind: Kind, key: ObjectKey, edit: Edit, retention: Retention
 ) -> tuple[Resource, bool]:
     """Carry out one edit inside a transaction.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from meshnet.cli.cluster.target import Cluster
     from meshnet.model.resource import Resource
+    from meshnet.model.topology import PodKey
     from meshnet.stores.base import Store
 
 SHOWN = 20
@@ -37,7 +38,7 @@ def _check(cluster: Cluster) -> Sequence[Finding]:
     return [*links(rows), *known("links", "pods", lambda: pods(unwired, _pods(cluster, unwired)))]
 
 
-def _pods(cluster: Cluster, topologies: Sequence[Resource]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+def _pods(cluster: Cluster, topologies: Sequence[Resource]) -> Mapping[PodKey, Mapping[str, Any]]:
     """Return the pods of the namespaces of these Topologies, by their key."""
     namespaces = sorted({one.namespace for one in topologies})
     found = [pod for namespace in namespaces for pod in cluster.reader.list("/api/v1", namespace, "pods")]
@@ -63,7 +64,7 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{row['namespace']}/{' - '.join(places)}"
 
 
-def pods(unwired: Sequence[Resource], there: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Finding]:
+def pods(unwired: Sequence[Resource], there: Mapping[PodKey, Mapping[str, Any]]) -> list[Finding]:
     """Return the Topologies that have no pod, and those whose pod runs without being wired."""
     found = []
     for topology in unwired[:SHOWN]:

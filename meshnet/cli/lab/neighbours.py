@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshnet.model.topology import LOCALHOST
+from meshnet.model.topology import LOCALHOST, PodKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,7 @@ SYSCTL = Path("/proc/sys")
 FAMILIES = ("ipv4", "ipv6")
 
 
-def notes_for(
-    topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str], underlay: str
-) -> Iterator[str]:
+def notes_for(topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str], underlay: str) -> Iterator[str]:
     """Yield a sentence when there is too little room for all pods of a lab that talk at once over their links.
 
     Args:
@@ -47,7 +45,7 @@ def _room(family: str) -> float:
 
 
 def _neighbours(
-    topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str], underlay: str
+    topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str], underlay: str
 ) -> Counter[str]:
     """Count by version of IP: each end of a link has its peer, and each node those that links join it to."""
     found: Counter[str] = Counter()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from meshnet.lab.manifests import Manifests
     from meshnet.model.documents import Document
     from meshnet.model.finding import Finding
+    from meshnet.model.topology import PodKey
 
 
 def make_plan(args: argparse.Namespace, name: str) -> LabPlan:
@@ -109,7 +110,7 @@ def _manifests(documents: Sequence[Document]) -> Manifests:
 
 
 def _preference(
-    driver: str | None, topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str]
+    driver: str | None, topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str]
 ) -> tuple[Mapping[str, str], Iterable[str]]:
     """Return the settings that prefer a driver, and what to tell of links that it cannot make. Raises UsageError."""
     if not driver:

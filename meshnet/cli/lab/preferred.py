@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshnet.driver.api import Scope
 from meshnet.driver.registry import Registry, setting_of, words_of
 from meshnet.errors import UsageError
-from meshnet.model.topology import LOCALHOST
+from meshnet.model.topology import LOCALHOST, PodKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,9 +31,7 @@ def settings_for(entry: Entry) -> dict[str, str]:
     return {setting_of(scope): entry.name for scope in entry.driver.scopes}
 
 
-def notes_for(
-    entry: Entry, topologies: Iterable[Mapping[str, Any]], placement: Mapping[tuple[str, str], str]
-) -> Iterator[str]:
+def notes_for(entry: Entry, topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str]) -> Iterator[str]:
     """Yield a sentence for each kind of link that names no driver and that this one cannot make.
 
     Args:
@@ -47,7 +45,7 @@ def notes_for(
             yield f"--driver {entry.name}: makes no links of kind {words_of(scope)}: those get the default driver"
 
 
-def _kinds(topology: Mapping[str, Any], placement: Mapping[tuple[str, str], str]) -> Iterator[Scope]:
+def _kinds(topology: Mapping[str, Any], placement: Mapping[PodKey, str]) -> Iterator[Scope]:
     """Yield the kind of each link that names no driver and whose pods both run."""
     metadata = topology["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]

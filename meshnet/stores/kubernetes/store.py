@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound
-from meshnet.model.resource import API_VERSION, Kind, Resource
+from meshnet.model.resource import API_VERSION, Kind, ObjectKey, Resource
 from meshnet.stores.admission import admit, object_key, one_key
 from meshnet.stores.base import Listing, Store
 from meshnet.stores.edits import applying, patching, patching_status
@@ -167,7 +167,7 @@ class KubernetesStore(Store):
         except NotFound as error:  # deleted since
             raise Conflict(f"{place.what}: was deleted by others") from error
 
-    async def _admit_edit(self, kind: Kind, key: tuple[str, str], edit: Edit, resource_version: str | None) -> None:
+    async def _admit_edit(self, kind: Kind, key: ObjectKey, edit: Edit, resource_version: str | None) -> None:
         """Refuse what no store takes, as the others do, before the server is asked.
 
         What is right in itself costs no request; only an error is worth a look at the object that it is about.
