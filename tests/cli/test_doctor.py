@@ -18,12 +18,9 @@ from meshnet.cli.checks.machine import (
     is_static,
     missing_capabilities,
 )
-from meshnet.cli.checks.node import check_drivers, check_node
+from meshnet.cli.checks.node import check_node
 from meshnet.cli.targets.node import Node
 from meshnet.cli.throwaway import in_throwaway
-from meshnet.driver import API, LinkDriver, Scope
-from meshnet.driver.listing import driver_rows
-from meshnet.driver.registry import Registry
 from meshnet.errors import MeshnetError
 from meshnet.netlink import Netlink, links
 from tests.cni.daemon import Daemon, answer
@@ -124,14 +121,6 @@ def test_a_daemon_that_answers_but_hangs_is_found(tmp_path: Path) -> None:
     assert [one.about for one in check_node(target, [socket]) if one.outcome is Outcome.FAIL] == ["daemon"]
 
 
-def test_a_driver_of_which_a_daemon_says_not_why_it_is_not_usable_is_told_all_the_same(tmp_path: Path) -> None:
-    socket = tmp_path / "meshnetd.sock"
-    later = {"name": "veth", "version": "9", "distribution": "meshnet-veth", "state": "starting"}
-    with Daemon(socket, answer(json.dumps({"node": "n1", "drivers": [later]}).encode())):
-        found = check_node(Node("", socket), [socket])
-    assert [one.told for one in found if one.about == "veth 9"] == ["starting on n1"]
-
-
 def test_what_a_daemon_says_of_its_drivers_and_its_store_counts(tmp_path: Path) -> None:
     socket = tmp_path / "meshnetd.sock"
     (tmp_path / "alive").touch()
@@ -178,15 +167,6 @@ def test_doctor_finds_this_kernel_fit_and_every_driver(machine: Machine) -> None
     assert by_about["veth"] == by_about["u32 with mirred"] == by_about["NETLINK_LISTEN_ALL_NSID"] == "ok"
     assert {finding["area"] for finding in findings} == {"machine", "plugin", "kernel", "drivers", "node"}
     assert all(finding["advice"] for finding in findings if finding["outcome"] != "ok")
-
-
-def test_who_has_a_driver_for_a_newer_core_is_not_told_to_upgrade_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = type("Newer", (LinkDriver,), {"api": API + 1, "name": "newer", "scopes": Scope.SAME_NODE})
-    monkeypatch.setattr("meshnet.cli.checks.node.installed_drivers", lambda: driver_rows(Registry.of(newer)))
-    (found,) = check_drivers()
-    assert found.outcome is Outcome.FAIL
-    assert found.told.endswith("upgrade meshnet-cni")
-    assert found.advice == "upgrade what is too old, or uninstall given"
 
 
 @pytest.mark.parametrize(

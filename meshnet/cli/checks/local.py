@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshnet.cli.checks.drivers import check_drivers
 from meshnet.cli.checks.kernel import check_kernel
 from meshnet.cli.checks.machine import check_machine
-from meshnet.cli.checks.node import check_drivers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Whether the place to act on answers: its daemons, their signs of life, its store, its drivers."""
+"""Whether the place to act on answers: its daemons, their signs of life, their drivers, its store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.cli.answers import ask
+from meshnet.cli.checks.drivers import cure_here, on_nodes
 from meshnet.cli.checks.finding import Finding, Outcome
-from meshnet.cli.drivers import NONE_INSTALLED, installed_drivers
 from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
 from meshnet.stores.cluster import ClusterStore
@@ -18,44 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from meshnet.cli.checks.drivers import Row
     from meshnet.cli.targets.base import Target
     from meshnet.stores.base import Store
 
 ALIVE_EVERY_S = 5.0
 """A daemon touches its file `alive` that often; the plugin's STATUS fails when it is a minute old."""
 
-
-def check_drivers() -> list[Finding]:
-    """Return a finding for every installed driver, or that there is none."""
-    try:
-        rows = installed_drivers()
-    except MeshnetError as error:
-        return [Finding("drivers", "all", Outcome.FAIL, str(error), "see `network namespaces` above")]
-    found = []
-    for row in rows:
-        if row["state"] == "usable":
-            found.append(Finding("drivers", _about(row), Outcome.OK, f"{', '.join(row['scopes'])}: usable"))
-        else:
-            found.append(_not_usable(row, ""))
-    return found or [Finding("drivers", "all", Outcome.FAIL, "none", NONE_INSTALLED)]
-
-
-def _about(row: Mapping[str, Any]) -> str:
-    return f"{row['name']} {row['version']}"
-
-
-def _not_usable(row: Mapping[str, Any], where: str) -> Finding:
-    outcome, cure = Outcome.WARN, "links that need it say DriverUnusable"
-    if row["state"] == "broken":
-        outcome, cure = Outcome.FAIL, f"upgrade what is too old, or uninstall {row['distribution']}"
-    told = ": ".join(filter(None, (f"{row['state']}{where}", row.get("reason"))))
-    return Finding("drivers", _about(row), outcome, told, cure)
+_CURE_ASKING = "start it (meshnet daemon; in a lab: meshnet lab node NODE start), or look at its log"
 
 
 def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
     """Return what the daemons at these sockets say, and the store of the target."""
-    daemons = [finding for socket in sockets for finding in _daemon(socket)]
-    return [Finding("node", "target", Outcome.OK, target.name), *daemons, *_store(target)]
+    found = [Finding("node", "target", Outcome.OK, target.name)]
+    wrong: dict[str, list[Row]] = {}
+    for socket in sockets:
+        try:
+            health, drivers = ask(socket, "health"), ask(socket, "drivers")["drivers"]
+        except MeshnetError as error:
+            found.append(Finding("node", "daemon", Outcome.FAIL, str(error), _CURE_ASKING))
+            continue
+        found += _daemon(socket, health)
+        # what this command finds of drivers is without the daemon's settings and rights
+        wrong[health["node"]] = [row for row in drivers if row["state"] != "usable"]
+    return [*found, *on_nodes(wrong, cure_here), *_store(target)]
 
 
 def no_target(why: str, *, wrong: bool) -> Finding:
@@ -69,20 +55,13 @@ def unreachable(why: str, cure: str) -> Finding:
     return Finding("node", "target", Outcome.FAIL, why, cure)
 
 
-def _daemon(socket: Path) -> list[Finding]:
-    cure = "start it (meshnet daemon; in a lab: meshnet lab node NODE start), or look at its log"
-    try:
-        health, drivers = ask(socket, "health"), ask(socket, "drivers")["drivers"]
-    except MeshnetError as error:
-        return [Finding("node", "daemon", Outcome.FAIL, str(error), cure)]
+def _daemon(socket: Path, health: Mapping[str, Any]) -> list[Finding]:
     told = ", ".join(f"{key} {value}" for key, value in health.items() if not isinstance(value, dict | list))
     answers = Finding("node", "daemon", Outcome.OK, f"{socket}: answers; {told}")
     if not health.get("synced", True):
         cure = "it has not read the Topologies from its store yet: wait; if it stays so, its log tells why"
         answers = attrs.evolve(answers, outcome=Outcome.FAIL, advice=cure)
-    # what this command finds of drivers is without the daemon's settings and rights
-    wrong = [_not_usable(row, f" on {health['node']}") for row in drivers if row["state"] != "usable"]
-    return [answers, _alive(socket.parent / "alive"), *_installed(health.get("cni")), *wrong]
+    return [answers, _alive(socket.parent / "alive"), *_installed(health.get("cni"))]
 
 
 def _installed(told: Mapping[str, Any] | None) -> list[Finding]:

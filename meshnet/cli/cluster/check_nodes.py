@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from meshnet.cli.checks.drivers import on_nodes
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.cluster.pods import NAMESPACE
 from meshnet.cli.cluster.unknown import known
@@ -14,7 +15,6 @@ from meshnet.model.resource import Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from meshnet.cli.ask import Answers
     from meshnet.cli.cluster.target import Cluster
     from meshnet.stores.base import Store
     from meshnet.stores.kubernetes.exec import Ran
@@ -23,12 +23,14 @@ STATUS = ("meshnet", "cni", "status", "-o", "json")
 STATUS_S = 10.0
 """It asks its daemon as well, which may be what is wrong."""
 
+CURE_DRIVER = "links that need it stay down there: mend what it says, or take it out of the image"
+
 
 def check_nodes(cluster: Cluster) -> list[Finding]:
     """Return what was found of records, installations and drivers."""
     found = known("nodes", "records", lambda: records(_recorded(cluster), cluster.daemons.pods(), _there(cluster)))
     found += known("plugin", "installation", lambda: installations(*cluster.daemons.run(STATUS, STATUS_S)))
-    return found + drivers(cluster.ask("drivers"))
+    return found + on_nodes(cluster.ask("drivers").rows("drivers"), lambda _: CURE_DRIVER)
 
 
 def _recorded(cluster: Cluster) -> Sequence[str]:
@@ -87,22 +89,3 @@ def _installation(node: str, parts: Sequence[Mapping[str, Any]]) -> Finding:
 def _part(part: Mapping[str, Any]) -> str:
     told = f" ({part['message']})" if part["message"] else ""
     return f"{part['part']} {part['path']}: {part['state']}{told}"
-
-
-def drivers(answers: Answers) -> list[Finding]:
-    """Return each driver: where it is usable, and where and why it is not."""
-    where: dict[tuple[str, str, str], list[str]] = {}
-    for node, rows in sorted(answers.rows("drivers").items()):
-        for row in rows:
-            about = f"{row['name']} {row.get('version') or ''}".rstrip()
-            where.setdefault((about, row["state"], row.get("reason") or ""), []).append(node)
-    found = []
-    for (about, state, reason), nodes in sorted(where.items()):
-        on = f"on {', '.join(nodes)}"
-        if state == "usable":
-            found.append(Finding("drivers", about, Outcome.OK, f"usable {on}"))
-        else:
-            outcome = Outcome.FAIL if state == "broken" else Outcome.WARN
-            cure = "links that need it stay down there: mend what it says, or take it out of the image"
-            found.append(Finding("drivers", about, outcome, f"{state} {on}: {reason}", cure))
-    return found

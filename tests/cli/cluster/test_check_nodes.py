@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from meshnet.cli.ask import Answers
 from meshnet.cli.checks.finding import Finding, Outcome
-from meshnet.cli.cluster.check_nodes import drivers, installations, records
+from meshnet.cli.cluster.check_nodes import installations, records
 from meshnet.cni.install.inspect import FAILED, INSTALLED
 from meshnet.stores.kubernetes.exec import Ran
 from tests.cli.cluster.test_check_daemons import outcomes
@@ -14,10 +12,6 @@ from tests.cli.cluster.test_check_daemons import outcomes
 def status(*parts: tuple[str, str, str]) -> Ran:
     rows = [{"part": part, "state": state, "path": "/p", "message": message} for part, state, message in parts]
     return Ran(0, json.dumps(rows).encode(), b"")
-
-
-def driver(name: str, state: str = "usable", reason: str = "") -> dict[str, Any]:
-    return {"name": name, "version": "1", "state": state, "reason": reason}
 
 
 def only(findings: list[Finding]) -> Finding:
@@ -56,17 +50,3 @@ def test_a_status_that_is_none_is_not_known() -> None:
     for nothing in (b"", b"[" * 100_000):
         found = only(installations({"n1": Ran(0, nothing, b"")}, {}))
         assert found.told == "not known: meshnet cni status says nothing"
-
-
-def test_drivers_are_told_with_the_nodes_on_which_they_are_so() -> None:
-    answers = {
-        "n1": {"drivers": [driver("vxlan"), driver("veth")]},
-        "n2": {"drivers": [driver("vxlan", "unusable", "no module"), driver("veth"), driver("x", "broken", "bad")]},
-    }
-    found = drivers(Answers(answers))
-    assert [(one.outcome, one.about, one.told) for one in found] == [
-        (Outcome.OK, "veth 1", "usable on n1, n2"),
-        (Outcome.WARN, "vxlan 1", "unusable on n2: no module"),
-        (Outcome.OK, "vxlan 1", "usable on n1"),
-        (Outcome.FAIL, "x 1", "broken on n2: bad"),
-    ]
