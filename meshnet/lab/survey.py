@@ -62,10 +62,10 @@ def reachable(own: Iterable[str], others: Iterable[str]) -> Iterator[tuple[str, 
                     yield str(mine.ip), str(other.ip)
 
 
-def survey(found: Sequence[Way], timeout_s: float = 5.0) -> dict[tuple[Endpoint, Endpoint], list[Pong]]:
+def survey(found: Sequence[Way]) -> dict[tuple[Endpoint, Endpoint], list[Pong]]:
     """Ping, and return the outcomes by (source, destination)."""
     outcomes: dict[tuple[Endpoint, Endpoint], list[Pong]] = {}
-    for way, pong in zip(found, ping_all([way.ping for way in found], timeout_s), strict=True):
+    for way, pong in zip(found, ping_all([way.ping for way in found]), strict=True):
         outcomes.setdefault((way.source, way.destination), []).append(pong)
     return outcomes
 

@@ -32,17 +32,16 @@ def settle(cable: Cable) -> None:
     comes_to_pass(cable, OPENING_S)
 
 
-def comes_to_pass(cable: Cable, patience_s: float, payload: int = 50) -> bool:
-    """Tell whether frames with so many bytes after their header pass each way within `patience_s` seconds."""
+def comes_to_pass(cable: Cable, patience_s: float) -> bool:
+    """Tell whether frames pass each way within `patience_s` seconds."""
     deadline = time.monotonic() + patience_s
     return all(
-        _comes(sender, receiver, payload, deadline)
-        for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near))
+        _comes(sender, receiver, deadline) for sender, receiver in ((cable.near, cable.far), (cable.far, cable.near))
     )
 
 
-def _comes(sender: Station, receiver: Station, payload: int, deadline: float) -> bool:
-    while lost(sender, receiver, [own_frame(sender, receiver, payload)]):
+def _comes(sender: Station, receiver: Station, deadline: float) -> bool:
+    while lost(sender, receiver, [own_frame(sender, receiver)]):
         if time.monotonic() > deadline:
             return False
     return True
