@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster.accounts import Daemons
 from tests.cluster.machine.api_server import ApiServer, lone_api_server
 from tests.cluster.machine.binaries import Binaries, find_binaries
 from tests.cluster.machine.bringup import temporary_cluster
@@ -42,6 +43,14 @@ def api_server(binaries: Binaries) -> Iterator[ApiServer]:
     """A lone API server, which all tests of a session share: each has namespaces and names of its own in it."""
     with lone_api_server(binaries, audit=True) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    """Daemons of two nodes, by what their accounts may do at the API server."""
+    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

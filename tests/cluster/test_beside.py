@@ -23,19 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from tests.cluster.machine.api_server import ApiServer
 
 pytestmark = pytest.mark.cluster
 
 CRD = "crd/topologies.networkop.co.uk"
 GATE = {"type": "networkop.co.uk/links", "status": "True", "reason": "LinksReady", "message": "2 links ready"}
-
-
-@pytest.fixture(scope="module")
-def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
-    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
-    yield made
-    made.close()
 
 
 def as_daemon(daemons: Daemons, node: str, tmp_path: Path, work: Callable[[KubernetesStore], Awaitable[Any]]) -> Any:

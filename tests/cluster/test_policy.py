@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cluster.direct import Answer
-    from tests.cluster.machine.api_server import ApiServer
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
-    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
-    yield made
-    made.close()
 
 
 def test_a_daemon_writes_the_record_of_its_node_and_of_no_other(daemons: Daemons) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,23 +11,11 @@ from tests.cluster.accounts import NAMESPACE, RECORDS, Daemons, refused
 from tests.cluster.machine.commands import wait_for
 from tests.cluster.resources import MERGE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.cluster.machine.api_server import ApiServer
-
 pytestmark = pytest.mark.cluster
 
 STRATEGIC = "application/strategic-merge-patch+json"
 PATHS = ("/api/v1/pods", "/api/v1/secrets", "/api/v1/nodes", "/api/v1/nodes/n1", "/api/v1/configmaps", "/api/v1/events")
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-@pytest.fixture(scope="module")
-def daemons(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
-    made = Daemons(api_server, tmp_path_factory.mktemp("daemons"))
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("path", [*PATHS, CRDS, f"{CRDS}/gwirekobjs.networkop.co.uk", "/apis/apps/v1/daemonsets"])

@@ -43,6 +43,13 @@ class Moody(LinkDriver):
         await asyncio.sleep(self.unpatch_takes_s)
 
 
+class SlowToGo(Moody):
+    """Takes two seconds to take its patch out."""
+
+    name = "slow"
+    unpatch_takes_s = 2.0
+
+
 class Splicer:
     """Notes on the port itself what is done to it. What is `fading` stays so."""
 

@@ -15,7 +15,7 @@ from meshnet.model.resource import Kind
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.state import Joint
 from meshnet.stores.memory import MemoryStore
-from tests.reconcile.fakes import Moody
+from tests.reconcile.fakes import Moody, SlowToGo
 from tests.reconcile.made import link, topology
 from tests.reconcile.made import sandbox as closed
 from tests.reconcile.room import R1, room, sandbox
@@ -176,12 +176,8 @@ def test_peers_learn_of_a_claim_whose_answer_was_lost(tmp_path: Path) -> None:
 
 
 def test_a_pod_that_goes_while_it_is_aligned_leaves_nothing(tmp_path: Path) -> None:
-    class Slow(Moody):
-        name = "slow"
-        unpatch_takes_s = 2.0
-
     async def main() -> None:
-        async with room(tmp_path, Slow) as here:
+        async with room(tmp_path, SlowToGo) as here:
             await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
             await asyncio.sleep(0.1)
             box = sandbox("r1")
@@ -197,12 +193,8 @@ def test_a_pod_that_goes_while_it_is_aligned_leaves_nothing(tmp_path: Path) -> N
 
 
 def test_what_a_newer_sandbox_has_is_not_given_back_for_an_older_one(tmp_path: Path) -> None:
-    class Slow(Moody):
-        name = "slow"
-        unpatch_takes_s = 2.0
-
     async def main() -> None:
-        async with room(tmp_path, Slow) as here:
+        async with room(tmp_path, SlowToGo) as here:
             cable = topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1"))
             given_back: list[Endpoint] = []
             here.identifiers.release = given_back.extend

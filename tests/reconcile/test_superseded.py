@@ -10,7 +10,7 @@ import pytest
 from meshnet.driver import Device, LinkError, Scope
 from meshnet.errors import StoreUnavailable
 from meshnet.model.resource import Kind
-from tests.reconcile.fakes import Moody
+from tests.reconcile.fakes import Moody, SlowToGo
 from tests.reconcile.made import link, topology
 from tests.reconcile.room import R1, room, sandbox
 from tests.virtual_time import run
@@ -136,12 +136,8 @@ def test_a_newer_sandboxs_end_is_tried_again_when_the_older_is_gone(tmp_path: Pa
 
 
 def test_an_end_that_goes_while_its_patch_is_taken_out_gets_no_new_port(tmp_path: Path) -> None:
-    class Slow(Moody):
-        name = "slow"
-        unpatch_takes_s = 2.0
-
     async def main() -> None:
-        async with room(tmp_path, Slow, Other) as here:
+        async with room(tmp_path, SlowToGo, Other) as here:
             await declare(here, driver="slow")
             box = sandbox("r1")
             await here.add(box)
