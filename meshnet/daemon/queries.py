@@ -16,8 +16,9 @@ from meshnet.driver.calls import call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import KernelError, LinkError
 from meshnet.netlink import Netlink, addresses
+from meshnet.reconcile.linkstate import link_state
 from meshnet.reconcile.owner import superseded
-from meshnet.reconcile.status import link_state, link_status
+from meshnet.reconcile.status import link_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

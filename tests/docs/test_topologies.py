@@ -6,7 +6,7 @@ import re
 
 from meshnet.model import rules
 from meshnet.model.entry import LINK_FIELDS
-from meshnet.reconcile.status import DOWN, FAILED, PENDING, UP
+from meshnet.reconcile.linkstate import DOWN, FAILED, PENDING, UP
 from tests.docs import reasons
 from tests.docs.pages import ROOT, rows
 from tests.manifests.test_crd import STATUS

@@ -14,7 +14,7 @@ from meshnet.model.resource import Kind
 from meshnet.model.session import Contact, EndState
 from meshnet.model.topology import Endpoint
 from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.status import link_state
+from meshnet.reconcile.linkstate import link_state
 from meshnet.reconcile.table import Table
 from meshnet.stores.memory import MemoryStore
 from tests.reconcile.made import end, enter, link, sandbox, topology

@@ -11,7 +11,7 @@ import pytest
 from meshnet.errors import KernelError
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.status import link_state
+from meshnet.reconcile.linkstate import link_state
 from meshnet.reconcile.table import Table
 from meshnet.stores.memory import MemoryStore
 from tests.reconcile.fakes import Moody

@@ -9,7 +9,7 @@ from meshnet.model.codec import decode_topology
 from meshnet.model.resource import Kind, Resource
 from meshnet.reconcile.cache import Entry
 from meshnet.reconcile.state import Joint
-from meshnet.reconcile.status import cleared, compose, failures, link_state
+from meshnet.reconcile.status import cleared, compose, failures
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, link, replan, sandbox, topology
 from tests.reconcile.parts import keeper
@@ -140,34 +140,6 @@ def test_an_invalid_topology_is_not_ready_though_its_links_are():
     assert (ready["status"], ready["reason"]) == ("False", "InvalidTopology")
     assert "spec.links[0].uid: -1" in ready["message"]
     assert [row["state"] for row in room.compose()["links"]] == ["Up", "Up"]
-
-
-@pytest.mark.parametrize(
-    ("change", "state", "reason"),
-    [
-        (lambda one, other: None, "Up", ""),
-        (lambda one, other: setattr(one, "plan", None), "Failed", "TopologyMissing"),
-        (lambda one, other: setattr(other, "joint", None), "Pending", "PeerNotPatched"),
-        (lambda one, other: one.fail("NameTaken", "taken"), "Failed", "NameTaken"),
-        (lambda one, other: setattr(one, "path_reason", "PathLost"), "Failed", "PathLost"),
-        (lambda one, other: replan(one, down=True), "Down", "Unplugged"),
-        (lambda one, other: replan(one, reason="PeerMissing", waiting=True), "Pending", "PeerMissing"),
-        (lambda one, other: replan(one, reason="PeerMismatch"), "Failed", "PeerMismatch"),
-        (lambda one, other: taken_while(one, "PeerMissing", waiting=True), "Failed", "NameTaken"),
-        (lambda one, other: taken_while(one, "PeerMismatch"), "Failed", "PeerMismatch"),
-    ],
-)
-def test_states_of_a_link(change, state, reason):
-    room = Room()
-    one, other = room.mine[0], room.theirs[0]
-    change(one, other)
-
-    assert link_state(one, other)[:2] == (state, reason)
-
-
-def taken_while(end, reason, **plan):
-    replan(end, reason=reason, **plan)
-    end.fail("NameTaken", "taken")
 
 
 def test_conditions_of_others_stay():
