@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.driver.api import AcceptsStreams
 from meshnet.errors import LinkError, MeshnetError
 from meshnet.peers.book import NOT_YET
-from meshnet.reconcile.state import Joint
+from meshnet.reconcile.end import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ from meshnet.driver.api import Inside
 from meshnet.errors import KernelError, MeshnetError, StoreError
 from meshnet.netlink import Netlink
 from meshnet.reconcile.keyed import KeyedLocks
-from meshnet.reconcile.state import Sandbox, SandboxKey, netns_id
+from meshnet.reconcile.sandbox import Sandbox, SandboxKey, netns_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

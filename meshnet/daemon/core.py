@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from meshnet.daemon.settings import Settings
     from meshnet.driver.registry import Registry
     from meshnet.model.topology import Endpoint, PodKey
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
     from meshnet.stores.base import Store
 
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from meshnet.driver.registry import Registry
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.inspect import Inspector
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshnet.model import names
 from meshnet.model.topology import Endpoint
 from meshnet.panel.splice import unless_gone
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.leftovers import remember
 from meshnet.reconcile.rebuild import rebuild, take_in
-from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from meshnet.panel.port import PanelPort
     from meshnet.panel.splice import Splicer
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from meshnet.errors import LinkError, MeshnetError
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.owner import learn, unclaimed
 from meshnet.reconcile.rebuild import is_rebuilt, recall
-from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint, PodKey, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.checkpoints import Checkpoints
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.furnish import Furnisher
     from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.patch import Patcher
     from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.settle import Settler
-    from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

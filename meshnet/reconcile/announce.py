@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.remote import FarEnd
-    from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.model import names
-from meshnet.reconcile.state import Applied
+from meshnet.reconcile.end import Applied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

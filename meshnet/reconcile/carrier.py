@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Port, Socket
 from meshnet.model.session import Contact
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.remote import FarEnd
-from meshnet.reconcile.state import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshnet.panel.port import PanelPort
     from meshnet.panel.splice import Splicer
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.remote import Remotes
-    from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import KernelError
 from meshnet.model import rules
 from meshnet.model.topology import MAX_EPOCH, Endpoint
+from meshnet.reconcile.end import Applied, End, Joint
 from meshnet.reconcile.keptfile import file_of
-from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
+from meshnet.reconcile.sandbox import Sandbox, SandboxKey
 from meshnet.wholefile import write_whole
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from meshnet.reconcile.identifiers import RECEIVE
 if TYPE_CHECKING:
     from meshnet.dispatch.place import Place
     from meshnet.dispatch.resolve import Plan
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.remote import Remotes
-    from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
 

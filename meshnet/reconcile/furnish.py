@@ -22,9 +22,9 @@ from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
 from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.applied import applied_of, outstanding, without
+from meshnet.reconcile.end import INTERFACE_MOVED, Applied, End
 from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
-from meshnet.reconcile.state import INTERFACE_MOVED, Applied, End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from meshnet.panel.make import PortMaker
     from meshnet.panel.port import Made, PanelPort
     from meshnet.panel.splice import Splicer
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from meshnet.errors import InvalidObject, NotFound, StoreError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 

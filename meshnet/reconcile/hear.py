@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from meshnet.netlink.events import LinkEvent, LinkMonitor
     from meshnet.panel.port import PanelPort
     from meshnet.reconcile.carrier import CarrierKeeper
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
 """Answered for an IPv6 address: the interface has IPv6 disabled (``disable_ipv6``), or the kernel has none."""

@@ -10,13 +10,14 @@ from meshnet.errors import KernelError
 from meshnet.netlink import links
 from meshnet.panel.make import alias_of
 from meshnet.panel.read import complete, read_filters, read_link, take_over
-from meshnet.reconcile.state import INTERFACE_MOVED
+from meshnet.reconcile.end import INTERFACE_MOVED
 
 if TYPE_CHECKING:
     from meshnet.netlink import LinkInfo, Netlink
     from meshnet.netlink.ethtool import Ethtool
     from meshnet.panel.port import PanelPort
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from meshnet.driver.api import LinkDriver, Owned, Splice
     from meshnet.driver.registry import Registry
     from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.keyed import KeyedWorkers
-    from meshnet.reconcile.state import End
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from meshnet.reconcile.carrier import complete
 from meshnet.reconcile.remote import FarEnd
 
 if TYPE_CHECKING:
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 UP, DOWN, PENDING, FAILED = "Up", "Down", "Pending", "Failed"
 _NOT_PATCHED = (PENDING, "PeerNotPatched", "the peer's end is not patched to this one yet")

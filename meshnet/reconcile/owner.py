@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshnet.model.topology import Topology
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
 
 
 def superseded(sandbox: Sandbox, topology: Topology, here: str) -> bool:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from meshnet.reconcile.keyed import KeyedWorkers
     from meshnet.reconcile.leftovers import Leftovers
     from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.sandboxes import Sandboxes
-    from meshnet.reconcile.state import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from meshnet.driver.api import Interface, LinkDriver, Rebuild, SetsCarrier
 from meshnet.driver.calls import call
 from meshnet.errors import LinkError, RestartPod
 from meshnet.panel.splice import unless_gone
-from meshnet.reconcile.state import Joint
+from meshnet.reconcile.end import Joint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint
     from meshnet.panel.splice import Splicer
     from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.facts import Facts
     from meshnet.reconcile.furnish import Furnisher
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.segment import Segmenter
-    from meshnet.reconcile.state import End, Sandbox
     from meshnet.reconcile.table import Table
 
 CALL_LIMIT_S = 10.0

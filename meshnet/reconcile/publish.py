@@ -15,7 +15,7 @@ import attrs
 from meshnet.errors import InvalidObject, StoreError
 
 if TYPE_CHECKING:
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
     from meshnet.reconcile.writer import StatusWriter
 

@@ -16,7 +16,8 @@ from meshnet.errors import KernelError
 from meshnet.model.topology import MAX_EPOCH
 from meshnet.netlink import Netlink
 from meshnet.netlink.netns import nsid, open_netns
-from meshnet.reconcile.state import Applied, End, Sandbox, SandboxKey, netns_id
+from meshnet.reconcile.end import Applied, End
+from meshnet.reconcile.sandbox import Sandbox, SandboxKey, netns_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshnet.model.topology import Endpoint
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.table import Table
 
 

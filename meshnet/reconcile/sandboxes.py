@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from meshnet.panel.delete import Deleter
     from meshnet.reconcile.align import Aligner
     from meshnet.reconcile.checkpoints import Checkpoints
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.furnish import Furnisher
     from meshnet.reconcile.identifiers import Identifiers
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.keyed import KeyedWorkers
     from meshnet.reconcile.patch import Patcher
     from meshnet.reconcile.publish import Publisher
+    from meshnet.reconcile.sandbox import Sandbox, SandboxKey
     from meshnet.reconcile.settle import Settler
-    from meshnet.reconcile.state import End, Sandbox, SandboxKey
     from meshnet.reconcile.table import Table
 
 TURN_S = 0.1

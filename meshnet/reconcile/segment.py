@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshnet.netlink import Netlink
     from meshnet.panel.port import PanelPort
     from meshnet.panel.splice import Splicer
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 log = logging.getLogger(__name__)
 

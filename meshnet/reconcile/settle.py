@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from meshnet.model.topology import Endpoint, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
+    from meshnet.reconcile.end import End, Joint
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.patch import Patcher
-    from meshnet.reconcile.state import End, Joint
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from meshnet.model.topology import Endpoint, Link, Topology
     from meshnet.reconcile.cache import Entry
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.remote import FarEnd
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
 
 
 def link_status(end: End, peer: End | FarEnd | None) -> dict[str, Any]:

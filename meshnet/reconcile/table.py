@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from meshnet.driver.api import Splice
     from meshnet.model.topology import Claim, Endpoint
-    from meshnet.reconcile.state import End, Sandbox, SandboxKey
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox, SandboxKey
 
 Of = TypeVar("Of")
 

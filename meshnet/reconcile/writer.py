@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.gate import ReadinessGate
     from meshnet.reconcile.identifiers import Identifiers
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
     from meshnet.stores.base import Store
 

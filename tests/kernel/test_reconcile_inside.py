@@ -9,7 +9,7 @@ import pytest
 
 from meshnet.errors import RestartPod
 from meshnet.netlink.netns import anonymous_netns
-from meshnet.reconcile.state import netns_id
+from meshnet.reconcile.sandbox import netns_id
 from tests.reconcile.made import sandbox
 
 pytestmark = pytest.mark.kernel

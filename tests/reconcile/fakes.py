@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshnet.driver import LinkDriver, LinkError, Scope
 from meshnet.panel.port import PanelPort
-from meshnet.reconcile.state import Applied, End
+from meshnet.reconcile.end import Applied, End
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshnet.driver import LinkEnd, Peer, Port
     from meshnet.driver.api import Splice
     from meshnet.model.topology import Endpoint
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
 
 
 class Moody(LinkDriver):

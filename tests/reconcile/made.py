@@ -14,7 +14,8 @@ from meshnet.errors import InvalidObject, Problem
 from meshnet.model.resource import API_VERSION
 from meshnet.model.topology import Endpoint
 from meshnet.panel.port import PanelPort
-from meshnet.reconcile.state import Applied, End, Joint, Sandbox, SandboxKey
+from meshnet.reconcile.end import Applied, End, Joint
+from meshnet.reconcile.sandbox import Sandbox, SandboxKey
 from meshnet.stores.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshnet.model.node_record import NodeRecord
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.cache import TopologyCache
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.table import Table
 
 

@@ -11,8 +11,8 @@ from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.checkpoints import Checkpoints
 from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.publish import Publisher
+from meshnet.reconcile.sandbox import Sandbox
 from meshnet.reconcile.sandboxes import Sandboxes
-from meshnet.reconcile.state import Sandbox
 from meshnet.reconcile.table import Table
 from meshnet.reconcile.writer import StatusWriter
 from tests.reconcile.fakes import Moody

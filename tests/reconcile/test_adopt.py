@@ -10,13 +10,13 @@ import pytest
 from meshnet.errors import KernelError
 from meshnet.netlink import Redirect
 from meshnet.reconcile.adopt import rejoin
-from meshnet.reconcile.state import Joint
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.table import Table
 from tests.reconcile.fakes import Splicer
 from tests.reconcile.made import end, sandbox
 
 if TYPE_CHECKING:
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 
 class Dying(Splicer):

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from meshnet.reconcile.carrier import carrier, complete
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.linkstate import link_state
-from meshnet.reconcile.state import Joint
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, replan, sandbox
 from tests.reconcile.parts import keeper

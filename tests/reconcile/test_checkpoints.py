@@ -11,7 +11,8 @@ import attrs
 import pytest
 
 from meshnet.reconcile.checkpoints import Checkpoints
-from meshnet.reconcile.state import Applied, SandboxKey
+from meshnet.reconcile.end import Applied
+from meshnet.reconcile.sandbox import SandboxKey
 from tests.reconcile.made import end, sandbox
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from meshnet.model.resource import Kind
 from meshnet.netlink.tc import Redirect
-from meshnet.reconcile.state import Joint
+from meshnet.reconcile.end import Joint
 from tests.reconcile.made import link
 from tests.reconcile.test_far import GOOD, HERE, THERE, in_room
 

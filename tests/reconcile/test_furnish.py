@@ -15,7 +15,7 @@ from meshnet.driver import Attachment
 from meshnet.errors import KernelError, LinkError
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.furnish import Furnisher
-from meshnet.reconcile.state import Sandbox
+from meshnet.reconcile.sandbox import Sandbox
 from meshnet.reconcile.table import Table
 from tests.reconcile.fakes import Moody
 from tests.reconcile.made import end, sandbox

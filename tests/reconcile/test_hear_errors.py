@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Request
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 
 class Kernel:

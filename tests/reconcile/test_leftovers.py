@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from meshnet.driver import LinkEnd, Peer
     from meshnet.driver.api import Splice
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 R1 = Endpoint("default", "r1", "eth1")
 GONE = Endpoint("default", "gone", "eth1")

@@ -14,7 +14,7 @@ from tests.virtual_time import run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
 
 
 class Pulse:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.driver import LinkEnd, Peer, Port
-    from meshnet.reconcile.state import Sandbox
+    from meshnet.reconcile.sandbox import Sandbox
     from tests.reconcile.room import Room
 
 DECLARED = topology("r1", link(1, "net1", "localhost:nic0"))

@@ -25,7 +25,8 @@ from tests.virtual_time import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshnet.reconcile.state import End, Sandbox
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox
 
 SOON_S = 0.5
 """Longer than changes are collected for, shorter than any pause."""

@@ -10,8 +10,8 @@ import attrs
 
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.publish import PAUSE_S, Publisher
-from meshnet.reconcile.state import Joint
 from meshnet.reconcile.table import Table
 from meshnet.reconcile.writer import StatusWriter
 from tests.reconcile.fakes import Identifiers

@@ -10,8 +10,8 @@ from meshnet.model.topology import MAX_EPOCH, Claim, Endpoint
 from meshnet.netlink import Redirect
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.adopt import adopt
+from meshnet.reconcile.end import Applied
 from meshnet.reconcile.rebuild import as_wanted, is_rebuilt, rebuild, recall
-from meshnet.reconcile.state import Applied
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, sandbox
 

@@ -12,8 +12,8 @@ import pytest
 from meshnet.driver.calls import GRACE_S
 from meshnet.errors import InvalidObject, Problem, StoreError, StoreUnavailable
 from meshnet.model.resource import Kind
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.patch import CALL_LIMIT_S
-from meshnet.reconcile.state import Joint
 from meshnet.stores.memory import MemoryStore
 from tests.reconcile.fakes import Moody, SlowToGo
 from tests.reconcile.made import link, topology

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from meshnet.driver import LinkDriver
     from meshnet.model.topology import Endpoint
-    from meshnet.reconcile.state import End
+    from meshnet.reconcile.end import End
 
 
 class Room:

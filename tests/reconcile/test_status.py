@@ -8,7 +8,7 @@ from meshnet.errors import InvalidObject, Problem
 from meshnet.model.codec import decode_topology
 from meshnet.model.resource import Kind, Resource
 from meshnet.reconcile.cache import Entry
-from meshnet.reconcile.state import Joint
+from meshnet.reconcile.end import Joint
 from meshnet.reconcile.status import cleared, compose, failures
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, join, link, replan, sandbox, topology
