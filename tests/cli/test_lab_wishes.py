@@ -52,7 +52,7 @@ def test_wrong_settings(word: str, told: str) -> None:
         wishes.settings([word], NODES)
 
 
-def test_uplinks() -> None:
+def test_uplinks_are_named_by_node() -> None:
     assert wishes.uplinks(["n1=ens3", "n2=bond0.7"], NODES) == {"n1": "ens3", "n2": "bond0.7"}
 
 
@@ -74,7 +74,7 @@ def test_wrong_uplinks(word: str, told: str) -> None:
         wishes.uplinks([word], NODES)
 
 
-def test_places() -> None:
+def test_places_are_named_by_pod() -> None:
     assert wishes.places(["r1=n1", "x/r2=n2"]) == {"r1": "n1", "x/r2": "n2"}
     with pytest.raises(UsageError, match="POD=NODE"):
         wishes.places(["r1"])

@@ -95,7 +95,7 @@ def test_with_the_daemon_away_a_new_pod_waits_and_an_old_one_runs(installed: Clu
     pods.delete(installed, "old", "new")
 
 
-def test_uninstall(installed: Cluster) -> None:
+def test_uninstall_leaves_the_other_networks_pods_as_they_are(installed: Cluster) -> None:
     installed.apply(pods.pod("old", "n3"))
     pods.wait_ready(installed, "old")
     before = installed.get("pod", "old")["status"]["podIP"]

@@ -17,7 +17,7 @@ from meshnet.errors import InvalidObject
 GOOD = {"NODE_NAME": "n1"}
 
 
-def test_defaults():
+def test_who_names_a_node_alone_has_the_defaults():
     settings = Settings.read(GOOD)
 
     assert settings.run_dir == Path("/run/meshnet")
@@ -156,7 +156,7 @@ def test_all_that_is_wrong_is_named_at_once():
     assert {problem.path for problem in caught.value.problems} == set(wrong)
 
 
-def test_a_file(tmp_path):
+def test_a_file_has_a_setting_a_line(tmp_path):
     path = tmp_path / "daemon.conf"
     path.write_text("# comment\n\n NODE_NAME = n7 \nMESHNET_STORE=sqlite:/a?synchronous=full\nHOST_IP=\n")
 

@@ -37,7 +37,7 @@ def test_the_fields_of_a_status() -> None:
     assert quoted(links) - {"vxlan"} == STATUS["links"]["items"]["properties"].keys()
 
 
-def test_the_states() -> None:
+def test_every_state_is_told_in_its_order() -> None:
     assert [cells[0] for cells in rows(PAGE, "state", "meaning")] == [
         f"`{each}`" for each in (UP, DOWN, PENDING, FAILED)
     ]

@@ -249,7 +249,9 @@ def test_add_with_the_nodes_own_namespace_is_refused(node: DaemonNode) -> None:
 @pytest.mark.parametrize("version", SUPPORTED)
 @pytest.mark.parametrize("chained", [False, True], ids=["alone", "chained"])
 @pytest.mark.parametrize("addresses", [False, True], ids=["", "resultAddresses"])
-def test_every_version(node: DaemonNode, version: str, chained: bool, addresses: bool) -> None:
+def test_an_answer_is_in_the_callers_version_and_keeps_what_came_before(
+    node: DaemonNode, version: str, chained: bool, addresses: bool
+) -> None:
     node.apply(*pair())
     r1 = node.pod("r1")
     old = version < "0.3.0"

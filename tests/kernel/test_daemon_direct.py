@@ -240,7 +240,7 @@ def test_a_mac_that_is_edited_while_the_daemon_is_away_is_applied(node: DaemonNo
     assert r1.links()["net1"].mac == "02:00:5e:00:56:0a"  # its own affair
 
 
-def test_beside_a_port(node: DaemonNode, nic: int) -> None:
+def test_a_pod_has_a_direct_interface_beside_a_port(node: DaemonNode, nic: int) -> None:
     one, two = pair()
     one["spec"]["links"] += external()["spec"]["links"]  # type: ignore[index]
     one["spec"]["links"][1]["uid"] = 9

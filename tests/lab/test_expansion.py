@@ -21,5 +21,5 @@ from meshnet.lab.expansion import expand
         ("$()", "$()"),
     ],
 )
-def test_expand(text, expanded):
+def test_variables_are_expanded_as_kubernetes_does_it(text, expanded):
     assert expand(text, {"A": "1", "B": "2"}) == expanded

@@ -27,5 +27,5 @@ def test_checksum_makes_the_sum_zero():
         ([], ["10.0.0.1/24"], []),
     ],
 )
-def test_reachable(own, others, pairs):
+def test_addresses_of_one_subnet_and_family_reach_each_other(own, others, pairs):
     assert list(reachable(own, others)) == pairs

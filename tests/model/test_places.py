@@ -32,6 +32,6 @@ def test_the_line_of_a_path_or_of_its_nearest_parent(path, line):
     assert find_line(PLACE, path) == line
 
 
-def test_children():
+def test_a_place_is_found_child_by_child():
     assert child(PLACE, "a", 1, "b") == 5
     assert child(PLACE) is PLACE

@@ -41,7 +41,7 @@ def test_lo_is_nobodys_nor_are_the_kernels_own_and_eth0_not_a_pods():
 
 
 @pytest.mark.parametrize("name", ["r1", "0", "r1-0", "a.b.c", "x" * 253])
-def test_pod_names(name):
+def test_pod_names_are_those_of_kubernetes(name):
     assert rules.pod_name(name) == name
 
 
@@ -59,7 +59,7 @@ def test_a_namespace_is_one_label():
 
 
 @pytest.mark.parametrize(("value", "uid"), [(0, 0), (1, 1), (1.0, 1), (2**63 - 1, 2**63 - 1), (16_772_216, 16_772_216)])
-def test_uids(value, uid):
+def test_whole_numbers_below_2_to_the_63_are_uids(value, uid):
     result = rules.uid(value)
 
     assert result == uid
@@ -165,7 +165,7 @@ def test_macs_that_are_none(value):
         rules.mac(value)
 
 
-def test_driver_names():
+def test_driver_names_are_short_words():
     assert [rules.driver_name(name) for name in ("vxlan", "GRPC", "my-driver.v2")] == ["vxlan", "GRPC", "my-driver.v2"]
     for name in ("", "-a", "a b", "a/b", "x" * 64, "a\n"):
         with pytest.raises(rules.RuleError, match="link driver"):

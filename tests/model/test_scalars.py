@@ -81,18 +81,18 @@ def test_an_integer_beyond_64_bits_is_a_float():
 
 
 @given(st.integers(-(2**63), 2**64 - 1))
-def test_integers(number):
+def test_integers_keep_their_value(number):
     assert plain_scalar(str(number)) == number
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_floats(number):
+def test_floats_keep_their_value(number):
     assert json_number(repr(number)) == number
     assert plain_scalar(repr(number)) == number
 
 
 @given(st.text())
-def test_any_text(text):
+def test_any_text_is_itself_or_another_plain_value(text):
     try:
         value = plain_scalar(text)
     except ValueError:

@@ -24,7 +24,7 @@ def test_garbage_ends_the_walk(payload: bytes, offset: int) -> None:
     assert sum(4 + len(value) for _, value in wire.walk(payload, offset)) <= max(0, len(payload) - offset)
 
 
-def test_numbers() -> None:
+def test_numbers_are_in_the_machines_byte_order() -> None:
     found = wire.attributes(wire.u8(1, 7) + wire.u16(2, 0x1234) + wire.u32(3, 0xFFFFFFFF))
 
     assert {1: b"\x07", 2: (0x1234).to_bytes(2, sys.byteorder), 3: b"\xff" * 4} == found
@@ -47,7 +47,7 @@ def test_text_ends_at_the_first_nul_and_survives_bad_bytes() -> None:
     assert wire.text(b"\xff\0") == "\ufffd"
 
 
-def test_mac() -> None:
+def test_a_mac_is_six_bytes() -> None:
     assert wire.mac_bytes("02:00:5e:10:00:ff") == bytes.fromhex("02005e1000ff")
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_memory() -> None:
+def test_memory_is_a_store_in_this_process() -> None:
     assert isinstance(open_store("memory:"), MemoryStore)
 
 
 @pytest.mark.parametrize("options", ["", "?synchronous=off", "?synchronous=full&create=yes"])
-def test_sqlite(tmp_path: Path, options: str) -> None:
+def test_sqlite_is_a_file_made_when_it_is_first_asked(tmp_path: Path, options: str) -> None:
     async def run() -> None:
         store = open_store(f"sqlite:{tmp_path}/store.db{options}")
         assert isinstance(store, SqliteStore)
@@ -44,7 +44,7 @@ def test_a_file_that_shall_be_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_kubernetes(tmp_path: Path) -> None:
+def test_kubernetes_reads_its_kubeconfig_when_it_is_first_asked(tmp_path: Path) -> None:
     store = open_store(f"kubernetes:?context=x&kubeconfig={tmp_path}/none")
     assert isinstance(store, KubernetesStore)
     with pytest.raises(StoreUnavailable, match=f"kubeconfig {tmp_path}/none, context 'x': no such file"):

@@ -55,5 +55,5 @@ def test_the_largest_document() -> None:
     ("one", "other", "expected"),
     [({"a": 1}, {"a": 1}, True), ({"a": 1}, {"a": True}, False), ([0], [False], False), ({"a": 1}, {"a": 2}, False)],
 )
-def test_same(one: object, other: object, expected: bool) -> None:
+def test_documents_are_the_same_by_value_and_type(one: object, other: object, expected: bool) -> None:
     assert same(one, other) is expected

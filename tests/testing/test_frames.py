@@ -10,7 +10,7 @@ def test_every_frame_is_its_own() -> None:
     assert len({frame.name for frame in CORPUS}) == len({frame.data for frame in CORPUS}) == 22
 
 
-def test_lengths() -> None:
+def test_frames_are_as_long_as_their_names_say() -> None:
     lengths = {frame.name: len(frame.data) for frame in CORPUS}
 
     assert lengths["runt"] == 14

@@ -24,7 +24,7 @@ def test_every_network_is_here():
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_golden(tmp_path, network):
+def test_every_networks_list_is_merged_as_recorded_beside_its_own(tmp_path, network):
     places = Places(tmp_path / "bin", tmp_path / "net.d")
     places.bin_dir.mkdir()
     shutil.copytree(GOLDEN / network / "net.d", places.conf_dir)

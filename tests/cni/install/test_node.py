@@ -17,7 +17,7 @@ from meshnet.cni.plugin import front_script, plugin_command
 from tests.cni.install.conftest import flannel, types, write
 
 
-def test_install(places):
+def test_install_places_the_plugin_and_a_list_with_it(places):
     done = install(places)
 
     assert types(places.list) == ["flannel", "portmap", "meshnet"]

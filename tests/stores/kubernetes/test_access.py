@@ -31,7 +31,7 @@ def account(directory: Path) -> Path:
     ("query", "kubeconfig", "context"),
     [("", "", ""), ("context=kind-a", "", "kind-a"), ("kubeconfig=/a%20b&context=c", "/a b", "c")],
 )
-def test_options(query: str, kubeconfig: str, context: str) -> None:
+def test_options_name_kubeconfig_and_context(query: str, kubeconfig: str, context: str) -> None:
     access = Access.read("kubernetes:", query)
     assert (access.kubeconfig, access.context) == (kubeconfig, context)
 

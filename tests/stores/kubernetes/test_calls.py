@@ -60,7 +60,7 @@ def test_what_is_sent_again(
         *((GET, Answer(code, b"")) for code in (200, 400, 401, 403, 404, 409, 410, 422)),
     ],
 )
-def test_what_is_not(request_: Request, outcome: Answer | Unreachable) -> None:
+def test_what_is_not_sent_again(request_: Request, outcome: Answer | Unreachable) -> None:
     assert pause(request_, outcome, 0) is None
 
 
