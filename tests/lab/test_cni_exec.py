@@ -106,7 +106,8 @@ def test_delete_goes_in_reverse_with_the_cached_result(bench):
 
 def test_an_answer_that_is_too_large_is_said_to_be(bench, monkeypatch):
     monkeypatch.setattr("meshnet.lab.plugin_process.LARGEST_ANSWER", 1 << 20)
-    (bench.tmp_path / "a").write_text("#!/bin/sh\nexec cat /dev/zero\n")
+    # once nobody reads, what writes ends by itself: it must not be what is killed
+    (bench.tmp_path / "a").write_text("#!/bin/sh\ncat /dev/zero\nexec sleep 1000\n")
     with pytest.raises(MeshnetError, match="an answer of more than 1 MiB: killed"):
         bench.runtime({"type": "a"}).add(ATTACHMENT)
 
