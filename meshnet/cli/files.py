@@ -47,7 +47,7 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     from meshnet.model.resource import is_topology  # noqa: PLC0415
 
     documents = read_files(names)
-    skipped = [f"{other.kind} {other.name}" for other in documents if not is_topology(other.document)]
+    skipped = [_called(other) for other in documents if not is_topology(other.document)]
     found = [placed(document, namespace) for document in documents if is_topology(document.document)]
     wrong = [finding for document in found for finding in faults(document)] + list(doubles(found))
     if wrong:
@@ -58,6 +58,12 @@ def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> lis
     if not found:
         raise UsageError(f"{', '.join(names)}: no Topology in there")
     return [document.document for document in found]
+
+
+def _called(other: Document) -> str:
+    """An object that is no Topology of ours, as a user knows it; another group may have a kind of that name."""
+    group = f" of {other.api_version}" if other.kind == "Topology" else ""
+    return f"{other.kind} {other.name}{group}"
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:

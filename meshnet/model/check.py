@@ -14,7 +14,7 @@ from meshnet.model.documents import BadText, read_documents
 from meshnet.model.entry import LINK_FIELDS
 from meshnet.model.finding import Finding, Severity
 from meshnet.model.metadata import metadata_problems
-from meshnet.model.resource import DEFAULT_NAMESPACE, GROUP, Kind, is_topology
+from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, GROUP, Kind, is_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,6 +61,7 @@ def check(
     for document in documents:
         findings += _head_findings(document)
         if not is_topology(document.document):
+            findings += _another_group(document)
             continue
         findings += [*_unknown_fields(document), *_metadata_findings(document)]
         try:
@@ -106,6 +107,17 @@ def _head_findings(document: Document) -> Iterator[Finding]:
         yield _error(document, "kind", f"{document.kind!r}: must be {' or '.join(_KINDS)}")
 
 
+def _another_group(document: Document) -> Iterator[Finding]:
+    """A Topology that is not ours, with links as ours have: a misspelt group, or one that took the fields over."""
+    spec = document.document.get("spec")
+    links = spec.get("links") if document.kind == Kind.TOPOLOGY.value and isinstance(spec, dict) else None
+    if isinstance(links, list) and any(isinstance(link, dict) and "peer_pod" in link for link in links):
+        message = (
+            f"{document.api_version!r}: is not meshnet's, which leaves this Topology alone; is {API_VERSION} meant?"
+        )
+        yield _finding(Severity.WARNING, document, "apiVersion", message)
+
+
 def doubles(documents: Sequence[Document]) -> Iterator[Finding]:
     """The second of two objects that would be one on a cluster: it would replace the first."""
     first: dict[tuple[str, str, str, str], Document] = {}
@@ -134,9 +146,7 @@ def _unknown(document: Document, path: str, found: Iterable[str], known: Sequenc
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; is {close[0]} meant?" if close else ""
             message = f"is no field of a Topology and means nothing{hint}"
-            where = f"{path}.{name}"
-            line = document.locate(where)
-            yield Finding(Severity.WARNING, document.source, line, title(document.document), where, message)
+            yield _finding(Severity.WARNING, document, f"{path}.{name}", message)
 
 
 def problem_findings(document: Document, problems: Iterable[Problem]) -> list[Finding]:
@@ -145,5 +155,8 @@ def problem_findings(document: Document, problems: Iterable[Problem]) -> list[Fi
 
 
 def _error(document: Document, path: str, message: str) -> Finding:
-    line = document.locate(path)
-    return Finding(Severity.ERROR, document.source, line, title(document.document), path, message)
+    return _finding(Severity.ERROR, document, path, message)
+
+
+def _finding(severity: Severity, document: Document, path: str, message: str) -> Finding:
+    return Finding(severity, document.source, document.locate(path), title(document.document), path, message)

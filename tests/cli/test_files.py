@@ -117,7 +117,7 @@ def test_a_topology_of_another_group_is_another_kind(file: Path, capsys: pytest.
     (one,) = read_topologies([str(file)], "lab", quiet=False)
 
     assert one["metadata"]["name"] == "r1"
-    assert capsys.readouterr().err == "skipped, since no Topology: Topology racks\n"
+    assert capsys.readouterr().err == "skipped, since no Topology: Topology racks of kueue.x-k8s.io/v1beta1\n"
 
 
 def test_stdin_that_is_closed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

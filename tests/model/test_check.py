@@ -111,6 +111,18 @@ def test_a_peer_that_is_not_there_is_a_warning_and_one_without_the_interface_an_
     ]
 
 
+def test_a_topology_of_another_group_with_links_like_ours_is_a_warning():
+    """A group that is misspelt, or of a project that took the fields over; what has other fields is nobody's affair."""
+    texts = [text.replace("networkop.co.uk", "networkop.com") for text in (topology("r1", A), topology("r2", B))]
+    racks = "apiVersion: kueue.x-k8s.io/v1beta1\nkind: Topology\nmetadata: {name: racks}\nspec: {levels: [{}]}\n"
+
+    assert findings(texts, (racks,)) == [
+        f"0.yml:{line}: warning: Topology default/{name}: apiVersion: 'networkop.com/v1beta1': is not meshnet's, which "
+        "leaves this Topology alone; is networkop.co.uk/v1beta1 meant?"
+        for line, name in ((1, "r1"), (8, "r2"))
+    ]
+
+
 def test_nothing_is_said_about_links_to_a_topology_that_is_wrong_itself():
     assert findings((topology("r1", A), topology("r2", B + ", mtu: 1"))) == [
         "0.yml:13: error: Topology default/r2: spec.links[0].mtu: 1: must be a whole number from 68 to 65535"
