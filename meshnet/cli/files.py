@@ -40,16 +40,16 @@ def read_texts(names: Iterable[str]) -> list[tuple[str, str]]:
 def read_topologies(names: Sequence[str], namespace: str, *, quiet: bool) -> list[dict[str, Any]]:
     """Return the Topologies of all files, each valid and with a namespace (`namespace` where it names none).
 
-    Objects of other kinds are named on stderr and left out. Raises WrongFiles when a Topology is not valid, after
-    printing everything that is wrong with its line, and UsageError when there is none at all.
+    Objects of other kinds are named on stderr and left out. Raises WrongFiles when a Topology is not valid, or an
+    object of no kind at all, after printing all that is wrong with its line, and UsageError when there is no Topology.
     """
     from meshnet.model.check import doubles, faults, placed  # noqa: PLC0415 - as above
     from meshnet.model.resource import is_topology  # noqa: PLC0415
 
-    documents = read_files(names)
+    documents = [placed(document, namespace) for document in read_files(names)]
     skipped = [_called(other) for other in documents if not is_topology(other.document)]
-    found = [placed(document, namespace) for document in documents if is_topology(document.document)]
-    wrong = [finding for document in found for finding in faults(document)] + list(doubles(found))
+    found = [document for document in documents if is_topology(document.document)]
+    wrong = [finding for document in documents for finding in faults(document)] + list(doubles(found))
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         raise WrongFiles(f"{len(wrong)} error(s) in the files: nothing was done")

@@ -77,8 +77,11 @@ def check(
 
 
 def faults(document: Document) -> list[Finding]:
-    """Return what keeps a Topology from being stored, whatever stands beside it."""
-    findings = [*_head_findings(document), *_metadata_findings(document)]
+    """Return what keeps an object from being stored, whatever stands beside it; of what is no Topology, what it is."""
+    findings = [*_head_findings(document)]
+    if not is_topology(document.document):
+        return findings
+    findings += _metadata_findings(document)
     try:
         decode_topology(document.document)
     except InvalidObject as error:

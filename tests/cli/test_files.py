@@ -120,6 +120,25 @@ def test_a_topology_of_another_group_is_another_kind(file: Path, capsys: pytest.
     assert capsys.readouterr().err == "skipped, since no Topology: Topology racks of kueue.x-k8s.io/v1beta1\n"
 
 
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [
+        ("apiVersion: networkop.co.uk/v1beta1\nkind: topology", "kind: 'topology': must be Topology"),
+        ("kind: Pod", "apiVersion: is required"),
+    ],
+)
+def test_what_an_api_server_would_not_know_is_wrong_and_not_skipped(
+    file: Path, capsys: pytest.CaptureFixture[str], head: str, what: str
+) -> None:
+    """As for `check`, so that a Topology whose kind is misspelt is not left out of what is applied."""
+    with file.open("a") as yaml:
+        yaml.write(f"\n---\n{head}\nmetadata: {{name: r2}}\n")
+
+    with pytest.raises(WrongFiles, match="1 error"):
+        read_topologies([str(file)], "lab", quiet=False)
+    assert what in capsys.readouterr().err
+
+
 def test_stdin_that_is_closed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="standard input is closed"):
