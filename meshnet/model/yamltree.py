@@ -130,9 +130,10 @@ class TreeBuilder:
             raise TreeError(event, f"the tag {event.tag} means nothing in Kubernetes")
         if len(self._open) >= MAX_DEPTH:
             raise TreeError(event, f"must not be nested deeper than {MAX_DEPTH} levels")
-        if self._open and self._open[-1].is_map and self._open[-1].key is _NO_KEY:
-            raise TreeError(event, "a key must be a scalar")
         is_map = type(event).__name__ == "MappingStartEvent"
+        if self._open and self._open[-1].is_map and self._open[-1].key is _NO_KEY:
+            template = "; is it a template, to be rendered first?" if is_map and event.flow_style else ""  # {{ name }}
+            raise TreeError(event, f"a key must be a scalar{template}")
         line = event.start_mark.line + 1
         self._open.append(_Open({} if is_map else [], {} if is_map else [], line, event.anchor))
         if event.anchor is not None:

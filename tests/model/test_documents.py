@@ -221,6 +221,7 @@ def test_plain_json_has_lines():
         ("a: {<<: 1}", 1, 10, "merge key"),
         ("a: {<<: [1]}", 1, 12, "merge key"),
         ("%YAML 3.0\n---\na: 1", 1, 1, "YAML"),
+        ("kind: A\nname: {{ .Values.name }}\n", 2, 8, "is it a template, to be rendered first"),
     ],
 )
 def test_bad_texts_name_file_line_and_column(text, line, column, what):
