@@ -21,6 +21,8 @@ HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63
 _IDS = ("runAsUser", "runAsGroup")
 _LARGEST_ID = (1 << 31) - 1
+_INIT = re.compile(r"(/(usr/)?(s?bin|lib/systemd)/)?(init|systemd)")
+"""What boots a machine: that of this one is all that a lab has."""
 _VARIABLE = re.compile(r"[ -<>-~]+")
 _VARIABLE_RIGHT = "must be one or more printable ASCII characters other than '='"
 
@@ -90,17 +92,25 @@ class PodReader:
             value = self._value(namespace, pod, variable)
             if value is not None:
                 env[key] = expand(value, env)
-        command, arguments = entry.texts("command"), entry.texts("args")
-        if arguments and not command:
-            self._note(f"Pod {namespace}/{pod}: container {name!r} has args for its image's own command: not started")
-        argv = (*command, *arguments) if command else ()
         return Container(
             name=name,
-            argv=tuple(expand(word, env) for word in argv),
+            argv=self._argv(f"Pod {namespace}/{pod}: container {name!r}", entry, env),
             env=env,
             directory=entry.text("workingDir", ""),
             mounts=tuple(_mount(mount) for mount in entry.each("volumeMounts") if mount.text("name") in volumes),
         )
+
+    def _argv(self, container: str, entry: Fields, env: Mapping[str, str]) -> tuple[str, ...]:
+        """What a container runs; nothing where that is of its image."""
+        command, arguments = entry.texts("command"), entry.texts("args")
+        if arguments and not command:
+            self._note(f"{container} has args for its image's own command: not started")
+            return ()
+        argv = tuple(expand(word, env) for word in (*command, *arguments))
+        if argv and _INIT.fullmatch(argv[0]):
+            self._note(f"{container} boots its image by {argv[0]}, which would boot this machine's system: not started")
+            return ()
+        return argv
 
     def _env_from(self, namespace: str, source: Fields, env: dict[str, str]) -> None:
         reference = source.inner("configMapRef")

@@ -52,6 +52,20 @@ def test_arguments_of_an_image_are_not_run_and_that_is_said():
     assert any("args" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("command", ["/sbin/init", "/usr/sbin/init", "init", "/lib/systemd/systemd"])
+def test_the_machine_is_not_booted_anew_by_a_pod_that_boots_its_image(command: str):
+    """As routers' images do: the machine's init would start its services, and clear its /tmp, a second time."""
+    found = read_manifests([pod(containers=[container(command=[command], args=["systemd.setenv=a=b"])])])
+
+    assert found.pods[0].commands == ()
+    (note,) = found.notes
+    assert note.startswith(f"Pod default/r1: container 'main' boots its image by {command}, ")
+
+
+def test_a_program_of_a_pods_own_that_is_called_init_runs():
+    assert only(pod(containers=[container(command=["/etc/lab/init"])])).commands[0].argv == ("/etc/lab/init",)
+
+
 def test_config_map_is_a_volume_and_an_environment():
     config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a.conf": "text"}, "binaryData": {"b": "AAE="}}
     found = only(
