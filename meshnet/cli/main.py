@@ -88,7 +88,7 @@ def _command_of(arguments: Sequence[str]) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; the entry point of the distribution."""
+    """Run one command line and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     open_closed_streams()
     gc.set_threshold(NEW_OBJECTS)

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,6 +133,30 @@ def test_ctrl_c_is_130(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Non
     finally:
         signal.signal(signal.SIGINT, before)
     assert (ran.code, ran.out, ran.err) == (exitcodes.INTERRUPTED, "", "")
+
+
+INTERRUPTED_WHILE_LOADED = """
+import runpy, signal, sys
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "meshnet.cli.main":
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder)
+runpy.run_module("meshnet", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_is_130() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADED], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (exitcodes.INTERRUPTED, "", "")
+
+
+def test_installed_commands_begin_there_too() -> None:
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts.values()) == {"meshnet.__main__:main"}
 
 
 def test_a_usage_error_inside_a_command_is_raised_by_parse() -> None:
