@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from meshnet import __version__
 from meshnet.cli import exitcodes
 from meshnet.cli.parser import OPTIONS_WITH_VALUE, CommandParser, global_defaults
+from meshnet.cli.stderr import Stderr
 from meshnet.cli.stdout import Stdout, StdoutFull
 from meshnet.cli.streams import open_closed_streams
 from meshnet.errors import MeshnetError
@@ -93,15 +94,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_streams()
     gc.set_threshold(NEW_OBJECTS)
     try:
+        with contextlib.redirect_stderr(cast("TextIO", Stderr(sys.stderr))):
+            return _exit_code(given)
+    finally:
+        _forget_unwritten(sys.stderr)
+
+
+def _exit_code(given: Sequence[str]) -> int:
+    try:
         with contextlib.redirect_stdout(cast("TextIO", Stdout(sys.stdout))):
             return _run(given)
     except StdoutFull as error:
-        _forget_stdout()
+        _forget_unwritten(sys.stdout)
         return _report(error, verbose=False)
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
     except BrokenPipeError:
-        _forget_stdout()
+        _forget_unwritten(sys.stdout)
         return exitcodes.BROKEN_PIPE
 
 
@@ -129,8 +138,11 @@ def _report(error: MeshnetError, *, verbose: bool) -> int:
     return exitcodes.exit_code(type(error))
 
 
-def _forget_stdout() -> None:
-    # the interpreter flushes stdout at exit, and would complain about the same pipe again
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
+def _forget_unwritten(stream: TextIO) -> None:
+    # the interpreter flushes it at exit, would complain about the same again, and end with a code of its own
+    try:
+        stream.flush()
+    except OSError:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, stream.fileno())
+        os.close(devnull)
