@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 from meshnet.errors import MeshnetError, UsageError
-from meshnet.model.documents import MAX_BYTES
+from meshnet.model.documents import MAX_READ
 
 SILENCE_S = 20.0
 """How long a server may say nothing."""
@@ -55,8 +55,8 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _read(answer: http.client.HTTPResponse, url: str, deadline: float) -> bytes:
     data = bytearray()
-    while len(data) <= MAX_BYTES:
-        part = answer.read1(MAX_BYTES + 1 - len(data))
+    while len(data) < MAX_READ:
+        part = answer.read1(MAX_READ - len(data))
         data += part
         if not part:
             # a connection that ends early is an end like any other to `read1`

@@ -5,9 +5,10 @@ They are the caller's: they must be read before a lab's box is entered.
 
 from __future__ import annotations
 
+import codecs
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError, UsageError
 from meshnet.model.printable import printable
@@ -93,7 +94,8 @@ def _entries(path: Path) -> list[Path] | None:
 
 def _read(path: Path) -> str:
     try:
-        return _decode(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            return _decode(_bounded(file), str(path))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 
@@ -101,7 +103,14 @@ def _read(path: Path) -> str:
 def _stdin() -> str:
     if sys.stdin is None:
         raise UsageError("-: standard input is closed")
-    return _decode(sys.stdin.buffer.read(), "<stdin>")
+    return _decode(_bounded(sys.stdin.buffer), "<stdin>")
+
+
+def _bounded(file: IO[bytes]) -> bytes:
+    """Return what is in a file, or more than anybody takes: a pipe or a device may have no end."""
+    from meshnet.model.documents import MAX_READ  # noqa: PLC0415 - as above
+
+    return file.read(MAX_READ)
 
 
 def _fetch(url: str) -> str:
@@ -111,7 +120,9 @@ def _fetch(url: str) -> str:
 
 
 def _decode(data: bytes, source: str) -> str:
+    from meshnet.model.documents import MAX_READ  # noqa: PLC0415 - as above
+
     try:
-        return data.decode()
+        return codecs.utf_8_decode(data, "strict", len(data) < MAX_READ)[0]  # not all was read: a part is no error
     except UnicodeDecodeError as error:
         raise UsageError(f"{source}: byte {error.start}: this is not UTF-8 text") from error

@@ -40,6 +40,30 @@ def test_stdin_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert document.where() == "<stdin>:1"
 
 
+class Endless(io.BytesIO):
+    """What never ends, as `yes |` or a device; all of it fits nowhere."""
+
+    def __init__(self, begin: bytes) -> None:
+        self._begin = begin
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert size > 0
+        return (self._begin + "€".encode() * size)[:size]
+
+
+@pytest.mark.parametrize("begin", [b"", b"#", b"##", b"\xef\xbb\xbf", b"\xef\xbb\xbf#", b"\xef\xbb\xbf##"])
+def test_of_what_has_no_end_no_more_is_read_than_anybody_takes(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    """Wherever in a character that ends."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Endless(begin)))
+
+    with pytest.raises(MeshnetError, match="<stdin>:1:1: must not be larger than 16 MiB"):
+        read_files(["-"])
+
+
 def test_a_url_is_a_file(file: Path) -> None:
     def handler(*args: object) -> http.server.SimpleHTTPRequestHandler:
         return Quiet(*args, directory=str(file.parent))  # type: ignore[arg-type]
