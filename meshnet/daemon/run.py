@@ -23,6 +23,8 @@ from meshnet.stores.open import open_store
 if TYPE_CHECKING:
     from meshnet.daemon.settings import Settings
 
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +41,7 @@ async def run(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         loop.add_signal_handler(number, stop.set)
     watchdog = asyncio.create_task(Watchdog().run(), name="watchdog")
     node = await _started(settings)
@@ -51,6 +53,14 @@ async def _serve(settings: Settings) -> None:
         await node.stop()
         watchdog.cancel()
         log.info("stopped; links go on as they are")
+        _heed_no_more(loop)
+
+
+def _heed_no_more(loop: asyncio.AbstractEventLoop) -> None:
+    """Who tells it again to end, while the process does, is no reason for another exit code."""
+    for number in ENDING:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def _started(settings: Settings) -> Node:

@@ -74,3 +74,23 @@ def test_a_driver_that_ignores_that_it_is_cancelled_does_not_keep_it(node: Daemo
 
     assert time.monotonic() - begun < 10
     assert "driver stubborn: inspect: it ignores that it was cancelled, and is still running" in node.log()
+
+
+TOLD_AGAIN = """
+import asyncio.selector_events, atexit, os, signal
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+Loop = asyncio.selector_events.BaseSelectorEventLoop
+close = Loop.close
+def close_and_be_told(loop):
+    close(loop)
+    os.kill(os.getpid(), signal.SIGTERM)
+Loop.close = close_and_be_told
+"""
+
+
+def test_a_signal_that_comes_while_it_ends_changes_nothing(node: DaemonNode, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TOLD_AGAIN)
+    node.stop()
+    node.start(PYTHONPATH=str(tmp_path))
+    node.stop()
+    assert "Traceback" not in node.log()
