@@ -64,8 +64,8 @@ def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Se
         # Else the kernel would take every later address of the same IPv4 subnet, too.
         on, off = (addresses.promote_secondaries(ifindex, on=on) for on in (True, False))
         changes = [on, *changes, off]
-    # The pod may have taken an address away itself, or all of IPv4.
-    inside.run_tolerating(changes, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    # The pod may have taken an address away itself, or all of IPv4; an MTU below 1280 takes all of IPv6 (ENXIO).
+    inside.run_tolerating(changes, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENXIO)
     # Again: of IPv6 one with another prefix length was there until now.
     return give_addresses(inside, ifindex, new)
 

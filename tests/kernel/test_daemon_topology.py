@@ -259,6 +259,26 @@ def test_an_address_that_goes_takes_no_other_and_no_route_with_it(node: DaemonNo
     assert r1.run("sysctl", "-n", sysctl).strip() == promote
 
 
+def test_an_mtu_too_small_for_ipv6_may_come_and_go_with_the_addresses(node: DaemonNode) -> None:
+    """Below 1280 the kernel takes all of IPv6 off an interface."""
+    four, six = "10.0.0.1/24", "2001:db8::1/64"
+    node.apply(topology("r2", link(1, "eth1", "r1:eth1", local_ip="10.0.0.2/24")))
+
+    def edit(*addresses: str, mtu: int) -> None:
+        node.apply(topology("r1", link(1, "eth1", "r2:eth1", local_ips=addresses, mtu=mtu)))
+
+    edit(four, six, mtu=1500)
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: pings(r1, "10.0.0.2"))
+
+    edit(four, mtu=1000)
+    assert eventually(lambda: r1.links()["eth1"].mtu == r2.links()["eth1"].mtu == 1000)
+    assert eventually(lambda: r1.addresses() == [four] and pings(r1, "10.0.0.2"))
+    edit(four, six, mtu=1500)
+    assert eventually(lambda: sorted(r1.addresses()) == [four, six])
+    assert eventually(lambda: pings(r1, "10.0.0.2"))
+
+
 def test_deleting_a_topology_only_unplugs_until_del(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")
