@@ -88,11 +88,13 @@ def addresses(topology: Topology, link: Link, peer_topology: Topology | None) ->
 
 
 def wanted_mtu(topology: Topology, link: Link, peer_topology: Topology | None) -> int | None:
-    """Return the MTU that this end asks for, else the one its peer asks for; None when neither does (yet)."""
-    if link.mtu:
-        return link.mtu
+    """Return the MTU that this end asks for, else the one its peer asks for; None when neither does (yet).
+
+    None, too, when it is too small for this end's IPv6 addresses, which the kernel would take away: such ends differ.
+    """
     back = _pointing_back(topology, link, peer_topology)
-    return back.mtu if back else None
+    mtu = link.mtu or (back.mtu if back else None)
+    return mtu if mtu and rules.mtu_fits(mtu, addresses(topology, link, peer_topology)) else None
 
 
 def _pointing_back(topology: Topology, link: Link, peer_topology: Topology | None) -> Link | None:

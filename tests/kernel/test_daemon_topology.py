@@ -279,6 +279,24 @@ def test_an_mtu_too_small_for_ipv6_may_come_and_go_with_the_addresses(node: Daem
     assert eventually(lambda: pings(r1, "10.0.0.2"))
 
 
+def test_an_mtu_that_the_peer_gives_takes_no_ipv6_address_away(node: DaemonNode) -> None:
+    """Such ends are no link; when the peer's entry is put right they are, with the addresses that they had."""
+    addresses = ["10.0.0.1/24", "2001:db8::1/64"]
+    peer = {"local_ip": "10.0.0.2/24"}
+    node.apply(topology("r1", link(1, "eth1", "r2:eth1", local_ips=addresses)))
+    node.apply(topology("r2", link(1, "eth1", "r1:eth1", **peer)))
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(lambda: pings(r1, "10.0.0.2"))
+
+    node.apply(topology("r2", link(1, "eth1", "r1:eth1", mtu=1000, **peer)))
+    assert eventually(lambda: r2.links()["eth1"].mtu == 1000)
+    assert eventually(lambda: node.state("r1") == node.state("r2") == ("Failed", "PeerMismatch"))
+    assert sorted(r1.addresses()) == addresses
+    node.apply(topology("r2", link(1, "eth1", "r1:eth1", **peer)))
+    assert eventually(lambda: pings(r1, "10.0.0.2"))
+    assert sorted(r1.addresses()) == addresses
+
+
 def test_deleting_a_topology_only_unplugs_until_del(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, r2 = node.up("r1", "r2")

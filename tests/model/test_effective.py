@@ -197,3 +197,15 @@ def test_the_mtu_that_is_wanted(mine, theirs, mtu):
 
     assert wanted_mtu(topology, link, other) == mtu
     assert wanted_mtu(topology, link, None) == mine.get("mtu")
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ({"addresses": ("2001:db8::1/64",)}, {"mtu": 1000}),
+        ({"mtu": 1000}, {"peer_ip": "2001:db8::1/64"}),
+    ],
+)
+def test_an_mtu_that_would_take_an_address_away_is_not_wanted(mine, theirs):
+    """The two ends are none while they say this; the address would not come back when that is put right."""
+    assert wanted_mtu(*pair(mine, theirs)) is None
