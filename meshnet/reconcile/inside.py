@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
 """Answered for an IPv6 address: the interface has IPv6 disabled (``disable_ipv6``), or the kernel has none."""
+_MTU_TOO_SMALL = errno.EINVAL
+"""Answered for an IPv6 address: the pod itself has lowered its interface's MTU below 1280."""
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Seque
     except BatchError as error:
         refused = []
         for position, failure in error.failures:
-            if ":" in cidrs[position] and failure.errno in NO_IPV6:
+            if ":" in cidrs[position] and failure.errno in (*NO_IPV6, _MTU_TOO_SMALL):
                 refused.append(cidrs[position])
             elif failure.errno != errno.EEXIST:
                 raise failure from None

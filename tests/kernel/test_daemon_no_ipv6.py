@@ -94,6 +94,24 @@ def test_an_edit_gives_what_it_can(node: DaemonNode, pods: tuple[PodBox, PodBox]
     assert works(node, pods)
 
 
+def test_an_edit_gives_what_it_can_to_an_interface_that_its_pod_gave_a_smaller_mtu(
+    node: DaemonNode, pods: tuple[PodBox, PodBox]
+) -> None:
+    """Below 1280 there is no IPv6 on it; the MTU is the pod's own to change, and is no reason to unplug the cable."""
+    assert eventually(lambda: works(node, pods))
+    r1, _ = pods
+    r1.run("ip", "link", "set", "eth1", "mtu", "1000")
+    one, other = dual()
+    one["spec"]["links"][0] |= {"local_ips": ["fd00::5/64", "10.0.0.5/24"]}  # type: ignore[index]
+    node.apply(one, other)
+
+    assert eventually(lambda: r1.addresses() == ["10.0.0.1/24", "10.0.0.5/24"])
+    assert eventually(lambda: works(node, pods))
+    r1.run("ip", "link", "set", "eth1", "mtu", "1500")
+    disable(r1, "eth1", yes=False)
+    assert eventually(lambda: "fd00::5/64" in r1.addresses())
+
+
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
 def test_it_works_on_where_the_pod_cannot_be_entered_again(
     node: DaemonNode, pods: tuple[PodBox, PodBox], restart: bool
