@@ -281,6 +281,25 @@ def test_two_on_one_nic_swap_their_macs(node: DaemonNode, nic: int) -> None:
     assert [pod.addresses("net1") for pod in pods] == [["192.0.2.1/24"], ["192.0.2.2/24"]]
 
 
+def test_two_of_one_pod_on_one_nic_swap_their_links(node: DaemonNode, nic: int) -> None:
+    """Each gets the MAC, the address and the uid of the other, in one edit."""
+
+    def edit(*interfaces: str) -> None:
+        links = [
+            link(uid, interface, "localhost:nic0", local_ip=f"192.0.2.{uid}/24", local_mac=mac)
+            for uid, (interface, mac) in enumerate(zip(interfaces, MACS, strict=True), 1)
+        ]
+        node.apply(topology("r1", *links))
+
+    edit("net1", "net2")
+    (r1,) = node.up("r1")
+    edit("net2", "net1")
+
+    assert eventually(lambda: [r1.links()[name].mac for name in ("net2", "net1") if name in r1.links()] == list(MACS))
+    assert eventually(lambda: node.state("r1", "net1") == node.state("r1", "net2") == ("Up", ""))
+    assert [r1.addresses(name) for name in ("net2", "net1")] == [["192.0.2.1/24"], ["192.0.2.2/24"]]
+
+
 def test_a_mac_that_was_taken_comes_once_it_is_free_by_a_new_daemon_too(node: DaemonNode, nic: int) -> None:
     give_macs(node, *MACS)
     r1, _ = node.up("r1", "r2")

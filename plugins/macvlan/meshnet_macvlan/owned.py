@@ -55,6 +55,15 @@ async def find(nsid: int, endpoint: Endpoint, alias: str) -> Macvlan | None:
     return None
 
 
+def of_one_sandbox(alias: str, other: str, endpoint: Endpoint) -> bool:
+    """Tell whether two marks are of an endpoint's interface in one sandbox; the uids of the links may differ."""
+    mine, yours = parse_mark(alias), parse_mark(other)
+    if mine is None or yours is None:
+        return False
+    # What is cut in one of them may stand whole in the other.
+    return mine.is_of(endpoint) and (mine.is_in(yours.container_id) or yours.is_in(mine.container_id))
+
+
 async def everywhere() -> list[tuple[int, Macvlan, Mark]]:
     """Return (nsid, macvlan, mark) of those that are marked, in every namespace with a number. Raises KernelError."""
     return await asyncio.to_thread(_everywhere)
