@@ -150,7 +150,7 @@ def test_recabling_goes_on_after_somebody_took_the_filters_away(node: DaemonNode
 
     node.apply(topology("a", link(2, "eth1", "c:eth1")), topology("b"), topology("c", link(2, "eth1", "a:eth1")))
     assert eventually(lambda: "eth1" in c.links() and a.carrier() and c.carrier())
-    assert b.links() == {}
+    assert eventually(lambda: b.links() == {})
     assert node.cni("CHECK", a).done
 
 
