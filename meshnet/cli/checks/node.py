@@ -10,6 +10,7 @@ import attrs
 from meshnet.cli.answers import ask
 from meshnet.cli.checks.drivers import cure_here, on_nodes
 from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cli.checks.frames import check_frames
 from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
 from meshnet.stores.cluster import ClusterStore
@@ -29,7 +30,7 @@ _CURE_ASKING = "start it (meshnet daemon; in a lab: meshnet lab node NODE start)
 
 
 def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
-    """Return what the daemons at these sockets say, and the store of the target."""
+    """Return what the daemons at these sockets say, the store of the target, and whether its links carry."""
     found = [Finding("node", "target", Outcome.OK, target.name)]
     wrong: dict[str, list[Row]] = {}
     for socket in sockets:
@@ -41,7 +42,7 @@ def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
         found += _daemon(socket, health)
         # what this command finds of drivers is without the daemon's settings and rights
         wrong[health["node"]] = [row for row in drivers if row["state"] != "usable"]
-    return [*found, *on_nodes(wrong, cure_here), *_store(target)]
+    return [*found, *on_nodes(wrong, cure_here), *_store(target), *_frames(target)]
 
 
 def no_target(why: str, *, wrong: bool) -> Finding:
@@ -100,6 +101,13 @@ def _store(target: Target) -> list[Finding]:
     except MeshnetError as error:
         return [Finding("node", "store", Outcome.FAIL, str(error), "check path and rights of the store")]
     return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *check_schemas(target)]
+
+
+def _frames(target: Target) -> list[Finding]:
+    try:
+        return check_frames(target)
+    except MeshnetError:
+        return []  # a store or a daemon that does not answer, which is told
 
 
 def check_schemas(target: Target) -> list[Finding]:

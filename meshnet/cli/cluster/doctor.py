@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cli.checks.frames import check_frames
 from meshnet.cli.checks.machine import check_versions
 from meshnet.cli.cluster.check_daemons import check_daemons
 from meshnet.cli.cluster.check_installed import check_installed
 from meshnet.cli.cluster.check_nodes import check_nodes
 from meshnet.cli.cluster.check_topologies import check_topologies
+from meshnet.cli.cluster.unknown import known
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
@@ -29,4 +31,4 @@ def check_cluster(cluster: Cluster) -> Sequence[Finding]:
     found = [first, Finding("cluster", "API server", Outcome.OK, f"{cluster.name}: Kubernetes {version}")]
     for check in (check_installed, check_daemons, check_nodes, check_topologies):
         found += check(cluster)
-    return found
+    return found + known("links", "frames", lambda: check_frames(cluster))
