@@ -141,7 +141,7 @@ class Furnisher:
         name = plan.driver.name if plan.driver else ""
         if end.applied.driver != name:
             with sandbox.enter() as inside:
-                refused = give_addresses(inside.netlink, end.interface, plan.addresses)
+                refused = give_addresses(inside.netlink, end.interface, plan.addresses, plan.mtu)
                 inside.netlink.run([links.set_link(end.interface, up=True)])
             end.interface_up = True
             end.applied = without(attrs.evolve(applied_of(plan), driver=name), refused)
@@ -235,7 +235,7 @@ class Furnisher:
         with entered(self._netlink, end) as inside:
             if changes:
                 inside.netlink.run(changes)
-            return change_addresses(inside.netlink, index, gone, new)
+            return change_addresses(inside.netlink, index, gone, new, wanted.mtu)
 
 
 def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:

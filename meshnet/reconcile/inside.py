@@ -7,6 +7,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, RestartPod
+from meshnet.model import rules
 from meshnet.model.names import parse_mark
 from meshnet.netlink import BatchError, addresses, links
 from meshnet.netlink.netns import dump_nsids, nsid, parse_nsid
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
 """Answered for an IPv6 address: the interface has IPv6 disabled (``disable_ipv6``), or the kernel has none."""
 _MTU_TOO_SMALL = errno.EINVAL
-"""Answered for an IPv6 address: the pod itself has lowered its interface's MTU below 1280."""
+"""Answered for an IPv6 address: the interface has an MTU below 1280, by the pod's own doing if not by the link."""
 
 
 @contextlib.contextmanager
@@ -35,17 +36,18 @@ def entered(node: Netlink, end: End) -> Iterator[Inside]:
         yield inside
 
 
-def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Sequence[str]:
+def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str], mtu: int) -> Sequence[str]:
     """Give a pod's interface addresses that it may have already; return those of IPv6 where the pod has no IPv6.
 
-    Raises KernelError for any other refusal.
+    Raises KernelError for any other refusal, as where `mtu`, the link's own, is too small for IPv6.
     """
+    by_the_pod = NO_IPV6 if mtu < rules.MIN_IPV6_MTU else (*NO_IPV6, _MTU_TOO_SMALL)
     try:
         inside.run([addresses.add_address(ifindex, cidr) for cidr in cidrs])
     except BatchError as error:
         refused = []
         for position, failure in error.failures:
-            if ":" in cidrs[position] and failure.errno in (*NO_IPV6, _MTU_TOO_SMALL):
+            if ":" in cidrs[position] and failure.errno in by_the_pod:
                 refused.append(cidrs[position])
             elif failure.errno != errno.EEXIST:
                 raise failure from None
@@ -53,12 +55,12 @@ def give_addresses(inside: Netlink, ifindex: int, cidrs: Sequence[str]) -> Seque
     return ()
 
 
-def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Sequence[str]) -> Sequence[str]:
+def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Sequence[str], mtu: int) -> Sequence[str]:
     """Take addresses from a pod's interface and give it others; all that are neither stay, also the pod's own.
 
     Return those of IPv6 where the pod has no IPv6. Raises KernelError for any other refusal.
     """
-    refused = give_addresses(inside, ifindex, new)  # first: routes by a subnet that is in both stay
+    refused = give_addresses(inside, ifindex, new, mtu)  # first: routes by a subnet that is in both stay
     if not gone:
         return refused
     changes = [addresses.delete_address(ifindex, cidr) for cidr in gone]
@@ -69,7 +71,7 @@ def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Se
     # The pod may have taken an address away itself, or all of IPv4; an MTU below 1280 takes all of IPv6 (ENXIO).
     inside.run_tolerating(changes, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENXIO)
     # Again: of IPv6 one with another prefix length was there until now.
-    return give_addresses(inside, ifindex, new)
+    return give_addresses(inside, ifindex, new, mtu)
 
 
 def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:

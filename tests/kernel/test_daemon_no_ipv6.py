@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.netlink import Netlink, links
 from tests.kernel.daemons import link, pair, topology
 from tests.kernel.pods import eventually
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.kernel
 
 DUAL = {"local_ip": "10.0.0.1/24", "local_ips": ["fd00::1/64"]}
 A_PASS = "0.2"
+LOOPBACK = 1
 
 
 def disable(pod: PodBox, interface: str = "default", *, yes: bool = True) -> None:
@@ -92,6 +94,21 @@ def test_an_edit_gives_what_it_can(node: DaemonNode, pods: tuple[PodBox, PodBox]
 
     assert eventually(lambda: pods[0].addresses() == ["10.0.0.1/24", "10.0.0.5/24"])
     assert works(node, pods)
+
+
+def test_a_link_whose_own_mtu_is_too_small_for_ipv6_is_not_said_to_be_up(node: DaemonNode) -> None:
+    """Here by the underlay, which carries no more; that is not the pod's doing, which the pod can undo."""
+    node.stop()
+    with Netlink.open() as netlink:
+        netlink.run([links.set_link(LOOPBACK, mtu=1300)])
+    node.start(MESHNET_PASS_SECONDS=A_PASS, MESHNET_UNDERLAY_INTERFACE="lo")
+    node.apply(*dual())
+    r1, _ = node.up("r1", "r2")
+
+    assert r1.links()["eth1"].mtu < 1280
+    assert eventually(lambda: node.state("r1") == ("Failed", "KernelRefused"))
+    time.sleep(1.0)  # some passes
+    assert node.state("r1") == ("Failed", "KernelRefused")
 
 
 def test_an_edit_gives_what_it_can_to_an_interface_that_its_pod_gave_a_smaller_mtu(
