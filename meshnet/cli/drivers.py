@@ -94,8 +94,7 @@ def installed_drivers(*, limit_s: float = START_LIMIT_S) -> list[dict[str, Any]]
 
 
 def _started(limit_s: float) -> list[dict[str, Any]]:
-    with _interrupted(limit_s):
-        registry = Registry.load()
+    registry = Registry.load(within=functools.partial(_interrupted, limit_s))
     # Never closed, and known to asyncio until the process ends: closing it waits for what a driver has left running.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -105,7 +104,7 @@ def _started(limit_s: float) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _interrupted(limit_s: float) -> Iterator[None]:
-    """Raise an error in what still runs after `limit_s` seconds, and again: each import is its driver's alone."""
+    """Raise an error in what still runs after `limit_s` seconds, and again, should it go on."""
 
     def give_up(*_: object) -> NoReturn:
         raise TimeoutError(f"not done after {limit_s:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ import pluggy
 from meshnet.driver import hookspecs, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+
+    Within = Callable[[], AbstractContextManager[object]]
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +72,14 @@ class Discovery:
     broken: tuple[Broken, ...]
 
 
-def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Discovery:
+def discover(
+    entry_points: Iterable[metadata.EntryPoint] | None = None, within: Within = contextlib.nullcontext
+) -> Discovery:
     """Load every entry point of the group and let it register its drivers. Raises nothing for what they do.
 
     Args:
         entry_points: instead of those of the installed distributions.
+        within: what each is imported within; what it raises counts as the import's.
     """
     points = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
     candidates: list[Candidate] = []
@@ -81,7 +88,8 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Disco
     for point in sorted(points, key=lambda point: (*_origin(point), point.name)):
         distribution, version = _origin(point)
         try:
-            registered = _registered(point)
+            with within():
+                registered = _registered(point)
         except KeyboardInterrupt:  # the user's, who has waited for it
             log.warning("interrupted in %s of distribution %s", point.value, distribution)
             raise

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from meshnet.driver.api import DriverContext, LinkDriver, Scope
+    from meshnet.driver.plugins import Within
 
 START_LIMIT_S = 10.0
 """How long a driver may take to start or to stop."""
@@ -69,16 +70,21 @@ class Registry:
 
     @classmethod
     def load(
-        cls, *, prefer: Mapping[Scope, str] | None = None, entry_points: Iterable[EntryPoint] | None = None
+        cls,
+        *,
+        prefer: Mapping[Scope, str] | None = None,
+        entry_points: Iterable[EntryPoint] | None = None,
+        within: Within = contextlib.nullcontext,
     ) -> Self:
         """Return a registry of every installed driver. Raises nothing for a broken one: see `broken`.
 
         Args:
             prefer: for a kind of link the driver that is chosen when a link names none, whatever the ranks.
             entry_points: instead of those of the installed distributions.
+            within: what each is imported within.
         """
         with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's, which a program may read
-            return cls(discover(entry_points), prefer=prefer)
+            return cls(discover(entry_points, within), prefer=prefer)
 
     @classmethod
     def of(cls, *drivers: type[LinkDriver], prefer: Mapping[Scope, str] | None = None) -> Self:

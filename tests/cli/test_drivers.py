@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from importlib import metadata
@@ -69,7 +70,7 @@ class Talking(Fine):
 
 
 def listed(monkeypatch: pytest.MonkeyPatch, *drivers: type[LinkDriver]) -> dict[str, tuple[str, str]]:
-    monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
+    monkeypatch.setattr(Registry, "load", lambda **_: Registry.of(*drivers))
     return {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers(limit_s=0.2)}
 
 
@@ -92,14 +93,27 @@ def test_one_whose_import_does_not_end_is_broken(
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(3600)\n")
     monkeypatch.syspath_prepend(tmp_path)
     points = [metadata.EntryPoint("endless", "endless", GROUP), *metadata.entry_points(group=GROUP)]
-    load = Registry.load
-    monkeypatch.setattr(Registry, "load", lambda: load(entry_points=points))
+    monkeypatch.setattr(Registry, "load", functools.partial(Registry.load, entry_points=points))
 
     found = {row["name"]: (row["state"], row.get("reason", "")) for row in installed_drivers(limit_s=2)}
 
     assert found.pop("endless") == ("broken", "endless: TimeoutError: not done after 2 s")
     assert set(found.values()) == {("usable", "")}
     assert capfd.readouterr().err == ""
+
+
+def test_no_import_takes_the_time_of_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.py").write_text("import time\ntime.sleep(0.8)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [metadata.EntryPoint(name, name, GROUP) for name in ("one", "two", "three")]
+    monkeypatch.setattr(Registry, "load", functools.partial(Registry.load, entry_points=points))
+
+    reasons = [row["reason"] for row in installed_drivers(limit_s=2)]
+
+    assert [reason.partition(";")[0] for reason in reasons] == [
+        f"{name}: registers no driver" for name in ("one", "three", "two")
+    ]
 
 
 def test_one_that_does_not_stop_is_usable_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
