@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 16 * 2**20
+"""Of one text: a ring of a thousand pods has less than one megabyte."""
 MAX_READ = MAX_BYTES + 7
 """Bytes to read of a text that may have no end: of a larger one that is too much, also without a byte order mark at its
 beginning and a part of a character at its end."""
-"""Of one text: a ring of a thousand pods has less than one megabyte."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
