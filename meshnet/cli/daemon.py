@@ -55,15 +55,14 @@ def run(args: argparse.Namespace) -> int:
         from meshnet.cli.probe import probe  # noqa: PLC0415 - a probe comes every few seconds: it imports little
 
         return probe(args.probe, os.environ)
-    from meshnet.daemon.ending import run_to_the_end  # noqa: PLC0415 - only this command needs the daemon
-    from meshnet.daemon.logs import configure  # noqa: PLC0415
+    from meshnet.daemon.logs import configure  # noqa: PLC0415 - only this command needs the daemon
     from meshnet.daemon.run import run as run_daemon  # noqa: PLC0415
     from meshnet.daemon.settings import Settings  # noqa: PLC0415
 
     settings = Settings.read({**(_configured(args.config) if args.config else {}), **os.environ})
     gc.set_threshold(PYTHONS_OWN)
     configure("debug" if args.verbose else settings.log_level, settings.log_format)
-    run_to_the_end(run_daemon(settings))
+    run_daemon(settings)
     return 0
 
 

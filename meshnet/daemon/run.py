@@ -9,6 +9,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from meshnet.daemon.ending import run_to_the_end
 from meshnet.daemon.limits import go_first, raise_descriptor_limit
 from meshnet.daemon.lock import alone
 from meshnet.daemon.node import Node
@@ -28,23 +29,37 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logging.getLogger(__name__)
 
 
-async def run(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
     raise_descriptor_limit()
     go_first()
     prefer_few_threads(os.environ)
+    # Before there is a loop, which hears of no signal while an import lasts.
+    run_to_the_end(_alone(settings, _drivers(settings)))
+
+
+def _drivers(settings: Settings) -> Registry:
+    """Import the drivers. Raises KeyboardInterrupt when told to end meanwhile, after the log has where that was."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # alone in a container it would not be ended by it
+    try:
+        return Registry.load(prefer=settings.prefer)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+async def _alone(settings: Settings, registry: Registry) -> None:
     async with alone(settings.run_dir):
         make_usable("MESHNET_STATE_DIR", settings.state_dir, 0o700)
-        await _serve(settings)
+        await _serve(settings, registry)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, registry: Registry) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in ENDING:
         loop.add_signal_handler(number, stop.set)
     watchdog = asyncio.create_task(Watchdog().run(), name="watchdog")
-    node = await _started(settings)
+    node = await _started(settings, registry)
     notify("READY=1")
     try:
         await _until(stop, node)
@@ -63,10 +78,10 @@ def _heed_no_more(loop: asyncio.AbstractEventLoop) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-async def _started(settings: Settings) -> Node:
+async def _started(settings: Settings, registry: Registry) -> Node:
     """Return this node's daemon when it serves. Raises MeshnetError, for what is wrong in its directories, too."""
     try:
-        node = Node(settings, open_store(settings.store), Registry.load(prefer=settings.prefer))
+        node = Node(settings, open_store(settings.store), registry)
         await node.start()
     except OSError as error:
         raise MeshnetError(f"the daemon cannot start: {error}") from error

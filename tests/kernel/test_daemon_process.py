@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,27 @@ def test_a_driver_that_ignores_that_it_is_cancelled_does_not_keep_it(node: Daemo
 
     assert time.monotonic() - begun < 10
     assert "driver stubborn: inspect: it ignores that it was cancelled, and is still running" in node.log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_driver_whose_import_does_not_end_does_not_keep_it(
+    node: DaemonNode, tmp_path: Path, number: signal.Signals
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    begun = site / "begun"
+    Site(site).install("endless", f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(3600)\n")
+    node.stop()
+    node.begin(PYTHONPATH=str(site))
+    assert eventually(begun.exists)
+    process = node.process
+    assert process is not None
+
+    process.send_signal(number)
+
+    assert process.wait(10) == 130
+    assert "interrupted in endless of distribution endless" in node.log()
+    assert "Traceback" not in node.log()
 
 
 TOLD_AGAIN = """
