@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_UNFINISHED = re.compile(r"\.([0-9]+)-([0-9]+)-.*")
+"""What is a record while it is written: pid and start time of who writes it."""
 MAKE_TRIES = 8
 _ROOT_DIRECTORY = Path("/run/meshnet")
 _TEMPORARY = Path("/tmp")  # noqa: S108 - what is in it is checked to be this user's
@@ -146,6 +148,7 @@ class LabRecords:
                 records.append(record)
             else:
                 self._remove(path)
+        self._remove_unfinished()
         return records
 
     def find(self, name: str | None) -> LabRecord:
@@ -177,11 +180,20 @@ class LabRecords:
                 raise UsageError(f"lab {name!r}: it runs already (pid {record.pid}; meshnet lab down {name} ends it)")
 
     def _temporary_file(self) -> IO[str]:
+        prefix = f".{os.getpid()}-{start_time(os.getpid())}-"
         for _ in range(MAKE_TRIES):
             with contextlib.suppress(FileNotFoundError):  # the last lab that ended took the directory with it
                 self._make_directory()
-                return tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=".", delete=True)
+                return tempfile.NamedTemporaryFile("w", dir=self.directory, prefix=prefix, delete=True)
         raise MeshnetError(f"{self.directory}: is taken away as often as it is made")
+
+    def _remove_unfinished(self) -> None:
+        """Remove what was written by processes that were killed meanwhile."""
+        with contextlib.suppress(OSError):  # whoever looks for labs next does it
+            for path in self.directory.glob(".*"):
+                writer = _UNFINISHED.fullmatch(path.name)
+                if writer and start_time(int(writer[1])) != int(writer[2]):
+                    self._remove(path)
 
     def _make_directory(self) -> None:
         with contextlib.suppress(FileExistsError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -99,6 +100,36 @@ def test_record_of_an_ended_process_is_removed(records, process, tmp_path):
     process.wait()
     assert records.running() == []
     assert list(tmp_path.iterdir()) == []
+
+
+KILLED_WHILE_WRITING = """
+import os, pathlib, signal, sys
+from meshnet.lab.record import LabRecords
+os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+LabRecords(pathlib.Path(sys.argv[1])).create("two", os.getpid())
+"""
+
+
+def test_what_a_process_was_writing_when_it_was_killed_is_removed(records, tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, records.directory], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(records.directory.iterdir())) == 1
+
+    assert records.running() == []
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_process_is_writing_is_kept(records, process, monkeypatch):
+    link = os.link
+
+    def link_when_somebody_has_looked(source, path):
+        records.running()
+        link(source, path)
+
+    monkeypatch.setattr(os, "link", link_when_somebody_has_looked)
+    assert records.running() == []
+    assert records.create("one", process.pid).alive
 
 
 def test_zombie_is_no_lab(records, process):
