@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from meshnet.lab.record import LabRecords
 from tests.lab import machine
 from tests.lab.topologies import pair, ring
 
@@ -109,3 +110,14 @@ def test_run_told_to_end_in_mid_up_leaves_nothing(lab, tmp_path, delay_s):
     assert process.wait(20) == 128 + signal.SIGTERM
     assert lab.name not in lab.ok("lab", "list")
     machine.eventually(lab.gone, "processes are left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_up_that_is_told_to_end_is_there_until_its_lab_is_gone(lab, tmp_path, number):
+    file = tmp_path / "ring.yml"
+    file.write_text(ring(60))
+    process = lab.start("lab", "up", str(file))
+    machine.eventually(lambda: lab.name in lab.ok("lab", "list"), "no record")
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number
+    assert lab.name not in {record.name for record in LabRecords.of_this_user().running()}

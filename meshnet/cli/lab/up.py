@@ -83,8 +83,14 @@ def add_up_options(parser: CommandParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lab = bring_up(args)
-    lab.let_go()
+    from meshnet.cli.lab.ending import Ending, ToldToEnd  # noqa: PLC0415 - `lab list` needs nothing of it
+
+    try:
+        with Ending():
+            lab = bring_up(args)
+            lab.let_go()
+    except ToldToEnd as told:
+        return 128 + told.number
     print_report(args, lab.report)
     return 0 if lab.report["ok"] else 1
 
