@@ -53,7 +53,7 @@ def in_child_of_box(record: LabRecord, function: Callable[[], int]) -> Callable[
         _enter(record, tuple(KINDS))
         return run_forked(function)
 
-    pid = _forked(inside)
+    pid = start_forked(inside)
     return lambda: wait_for(pid)
 
 
@@ -77,10 +77,10 @@ def enter_namespaces(descriptors: Mapping[str, int]) -> None:
 
 def run_forked(function: Callable[[], int]) -> int:
     """Run `function` in a child and return its exit code, as a shell has it. Signals meant for it are passed on."""
-    return wait_for(_forked(function))
+    return wait_for(start_forked(function))
 
 
-def _forked(function: Callable[[], int]) -> int:
+def start_forked(function: Callable[[], int]) -> int:
     """Run `function` in a child; return its pid."""
     _flush()  # what waits to be written would be written by both
     pid = syscalls.fork()
@@ -103,8 +103,11 @@ def _forked(function: Callable[[], int]) -> int:
     return pid
 
 
-def wait_for(pid: int) -> int:
-    """Wait for a child that has the terminal, and return its exit code, as a shell has it."""
+def wait_for(pid: int, status_of: Callable[[int], int] = lambda pid: os.waitpid(pid, 0)[1]) -> int:
+    """Wait for a child that has the terminal, and return its exit code, as a shell has it.
+
+    `status_of` waits for its end and returns its status as the kernel has it.
+    """
 
     def forward(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -114,7 +117,7 @@ def wait_for(pid: int) -> int:
     # the terminal sends these to the child as well, and it is the child that decides what they mean
     before |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        _, status = os.waitpid(pid, 0)
+        status = status_of(pid)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -20,7 +20,7 @@ def test_a_lab_that_an_earlier_version_started_tells_no_root_directory(monkeypat
     monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
     monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: (answer, descriptors))
     monkeypatch.setattr("meshnet.lab.enter.enter_namespaces", entered.extend)
-    monkeypatch.setattr("meshnet.lab.enter.run_forked", lambda _: 7)
+    monkeypatch.setattr("meshnet.lab.terminal.run_at_terminal", lambda _: 7)
 
     assert execute(argparse.Namespace(after_dashes=["true"], lab="", name="r1")) == 7
 

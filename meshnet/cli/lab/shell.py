@@ -45,9 +45,10 @@ def register(subparsers: Verbs) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
-    from meshnet.lab.enter import enter_box, enter_namespaces, run_forked, working_directory  # noqa: PLC0415
+    from meshnet.lab.enter import enter_box, enter_namespaces, working_directory  # noqa: PLC0415
     from meshnet.lab.inside import PLACES  # noqa: PLC0415
     from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.terminal import run_at_terminal  # noqa: PLC0415
 
     command = args.after_dashes or [os.environ.get("SHELL") or "/bin/sh"]
     if not command[0]:
@@ -67,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
             break
     environment = {**answer["environment"], **_terminal(os.environ)}
     own_sysfs = bool(answer.get("own_sysfs"))
-    return run_forked(lambda: _become(command, environment, own_sysfs=own_sysfs))
+    return run_at_terminal(lambda: _become(command, environment, own_sysfs=own_sysfs))
 
 
 def _terminal(environ: Mapping[str, str]) -> dict[str, str]:
