@@ -95,7 +95,7 @@ def _entries(path: Path) -> list[Path] | None:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return _decode(_bounded(file), str(path))
+            return _decode(_bounded(file))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 
@@ -103,7 +103,7 @@ def _read(path: Path) -> str:
 def _stdin() -> str:
     if sys.stdin is None:
         raise UsageError("-: standard input is closed")
-    return _decode(_bounded(sys.stdin.buffer), "<stdin>")
+    return _decode(_bounded(sys.stdin.buffer))
 
 
 def _bounded(file: IO[bytes]) -> bytes:
@@ -116,13 +116,12 @@ def _bounded(file: IO[bytes]) -> bytes:
 def _fetch(url: str) -> str:
     from meshnet.cli.download import download  # noqa: PLC0415 - HTTP is for a few
 
-    return _decode(download(url), url)
+    return _decode(download(url))
 
 
-def _decode(data: bytes, source: str) -> str:
+def _decode(data: bytes) -> str:
+    """Return a text; what in it is no UTF-8, the reader of its documents tells, with its place."""
     from meshnet.model.documents import MAX_READ  # noqa: PLC0415 - as above
 
-    try:
-        return codecs.utf_8_decode(data, "strict", len(data) < MAX_READ)[0]  # not all was read: a part is no error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{source}: byte {error.start}: this is not UTF-8 text") from error
+    whole = len(data) < MAX_READ  # not all was read: a part is no error
+    return codecs.utf_8_decode(data, "surrogateescape", whole)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -24,6 +25,10 @@ beginning and a part of a character at its end."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 
 
 class BadText(InvalidObject):
@@ -96,12 +101,20 @@ def read_documents(text: str, source: str) -> list[Document]:
     Empty ones are left out. Scalars mean what they mean to kubectl. A key given twice is an error. References
     (``*name``) and merge keys work, within bounds.
 
+    Args:
+        text: decoded from UTF-8, with what is none as "surrogateescape" has it.
+        source: the file, as given.
+
     Raises:
         BadText: what is wrong, with line and column.
     """
     text = text.removeprefix("\ufeff")
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise BadText(source, 1, 1, f"must not be larger than {MAX_BYTES // 2**20} MiB")
+    undecoded = _UNDECODED.search(text)
+    if undecoded:
+        utf16 = ", and this is UTF-16 (PowerShell: Out-File -Encoding utf8)" if text.startswith(_UTF16_MARKS) else ""
+        raise BadText(source, *_position(text, undecoded.start()), f"not text: must be UTF-8{utf16}")
     return [document for tree in _trees(text, source) for document in _documents(tree, source)]
 
 

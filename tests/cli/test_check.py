@@ -192,6 +192,16 @@ def test_an_option_may_differ_where_the_links_own_driver_says_so(
     assert rows == (wanted if named == "shared" else [])
 
 
+def test_a_file_that_is_no_text_hides_nothing_of_the_others(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(STATEFUL_SET, encoding="utf-16")
+    (tmp_path / "b.yml").write_text(STATEFUL_SET)
+    ran = machine.run("check", str(tmp_path))
+
+    assert ran.code == exitcodes.FAILED
+    assert "a.yml:1: error: not text: must be UTF-8" in ran.out
+    assert "b.yml:5: error: StatefulSet default/r: spec.replicas" in ran.out
+
+
 def test_a_driver_that_is_not_installed_may_be_written_in_any_case(machine: Machine, tmp_path: Path) -> None:
     one, two = pair(driver="warp")
     two["spec"]["links"][0]["driver"] = "WARP"

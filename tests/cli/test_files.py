@@ -10,6 +10,7 @@ import pytest
 
 from meshnet.cli.files import WrongFiles, read_files, read_topologies
 from meshnet.errors import MeshnetError, UsageError
+from meshnet.model.documents import BadText
 from tests.cli.objects import link, topology
 
 if TYPE_CHECKING:
@@ -86,13 +87,28 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\xff\xfe", "not UTF-8")])
-def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, what: str) -> None:
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x.yml: No such file"):
+        read_files([str(tmp_path / "x.yml")])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("kind: Pod\n# \N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1"), ":2:3: not text: must be UTF-8"),
+        (b'{"kind": "\xff"}', ":1:11: not text: must be UTF-8"),
+        (
+            "kind: Pod".encode("utf-16"),
+            ":1:1: not text: must be UTF-8, and this is UTF-16 (PowerShell: Out-File -Encoding utf8)",
+        ),
+    ],
+)
+def test_what_is_no_text_is_named_with_its_place(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "x.yml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UsageError, match=f"x.yml: .*{what}"):
+    path.write_bytes(content)
+    with pytest.raises(BadText) as caught:
         read_files([str(path)])
+    assert str(caught.value) == f"{path}{told}"
 
 
 def test_an_empty_directory_is_named(tmp_path: Path) -> None:
