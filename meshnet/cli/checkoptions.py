@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshnet.driver.api import Scope
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError, Problem
-from meshnet.model.effective import effective
+from meshnet.model.effective import effective, pointing_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,12 +56,20 @@ class OptionsJudge:
             with contextlib.suppress(LinkError):  # `check` tells it; what this end gives can be judged by itself
                 agreed = self._agreed(topology, link, self._per_end)
         if topology is None or agreed is None:
-            yield from _refused(_driver(self._registry, link.driver, link), link.options, path)
+            yield from self._refused_alone(topology, link, path)
             return
         theirs = tuple(f"{path}.{key}{end}" for key in agreed.options.keys() - link.options.keys() for end in ".[")
         refused = self._refused_as_agreed(topology, link, agreed, path)
         yield from (problem for problem in refused if not f"{problem.path}.".startswith(theirs))
         yield from self._differing(topology, link, agreed, path)
+
+    def _refused_alone(self, topology: Topology | None, link: Link, path: str) -> Sequence[Problem]:
+        """Return what is wrong with what this end gives, whatever becomes of what its ends do not agree on."""
+        back = None if topology is None else pointing_back(topology, link, self._other(topology, link))
+        name = link.driver or (back.driver if back else None)
+        if name is None and back is not None:
+            return self._refused_by_all(link.options, path)
+        return _refused(_driver(self._registry, name, link), link.options, path)
 
     def _refused_as_agreed(self, topology: Topology, link: Link, agreed: EffectiveLink, path: str) -> Sequence[Problem]:
         if agreed.driver is None and self._other(topology, link) is not None:

@@ -83,7 +83,7 @@ def addresses(topology: Topology, link: Link, peer_topology: Topology | None) ->
     """Return the CIDRs of this end: its own, or with none of its own what the peer's entry has as `peer_ip`."""
     if link.addresses:
         return link.addresses
-    back = _pointing_back(topology, link, peer_topology)
+    back = pointing_back(topology, link, peer_topology)
     return (back.peer_ip,) if back and back.peer_ip is not None else ()
 
 
@@ -92,12 +92,12 @@ def wanted_mtu(topology: Topology, link: Link, peer_topology: Topology | None) -
 
     None, too, when it is too small for this end's IPv6 addresses, which the kernel would take away: such ends differ.
     """
-    back = _pointing_back(topology, link, peer_topology)
+    back = pointing_back(topology, link, peer_topology)
     mtu = link.mtu or (back.mtu if back else None)
     return mtu if mtu and rules.mtu_fits(mtu, addresses(topology, link, peer_topology)) else None
 
 
-def _pointing_back(topology: Topology, link: Link, peer_topology: Topology | None) -> Link | None:
+def pointing_back(topology: Topology, link: Link, peer_topology: Topology | None) -> Link | None:
     """The peer's entry of the same link, or None when there is none."""
     peer = topology.peer(link)
     other = _other(topology, link, peer_topology)

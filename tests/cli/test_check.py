@@ -192,6 +192,29 @@ def test_an_option_may_differ_where_the_links_own_driver_says_so(
     assert rows == (wanted if named == "shared" else [])
 
 
+@pytest.mark.parametrize(
+    ("driver", "told"),
+    [
+        ({}, "no driver that may make this link takes it: one, other"),
+        ({"driver": "other"}, "driver other has no such option"),
+        ({"driver": "warp"}, None),
+    ],
+)
+def test_an_option_that_no_driver_takes_is_told_also_where_the_ends_differ_in_something_else(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: dict[str, str], told: str | None
+) -> None:
+    drivers = labels("one", per_end=True), labels("other", per_end=False)
+    monkeypatch.setattr(Registry, "load", lambda: Registry.of(*drivers))
+    one, two = pair(mtu=1400, **driver)
+    two["spec"]["links"][0] |= {"mtu": 1500, "options": {"bogus": 1}}
+
+    rows = found(machine, tmp_path, one, two)
+
+    assert any("mtu" in row[3] for row in rows)
+    bogus = [row[3].partition(": ")[2] for row in rows if row[2].endswith(".bogus")]
+    assert [message.partition(";")[0] for message in bogus] == ([told] if told else [])
+
+
 def test_a_file_that_is_no_text_hides_nothing_of_the_others(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(STATEFUL_SET, encoding="utf-16")
     (tmp_path / "b.yml").write_text(STATEFUL_SET)
