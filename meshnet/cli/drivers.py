@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from meshnet.cli.output import emit
 from meshnet.cli.parser import add_output_option
 from meshnet.cli.table import Column
-from meshnet.cli.target import names_cluster
+from meshnet.cli.target import names_place
 from meshnet.cli.throwaway import TIMEOUT_S, in_throwaway
 from meshnet.daemon.underlay import find_underlay
 from meshnet.driver import DriverContext
@@ -48,8 +48,8 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "drivers",
         description="List the link drivers installed here; each is started in a throw-away network namespace to see "
-        "whether it works on this kernel. No daemon is needed. Where a cluster is named (--context, --kubeconfig, "
-        "kubectl meshnet), those of its nodes, as `get drivers` does.",
+        "whether it works on this kernel. No daemon is needed. Where a lab or a cluster is named (--lab, --context, "
+        "--kubeconfig, kubectl meshnet), those of its nodes, as `get drivers` does.",
         example="meshnet drivers -o json",
     )
     add_output_option(parser)
@@ -57,7 +57,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.kubectl or names_cluster(args):
+    if args.kubectl or names_place(args):
         from meshnet.cli import get  # noqa: PLC0415 - shows what this module lists
 
         args.what, args.name, args.all_namespaces, args.namespace = "drivers", None, False, None

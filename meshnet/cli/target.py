@@ -44,6 +44,16 @@ def names_cluster(args: argparse.Namespace) -> bool:
     return bool(_cluster_options(args))
 
 
+def names_place(args: argparse.Namespace) -> bool:
+    """Tell whether an option names a lab or a cluster."""
+    return bool(_lab_option(args) or _cluster_options(args))
+
+
+def _lab_option(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the option that names a lab, as it was typed."""
+    return [f"--lab {args.lab}"] if args.lab and args.lab != environ.get("MESHNET_LAB") else []
+
+
 def _cluster_options(args: argparse.Namespace) -> list[str]:
     """Return the options that name a cluster, as they were typed."""
     given = ((option, getattr(args, option)) for option in ("context", "kubeconfig"))
@@ -51,10 +61,11 @@ def _cluster_options(args: argparse.Namespace) -> list[str]:
 
 
 def refuse_elsewhere(args: argparse.Namespace, command: str) -> None:
-    """Raise UsageError when a cluster is named, for commands that act on this machine's own files alone."""
-    named = _cluster_options(args) + (["kubectl meshnet"] if args.kubectl else [])
+    """Raise UsageError when a lab or a cluster is named, for commands that act on this machine itself alone."""
+    named = _lab_option(args) + _cluster_options(args) + (["kubectl meshnet"] if args.kubectl else [])
     if named:
-        raise UsageError(f"{', '.join(named)}: meshnet {command} acts on this machine; in a daemon's pod: kubectl exec")
+        elsewhere = "in a daemon's pod: kubectl exec; on a lab's node: meshnet lab exec"
+        raise UsageError(f"{', '.join(named)}: meshnet {command} acts on this machine; {elsewhere}")
 
 
 def refuse_cluster(args: argparse.Namespace) -> None:
@@ -68,7 +79,7 @@ def refuse_cluster(args: argparse.Namespace) -> None:
 
 
 def _refuse_both(args: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    if args.lab and args.lab != environ.get("MESHNET_LAB"):  # what was typed goes before the environment
+    if _lab_option(args, environ):  # what was typed goes before the environment
         raise UsageError(f"--lab {args.lab}: give either a lab, or --context or --kubeconfig for a cluster")
 
 

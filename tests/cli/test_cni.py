@@ -122,7 +122,7 @@ def test_the_daemons_word(
 
 
 @pytest.mark.parametrize("verb", ["install", "uninstall", "status"])
-@pytest.mark.parametrize("named", [("--context", "prod"), ("--kubeconfig", "/nowhere")])
+@pytest.mark.parametrize("named", [("--context", "prod"), ("--kubeconfig", "/nowhere"), ("--lab", "demo")])
 def test_another_place_is_refused(machine: Machine, places: Places, verb: str, named: tuple[str, str]) -> None:
     """Else `meshnet cni uninstall --context prod` takes meshnet off the operator's own machine."""
     places.conf_dir.mkdir(parents=True, exist_ok=True)

@@ -122,3 +122,11 @@ def test_doctor_finds_a_server_that_does_not_answer(config: str, capsys: pytest.
 @pytest.mark.parametrize("option", ["--lab", "--context"])
 def test_doctor_of_a_place_that_is_not_there_is_wrong_use(option: str, machine: Machine) -> None:
     assert machine.run("doctor", option, "none").code == exitcodes.WRONG_USE
+
+
+@pytest.mark.parametrize("command", ["drivers", "get drivers", "daemon"])
+def test_a_lab_that_does_not_run_is_not_passed_over(machine: Machine, command: str) -> None:
+    ran = machine.run(*command.split(), "--lab", "gone")
+    assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
+    told = "--lab gone: meshnet daemon acts on this machine" if command == "daemon" else "lab 'gone': it does not run"
+    assert told in ran.err
