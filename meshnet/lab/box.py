@@ -14,6 +14,7 @@ import attrs
 
 from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab import syscalls, userns
+from meshnet.lab.boot import cover_init
 from meshnet.lab.channel import Channel, ChannelClosed, close_others, pair
 from meshnet.lab.places import NETNS, RUN, SUPERVISOR_LOG
 
@@ -159,6 +160,7 @@ def prepare(name: str) -> None:
         directory.mkdir(mode=0o755)
     RUN.chmod(0o700)
     mount_sysfs()
+    cover_init()
     socket.sethostname(name)
     os.chdir("/")
     _leave_the_callers_files()
