@@ -135,8 +135,7 @@ def nsid(netlink: Netlink, fd: int) -> int:
 
     Raises KernelError.
     """
-    question = Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")
-    known = _number(netlink.ask(question))
+    known = known_nsid(netlink, fd)
     if known >= 0:
         return known
     any_number = u32(NETNSA_NSID, 0xFFFFFFFF)
@@ -145,6 +144,12 @@ def nsid(netlink: Netlink, fd: int) -> int:
     except KernelError as error:
         if error.errno != errno.EEXIST:  # somebody else was quicker
             raise
+    return known_nsid(netlink, fd)
+
+
+def known_nsid(netlink: Netlink, fd: int) -> int:
+    """Return the number that the namespace of `fd` has in that of `netlink`, or -1. Raises KernelError."""
+    question = Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")
     return _number(netlink.ask(question))
 
 

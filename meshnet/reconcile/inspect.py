@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import KernelError
 from meshnet.netlink import links
+from meshnet.netlink.netns import known_nsid, open_netns
 from meshnet.panel.make import alias_of
 from meshnet.panel.read import complete, read_filters, read_link, take_over
 from meshnet.reconcile.end import INTERFACE_MOVED
@@ -58,6 +60,8 @@ class Inspector:
         another: so a sandbox whose path says nothing can stay until its DEL, but none goes before its end.
         """
         seen = sandbox.seen()
+        if seen and not self._has_its_number(sandbox):
+            seen = False
         if seen:
             return False
         ports = [end.port for end in sandbox.ends.values() if end.port is not None]
@@ -67,6 +71,24 @@ class Inspector:
             return seen is False or (sandbox.nsid >= 0 and read_link(self._netlink, LOOPBACK, sandbox.nsid) is None)
         except KernelError:
             return False
+
+    def _has_its_number(self, sandbox: Sandbox) -> bool:
+        """Tell whether what is at a sandbox's path has its number; True while that cannot be told.
+
+        The inode number of a namespace that has ended is given to another one, of which a path can tell no more.
+        """
+        if sandbox.nsid < 0:
+            return True
+        try:
+            fd = open_netns(sandbox.netns)
+        except KernelError:
+            return True
+        try:
+            return known_nsid(self._netlink, fd) == sandbox.nsid
+        except KernelError:
+            return True
+        finally:
+            os.close(fd)
 
     def live(self, end: End) -> dict[str, Any] | None:
         """Return what the pod's interface is right now, with its counters; None when it is not there."""

@@ -502,3 +502,30 @@ def test_interface_that_its_pod_gave_all_the_names_it_may_have_keeps_no_daemon_f
     assert eventually(settled(node, "r1", "r2"))
     r1.run("ip", "link", "set", "eth1", "down")
     assert eventually(lambda: not r2.carrier())
+
+
+@pytest.mark.parametrize("container", ["c-r1", "c-new"])
+def test_a_namespace_with_path_and_inode_number_of_a_dead_pods_is_not_taken_for_it(
+    node: DaemonNode, container: str
+) -> None:
+    """The kernel gives the inode number of a namespace that has ended to the next one."""
+    node.apply(*pair())
+    r1, r2 = node.up("r1", "r2")
+    assert eventually(r2.carrier)
+    node.kill()
+    new, dead = node.pod("r1", container), os.fstat(r1.fd).st_ino
+    os.dup2(new.fd, r1.fd)  # no other name of the dead one is left
+    new.end()
+    new.fd = r1.fd
+    assert eventually(lambda: len(node.ports()) == 1)
+    for file in (node.directory / "run" / "sandboxes").glob("*.json"):
+        file.write_text(re.sub(rf"\b{dead}\b", str(os.fstat(new.fd).st_ino), file.read_text()))
+
+    node.start()
+
+    assert [box["pod"] for box in node.ask("sandboxes")["sandboxes"]] == ["r2"]
+    assert new.links() == {}
+    assert node.add(new).done
+    assert eventually(settled(node, "r1", "r2"))
+    assert node.delete(new).done
+    new.end()
