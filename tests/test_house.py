@@ -33,6 +33,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("meshnet/**/*.py"), *ROOT.glob("plugins/*/meshnet_*/**/*.py"), *ROOT.glob("scripts/*")])
 PYTHON = [path for path in SOURCES if path.suffix == ".py" or path.read_text().startswith("#!/usr/bin/env python")]
 README = ROOT / "README.md"
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/*.md")]
 
 LONGEST_FILE = 300
 ONE_FILE = {"meshnet/cni/front.py": 450}
@@ -148,6 +149,13 @@ def test_the_commands_of_a_page_exist(path: Path) -> None:
             assert_parses(line)
         elif line.startswith("make "):
             assert line.split()[1] in targets, line
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_the_lines_of_a_page_are_as_short_as_those_of_the_code(path: Path) -> None:
+    """But those of tables, which cannot be broken, and of drawings."""
+    prose = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.lstrip().startswith("|")] == []
 
 
 @pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
