@@ -7,6 +7,7 @@ its port. The namespace itself is entered only for addresses and for interfaces 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from meshnet.panel.read import read_link
 from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.applied import applied_of, outstanding, without
 from meshnet.reconcile.end import INTERFACE_MOVED, Applied, End
-from meshnet.reconcile.inside import NO_IPV6, change_addresses, entered, give_addresses, moved_on
+from meshnet.reconcile.inside import NO_IPV6, change_addresses, come_about, entered, give_addresses, moved_on
 from meshnet.reconcile.rebuild import as_wanted
 
 if TYPE_CHECKING:
@@ -97,19 +98,19 @@ class Furnisher:
             end.applied = before
             self._save(end.sandbox)
         done = before if wanted == before else self._edit(end, before, wanted)
+        if done != before:
+            end.applied = done
+            self._save(end.sandbox)
         if end.port is not None:
             self._set_mtu(end.port, done.mtu)
         if done == wanted:
             end.outstanding = ""
-        if done != before:
-            end.applied = done
-            self._save(end.sandbox)
 
     def _edit(self, end: End, before: Applied, wanted: Applied) -> Applied:
         """Change an interface; return what of its spec it has then.
 
         The inside of a pod that cannot be entered stays as it is, and so does the cable: what has not come about is
-        noted. Raises KernelError.
+        noted. Raises KernelError; what has come about nevertheless counts as applied.
         """
         try:
             refused = self._change_pod_end(end, before, wanted)
@@ -121,6 +122,11 @@ class Furnisher:
             else:
                 end.outstanding = outstanding(before, wanted, error)
                 wanted, refused = attrs.evolve(before, uid=wanted.uid), self._refused.get(end, ())
+        except KernelError:
+            with contextlib.suppress(KernelError):
+                end.applied = come_about(self._netlink, end, before, wanted)
+                self._save(end.sandbox)
+            raise
         if end.port is not None and wanted.uid != before.uid:
             self._splicer.relabel(end.port, wanted.uid)
         self._refused[end] = refused

@@ -6,6 +6,8 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING
 
+import attrs
+
 from meshnet.errors import KernelError, RestartPod
 from meshnet.model import rules
 from meshnet.model.names import parse_mark
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from meshnet.driver.api import Inside
     from meshnet.model.topology import Endpoint
     from meshnet.netlink import Netlink
-    from meshnet.reconcile.end import End
+    from meshnet.reconcile.end import Applied, End
 
 NO_IPV6 = (errno.EACCES, errno.EOPNOTSUPP)
 """Answered for an IPv6 address: the interface has IPv6 disabled (``disable_ipv6``), or the kernel has none."""
@@ -72,6 +74,23 @@ def change_addresses(inside: Netlink, ifindex: int, gone: Sequence[str], new: Se
     inside.run_tolerating(changes, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENXIO)
     # Again: of IPv6 one with another prefix length was there until now.
     return give_addresses(inside, ifindex, new, mtu)
+
+
+def come_about(node: Netlink, end: End, before: Applied, wanted: Applied) -> Applied:
+    """Return what is applied of an edit that the kernel has refused in part: the next one may take that back.
+
+    Raises KernelError when the interface cannot be read.
+    """
+    info = links.parse_link(node.ask(links.get_link(end.pod_ifindex, nsid=end.nsid)))
+    listed = map(addresses.parse_address, node.dump(addresses.dump_addresses(end.nsid), steady=False))
+    has = {cidr for ifindex, cidr in listed if ifindex == end.pod_ifindex}
+    has.update(set(before.addresses) & set(wanted.addresses))  # no part of the edit
+    return attrs.evolve(
+        before,
+        mac=wanted.mac if info.mac == wanted.mac else before.mac,
+        mtu=wanted.mtu if info.mtu == wanted.mtu else before.mtu,
+        addresses=tuple(cidr for cidr in dict.fromkeys(before.addresses + wanted.addresses) if cidr in has),
+    )
 
 
 def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:
