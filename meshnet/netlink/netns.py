@@ -130,6 +130,11 @@ def delete_netns(path: str) -> None:
         raise KernelError(error.errno or errno.EIO, what) from error
 
 
+def known_nsid(netlink: Netlink, fd: int) -> int:
+    """Return the number that the namespace of `fd` has in that of `netlink`, -1 for none. Raises KernelError."""
+    return _number(netlink.ask(Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")))
+
+
 def nsid(netlink: Netlink, fd: int) -> int:
     """Return the number that the namespace of `fd` has in that of `netlink`, giving it one if it has none.
 
@@ -145,12 +150,6 @@ def nsid(netlink: Netlink, fd: int) -> int:
         if error.errno != errno.EEXIST:  # somebody else was quicker
             raise
     return known_nsid(netlink, fd)
-
-
-def known_nsid(netlink: Netlink, fd: int) -> int:
-    """Return the number that the namespace of `fd` has in that of `netlink`, or -1. Raises KernelError."""
-    question = Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")
-    return _number(netlink.ask(question))
 
 
 def dump_nsids() -> Request:

@@ -204,8 +204,8 @@ class Furnisher:
             return False
         with end.sandbox.enter() as inside:
             if inside is end.sandbox.handed:  # its socket is for other ends, too, and not for two threads
-                return moved_on(inside.netlink, end.endpoint)
-            return await asyncio.to_thread(moved_on, inside.netlink, end.endpoint)
+                return moved_on(inside, end.endpoint)
+            return await asyncio.to_thread(moved_on, inside, end.endpoint)
 
     def _refused_before(self, end: End) -> Sequence[str]:
         """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,7 +13,7 @@ from meshnet.errors import KernelError, RestartPod
 from meshnet.model import rules
 from meshnet.model.names import parse_mark
 from meshnet.netlink import BatchError, addresses, links
-from meshnet.netlink.netns import dump_nsids, nsid, parse_nsid
+from meshnet.netlink.netns import dump_nsids, known_nsid, nsid, own_netns, parse_nsid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,13 +94,27 @@ def come_about(node: Netlink, end: End, before: Applied, wanted: Applied) -> App
     )
 
 
-def moved_on(inside: Netlink, endpoint: Endpoint) -> bool:
+def moved_on(inside: Inside, endpoint: Endpoint) -> bool:
     """Tell whether the pod has moved an interface of ours on, into a namespace of its own. Raises KernelError.
 
     A move gives that namespace a number in the one that the interface leaves. The node cannot know it: this is the only
     way to find an interface that has no port.
     """
-    return any(_has(inside, parse_nsid(payload), endpoint) for payload in inside.dump(dump_nsids()))
+    numbers = set(map(parse_nsid, inside.netlink.dump(dump_nsids())))
+    return any(_has(inside.netlink, number, endpoint) for number in numbers - _not_within(inside))
+
+
+def _not_within(inside: Inside) -> set[int]:
+    """Return the numbers that the node and the pod itself have in the pod, by its cables and by other veths.
+
+    In the node are ports of the pod's older sandboxes; to read all ports there would also give each of their pods a
+    number in this one.
+    """
+    node = own_netns()
+    try:
+        return {known_nsid(inside.netlink, fd) for fd in (node, inside.netns_fd)}
+    finally:
+        os.close(node)
 
 
 def _has(inside: Netlink, number: int, endpoint: Endpoint) -> bool:

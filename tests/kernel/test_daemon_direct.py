@@ -154,6 +154,24 @@ def test_one_that_the_pod_moved_into_a_namespace_of_its_own_is_not_made_again(
     assert r1.links()["net1"].ifindex == before["net1"].ifindex
 
 
+@pytest.mark.parametrize("inner_veth", [False, True], ids=["to a peer", "within the pod"])
+def test_one_that_is_back_in_a_pod_with_cables_is_not_said_to_be_away(
+    node: DaemonNode, moved: tuple[PodBox, PodBox], inner_veth: bool
+) -> None:
+    """To list a namespace's links from the pod gives a number to each that a veth there leads to: to the pod, too."""
+    r1, inner = moved
+    if inner_veth:
+        r1.run("ip", "link", "add", "own0", "type", "veth", "peer", "name", "own1", "netns", inner.netns)
+    else:
+        node.apply(topology("r1", *external()["spec"]["links"], link(2, "eth1", "r2:eth1")))  # type: ignore[index]
+        assert eventually(lambda: "eth1" in r1.links())
+    assert eventually(lambda: node.state("r1", "net1")[1] == "InterfaceMoved")
+    time.sleep(0.5)  # some passes
+    inner.run("ip", "link", "set", "net1", "netns", r1.netns)
+
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
+
+
 def test_one_whose_namespace_within_the_pod_ended_is_made_anew(node: DaemonNode, moved: tuple[PodBox, PodBox]) -> None:
     r1, inner = moved
     assert eventually(lambda: node.state("r1", "net1")[1] == "InterfaceMoved")
@@ -161,6 +179,22 @@ def test_one_whose_namespace_within_the_pod_ended_is_made_anew(node: DaemonNode,
 
     assert eventually(lambda: node.state("r1", "net1") == ("Up", ""))
     assert r1.addresses("net1") == ["192.0.2.1/24"]
+
+
+def test_one_that_was_deleted_is_not_taken_for_what_an_older_sandbox_of_the_pod_has(node: DaemonNode, nic: int) -> None:
+    """The port of one that waits for its DEL is in the node's namespace, which the pod's veths are numbered in."""
+    beside = link(2, "eth1", "r2:eth1")
+    node.apply(topology("r1", link(1, "net1", "r2:net1"), beside))
+    old, new = node.pod("r1", "c-old"), node.pod("r1", "c-new")
+    assert node.add(old).done
+    assert node.add(new).done
+    node.apply(topology("r1", *external()["spec"]["links"], beside))  # type: ignore[index]
+    assert eventually(lambda: node.state("r1", "net1") == ("Up", "") and new.links()["net1"].kind == "macvlan")
+    assert old.links()["net1"].kind == "veth"
+    new.run("ip", "link", "del", "net1")
+
+    assert eventually(lambda: "net1" in new.links() and new.addresses("net1") == ["192.0.2.1/24"])
+    assert node.state("r1", "net1") == ("Up", "")
 
 
 def test_a_parent_that_is_missing_is_a_reason(node: DaemonNode) -> None:
