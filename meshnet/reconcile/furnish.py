@@ -97,14 +97,19 @@ class Furnisher:
         if before is not end.applied:
             end.applied = before
             self._save(end.sandbox)
-        done = before if wanted == before else self._edit(end, before, wanted)
-        if done != before:
-            end.applied = done
-            self._save(end.sandbox)
+        done = self._bring(end, before, wanted)
         if end.port is not None:
             self._set_mtu(end.port, done.mtu)
         if done == wanted:
             end.outstanding = ""
+
+    def _bring(self, end: End, before: Applied, wanted: Applied) -> Applied:
+        """Bring an interface to what is wanted, and remember what it has then. Raises KernelError."""
+        done = before if wanted == before else self._edit(end, before, wanted)
+        if done != before:
+            end.applied = done
+            self._save(end.sandbox)
+        return done
 
     def _edit(self, end: End, before: Applied, wanted: Applied) -> Applied:
         """Change an interface; return what of its spec it has then.
@@ -133,7 +138,7 @@ class Furnisher:
         return without(wanted, refused)
 
     def observe(self, end: End) -> None:
-        """Read how a direct interface is, and give a new one its addresses. Raises LinkError, KernelError."""
+        """Read how a direct interface is, and give it the addresses it has not got. Raises LinkError, KernelError."""
         sandbox = end.sandbox
         plan = end.plan
         assert plan is not None
@@ -153,6 +158,9 @@ class Furnisher:
             end.applied = without(attrs.evolve(applied_of(plan), driver=name), refused)
             end.outstanding = ""
             self._save(sandbox)
+        elif end.applied.addresses != plan.addresses:
+            # Its driver has set the MTU by now: at 1280 the interface takes IPv6.
+            self._bring(end, end.applied, attrs.evolve(applied_of(plan), driver=name))
 
     async def remove(self, end: End) -> None:
         """Take an end's port away; a driver's own interface went with its unpatching.

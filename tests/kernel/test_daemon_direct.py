@@ -297,6 +297,21 @@ def test_a_namespace_that_dies_takes_it_along(node: DaemonNode, nic: int) -> Non
     assert eventually(lambda: not node.status("r1").get("node"))
 
 
+def test_an_mtu_that_lets_ipv6_in_comes_with_its_addresses(node: DaemonNode, nic: int) -> None:
+    """The driver sets the MTU; below 1280 the kernel takes no IPv6 address."""
+    node.apply(external(mtu=1000))
+    (r1,) = node.up("r1")
+    before = r1.links()["net1"].ifindex
+    node.apply(external(mtu=1400, local_ips=["fd00::1/64"]))
+
+    assert eventually(lambda: r1.addresses("net1") == ["192.0.2.1/24", "fd00::1/64"])  # long before a pass
+    assert r1.links()["net1"].ifindex == before
+    node.apply(external(mtu=1000))
+    assert eventually(lambda: r1.addresses("net1") == ["192.0.2.1/24"])
+    assert eventually(lambda: r1.links()["net1"].mtu == 1000)
+    assert node.state("r1", "net1") == ("Up", "")
+
+
 MACS = ("02:00:5e:00:56:01", "02:00:5e:00:56:02")
 
 
