@@ -22,7 +22,12 @@ def between(first: tuple[int, int], second: tuple[int, int], **more: Any) -> dic
     return link(end("r1", "n1", *first), end("r2", "n2", *second), **more)
 
 
-def found(*looks: list[dict[str, Any]]) -> list[Finding]:
+def found(first: list[dict[str, Any]], *later: list[dict[str, Any]]) -> list[Finding]:
+    """Return what is found where nothing happens between the first two looks, at the receivers and at the senders."""
+    return found_of(first, first, *later)
+
+
+def found_of(*looks: list[dict[str, Any]]) -> list[Finding]:
     left = list(looks)
     return compare(lambda: left.pop(0), lambda _: None)
 
@@ -40,15 +45,26 @@ def test_what_is_sent_and_does_not_arrive_is_told_with_its_nodes() -> None:
 
 
 def test_what_was_on_its_way_has_time_to_arrive() -> None:
-    (one,) = found([between((5, 0), (0, 5))], [between((6, 0), (0, 5))], [between((6, 0), (0, 6))])
+    (one,) = found([between((5, 0), (0, 5))], [between((7, 0), (0, 5))], [between((7, 0), (0, 6))])
     assert one.outcome is Outcome.OK
+
+
+def test_what_came_before_a_sender_was_looked_at_is_not_missed_afterwards() -> None:
+    """Of two nodes one answers later: its receiver has what the other's sender had not sent yet when that answered."""
+    empty, late = [between((0, 0), (0, 0))], [between((0, 0), (0, 2))]
+    (one,) = found_of(empty, late, [between((2, 0), (0, 2))])
+    assert one.outcome is Outcome.OK
+
+
+def test_a_single_packet_that_is_lost_is_nothing_to_tell_of() -> None:
+    assert found([between((5, 0), (0, 0))], [between((6, 0), (0, 0))]) == []
 
 
 def test_links_between_the_same_nodes_are_told_together_and_the_other_way_apart() -> None:
     def look(sent: int) -> list[dict[str, Any]]:
         return [link(end(f"a{n}", "n1", sent, 0), end(f"b{n}", "n2", sent, 0)) for n in range(5)]
 
-    there, back = found(look(1), look(2), look(2))
+    there, back = found(look(1), look(3), look(3))
     assert (there.about, back.about) == ("vxlan n1 to n2", "vxlan n2 to n1")
     assert "default/a2:eth1 to default/b2:eth1, and 2 more" in there.told
 
@@ -57,7 +73,7 @@ def test_a_link_within_a_node_has_no_firewall_on_its_way() -> None:
     def look(sent: int) -> list[dict[str, Any]]:
         return [link(end("r1", "n1", sent, 0), end("r2", "n1", 0, 0), driver="veth")]
 
-    (one,) = found(look(1), look(2), look(2))
+    (one,) = found(look(1), look(3), look(3))
     assert one.about == "veth on n1"
     assert "firewall" not in one.advice
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Mapping[str, Any]]
 
-WATCHED_S = 2.0
+WATCHED_S = 3.0
 """How long ends are watched: those of routers, or of a ping that goes on, send something."""
+FEWEST = 2
+"""Packets in that time: a single one may be lost, as by anything."""
 ARRIVED_S = 0.5
 """How long what was sent may be on its way."""
 SHOWN = 3
@@ -53,7 +55,7 @@ class Counted(NamedTuple):
 
 
 def check_frames(target: Target, *, pause: Callable[[float], None] = time.sleep) -> list[Finding]:
-    """Return whether what ends of links send now arrives. Takes 2 s where there are links. Raises MeshnetError."""
+    """Return whether what ends of links send now arrives. Takes 3 s where there are links. Raises MeshnetError."""
 
     async def listing(store: Store) -> Sequence[Resource]:
         return (await store.list(Kind.TOPOLOGY)).items
@@ -63,19 +65,28 @@ def check_frames(target: Target, *, pause: Callable[[float], None] = time.sleep)
 
 
 def compare(look: Callable[[], Rows], pause: Callable[[float], None]) -> list[Finding]:
-    """Look three times: at first, after a while, and when what was sent until then is there."""
-    before = _directions(look())
-    if not before:
+    """Look at the receivers, at the senders, after a while at these again, and when what they sent is there.
+
+    The nodes do not answer at one moment: what is sent after the second look, and before the third, comes to a node
+    after the first, and before the last, however late each answers.
+    """
+    first = _directions(look())
+    if not first:
         return []
+    before = _directions(look())
     pause(WATCHED_S)
     then = _directions(look())
-    sending = [way for way in before.keys() & then.keys() if then[way].sent > before[way].sent]
-    if all(then[way].received != before[way].received for way in sending):
+    sending = [way for way in first.keys() & before.keys() & then.keys() if _sends(before[way], then[way])]
+    if all(then[way].received != first[way].received for way in sending):
         return _fine(sending)
     pause(ARRIVED_S)
     later = _directions(look())
-    lost = [way for way in sending if way in later and later[way].received == before[way].received]
+    lost = [way for way in sending if way in later and later[way].received == first[way].received]
     return _lost(lost) or _fine(sending)
+
+
+def _sends(before: Counted, then: Counted) -> bool:
+    return then.sent - before.sent >= FEWEST
 
 
 def _directions(rows: Rows) -> dict[Direction, Counted]:
