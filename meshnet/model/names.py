@@ -113,6 +113,14 @@ def parse_mark(alias: str) -> Mark | None:
     return Mark(parts["namespace"], parts["pod"], parts["interface"], int(parts["uid"]), parts["container_id"])
 
 
+def of_one_sandbox(alias: str, other: str) -> bool:
+    """Tell whether two marks are of one sandbox. What is cut in one of them may stand whole in the other."""
+    mine, yours = parse_mark(alias), parse_mark(other)
+    if mine is None or yours is None:
+        return False
+    return mine.is_in(yours.container_id) or yours.is_in(mine.container_id)
+
+
 def _cut(name: str) -> str:
     """A name in few enough bytes: whole, or its beginning with a hash of the whole."""
     if len(name) <= _LONGEST:

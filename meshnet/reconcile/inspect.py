@@ -59,9 +59,7 @@ class Inspector:
         A port lives exactly as long as its other end. A number lives as long as its namespace, and may then be given to
         another: so a sandbox whose path says nothing can stay until its DEL, but none goes before its end.
         """
-        seen = sandbox.seen()
-        if seen and not self._has_its_number(sandbox):
-            seen = False
+        seen = sandbox.seen() and self._has_its_number(sandbox)
         if seen:
             return False
         ports = [end.port for end in sandbox.ends.values() if end.port is not None]

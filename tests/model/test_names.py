@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshnet.model import rules
-from meshnet.model.names import MAX_ALIAS, Mark, parse_mark, pod_mac, port_mac, port_name
+from meshnet.model.names import MAX_ALIAS, Mark, of_one_sandbox, parse_mark, pod_mac, port_mac, port_name
 from meshnet.model.topology import Endpoint
 from tests.model import strategies
 
@@ -128,3 +128,14 @@ def test_any_alias_can_be_asked(alias):
     mark = parse_mark(alias)
 
     assert mark is None or parse_mark(mark.alias) is not None
+
+
+def test_one_sandbox_is_known_though_its_name_is_cut_in_one_mark():
+    pod, container = "p" * 135, "c" * 100
+    short, long = (Mark.of(Endpoint("d", pod, "eth1"), uid, container).alias for uid in (1, 10))
+    assert ("~" in short, "~" in long) == (False, True)
+
+    assert of_one_sandbox(short, long)
+    assert of_one_sandbox(long, short)
+    assert not of_one_sandbox(short, Mark.of(Endpoint("d", pod, "eth1"), 1, "another").alias)
+    assert not of_one_sandbox(short, "theirs")

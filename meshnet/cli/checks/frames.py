@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from meshnet.cli.targets.base import Target
-    from meshnet.model.resource import Resource
-    from meshnet.stores.base import Store
 
     Rows = Sequence[Mapping[str, Any]]
 
@@ -56,11 +54,7 @@ class Counted(NamedTuple):
 
 def check_frames(target: Target, *, pause: Callable[[float], None] = time.sleep) -> list[Finding]:
     """Return whether what ends of links send now arrives. Takes 3 s where there are links. Raises MeshnetError."""
-
-    async def listing(store: Store) -> Sequence[Resource]:
-        return (await store.list(Kind.TOPOLOGY)).items
-
-    declared = ends(target.with_store(listing))
+    declared = ends(target.objects(Kind.TOPOLOGY))
     return compare(lambda: join(declared, target.ask("links").rows("links")), pause)
 
 

@@ -93,11 +93,8 @@ def _store(target: Target) -> list[Finding]:
     if not target.store_url:
         return [Finding("node", "store", Outcome.WARN, "not known", "set MESHNET_STORE as the daemon has it")]
 
-    async def count(store: Store) -> int:
-        return len((await store.list(Kind.TOPOLOGY)).items)
-
     try:
-        number = target.with_store(count)
+        number = len(target.objects(Kind.TOPOLOGY))
     except MeshnetError as error:
         return [Finding("node", "store", Outcome.FAIL, str(error), "check path and rights of the store")]
     return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *check_schemas(target)]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from meshnet.cli.cluster.target import Cluster
-    from meshnet.stores.base import Store
     from meshnet.stores.kubernetes.exec import Ran
 
 STATUS = ("meshnet", "cni", "status", "-o", "json")
@@ -34,10 +33,7 @@ def check_nodes(cluster: Cluster) -> list[Finding]:
 
 
 def _recorded(cluster: Cluster) -> Sequence[str]:
-    async def names(store: Store) -> Sequence[str]:
-        return [record.name for record in (await store.list(Kind.NODE)).items]
-
-    return cluster.with_store(names)
+    return [record.name for record in cluster.objects(Kind.NODE)]
 
 
 def _there(cluster: Cluster) -> Sequence[str]:

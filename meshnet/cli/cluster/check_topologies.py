@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from meshnet.cli.cluster.target import Cluster
     from meshnet.model.resource import Resource
     from meshnet.model.topology import PodKey
-    from meshnet.stores.base import Store
 
 SHOWN = 20
 """Links, and pods, that are named one by one; the rest is counted."""
@@ -29,10 +28,7 @@ def check_topologies(cluster: Cluster) -> list[Finding]:
 
 
 def _check(cluster: Cluster) -> Sequence[Finding]:
-    async def listing(store: Store) -> Sequence[Resource]:
-        return (await store.list(Kind.TOPOLOGY)).items
-
-    topologies = cluster.with_store(listing)
+    topologies = cluster.objects(Kind.TOPOLOGY)
     rows = join(ends(topologies), cluster.ask("links").rows("links"))
     unwired = [one for one in topologies if not one.status.get("node")]
     return [*links(rows), *known("links", "pods", lambda: pods(unwired, _pods(cluster, unwired)))]

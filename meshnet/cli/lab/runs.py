@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from meshnet.cli.lab.ending import Ending
     from meshnet.cli.lab.verbparser import Verbs
-    from meshnet.model.resource import Resource
-    from meshnet.stores.base import Store
 
 NODE = "NODE"
 COMMAND_GRACE_S = 10.0
@@ -193,11 +191,8 @@ def _rows(lab: str) -> list[dict[str, Any]]:
     from meshnet.model.resource import Kind  # noqa: PLC0415
     from meshnet.model.topology import Endpoint  # noqa: PLC0415
 
-    async def listing(store: Store) -> Sequence[Resource]:
-        return (await store.list(Kind.TOPOLOGY)).items
-
     target = Lab(lab, None)
-    resources = target.with_store(listing)
+    resources = target.objects(Kind.TOPOLOGY)
     status, _ = ask_lab("status")
     namespaces = {(pod["namespace"], pod["name"]): pod["netns"] for pod in status["pods"] if pod["netns"]}
     outcomes = survey(ways([decode_topology(resource.document) for resource in resources], namespaces))

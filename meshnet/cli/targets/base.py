@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from meshnet.cli.ask import Answers
     from meshnet.cli.checks.finding import Finding
+    from meshnet.model.resource import Kind, Resource
     from meshnet.stores.base import Store
 
 T = TypeVar("T")
@@ -53,6 +54,14 @@ class Target(abc.ABC):
                 await store.close()
 
         return asyncio.run(run())
+
+    def objects(self, kind: Kind, namespace: str | None = None) -> Sequence[Resource]:
+        """Return the store's objects of a kind, of one namespace or of all. Raises as `with_store` does."""
+
+        async def read(store: Store) -> Sequence[Resource]:
+            return (await store.list(kind, namespace)).items
+
+        return self.with_store(read)
 
     def open_store(self) -> Store:
         """Return its store, which is opened at the first call of a method. Raises UsageError."""

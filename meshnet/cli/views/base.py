@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from meshnet.cli.table import Column
     from meshnet.cli.targets.base import Target
     from meshnet.model.resource import Kind, Resource
-    from meshnet.stores.base import Store
 
 Row = dict[str, Any]
 
@@ -33,11 +32,7 @@ class Query:
 
     def objects(self, kind: Kind) -> Sequence[Resource]:
         """Return the store's objects of a kind, of the namespace asked for."""
-
-        async def read(store: Store) -> Sequence[Resource]:
-            return (await store.list(kind, self.namespace if kind.namespaced else None)).items
-
-        return self.target.with_store(read)
+        return self.target.objects(kind, self.namespace if kind.namespaced else None)
 
     def wants(self, name: str, namespace: str | None = None) -> bool:
         """Tell whether something of that name, in that namespace if it has one, is asked for."""

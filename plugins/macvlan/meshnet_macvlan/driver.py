@@ -22,7 +22,7 @@ from meshnet.driver import (
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Netlink, links
-from meshnet_macvlan.owned import birth_name, everywhere, find, in_namespace, of_one_sandbox
+from meshnet_macvlan.owned import birth_name, everywhere, find, in_namespace, of_one_interface
 from meshnet_macvlan.parent import check_mtu, find_parent, why_refused
 from meshnet_macvlan.requests import Mode, NewMacvlan, change_mode, new_macvlan, parse_macvlan
 from meshnet_macvlan.unsuitable import check_parent
@@ -88,7 +88,7 @@ class MacvlanDriver(LinkDriver):
         self._patched.discard(link.local)
         for found in await in_namespace(link.pod.nsid):
             # What a patch that was refused has marked with a new uid goes, too.
-            if of_one_sandbox(found.info.alias, link.alias, link.local) or found.info.name == birth_name(link.alias):
+            if of_one_interface(found.info.alias, link.alias, link.local) or found.info.name == birth_name(link.alias):
                 await _delete(found.info.ifindex, link.pod.nsid)
 
     async def inspect(self) -> Sequence[Owned]:

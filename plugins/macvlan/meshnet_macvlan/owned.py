@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
-from meshnet.model.names import parse_mark
+from meshnet.model.names import of_one_sandbox, parse_mark
 from meshnet.netlink import Netlink, links
 from meshnet.netlink.netns import dump_nsids, parse_nsid
 from meshnet_macvlan.requests import parse_macvlan
@@ -55,13 +55,10 @@ async def find(nsid: int, endpoint: Endpoint, alias: str) -> Macvlan | None:
     return None
 
 
-def of_one_sandbox(alias: str, other: str, endpoint: Endpoint) -> bool:
+def of_one_interface(alias: str, other: str, endpoint: Endpoint) -> bool:
     """Tell whether two marks are of an endpoint's interface in one sandbox; the uids of the links may differ."""
-    mine, yours = parse_mark(alias), parse_mark(other)
-    if mine is None or yours is None:
-        return False
-    # What is cut in one of them may stand whole in the other.
-    return mine.is_of(endpoint) and (mine.is_in(yours.container_id) or yours.is_in(mine.container_id))
+    mark = parse_mark(alias)
+    return mark is not None and mark.is_of(endpoint) and of_one_sandbox(alias, other)
 
 
 async def everywhere() -> list[tuple[int, Macvlan, Mark]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
 from meshnet.errors import KernelError
-from meshnet.model.names import parse_mark
+from meshnet.model.names import of_one_sandbox, parse_mark
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links
 from meshnet_vxlan import refusals
@@ -17,7 +17,6 @@ from meshnet_vxlan.owned import (
     belongs,
     is_newborn,
     is_ours,
-    of_one_sandbox,
     read_all,
     read_device,
     read_devices,

@@ -122,13 +122,5 @@ def belongs(device: Vxlan, endpoint: Endpoint) -> bool:
     return is_newborn(device) if mark is None else mark.is_of(endpoint)
 
 
-def of_one_sandbox(alias: str, other: str) -> bool:
-    """Tell whether two marks are of one sandbox. What is cut in one of them may stand whole in the other."""
-    mine, yours = parse_mark(alias), parse_mark(other)
-    if mine is None or yours is None:
-        return False
-    return mine.is_in(yours.container_id) or yours.is_in(mine.container_id)
-
-
 def _digest(sort: bytes, *parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16, person=sort).digest()

@@ -4,12 +4,12 @@ import attrs
 import pytest
 from meshnet_vxlan import VxlanDriver
 from meshnet_vxlan.messages import Remote
-from meshnet_vxlan.owned import device_mac, device_names, of_one_sandbox
+from meshnet_vxlan.owned import device_mac, device_names
 from meshnet_vxlan.peers import remote_of
 
 from meshnet.driver import LinkError, NoOptions, Peer, Underlay
 from meshnet.driver.declaration import declaration_problems
-from meshnet.model.names import Mark, pod_mac, port_mac
+from meshnet.model.names import pod_mac, port_mac
 from meshnet.model.topology import Endpoint
 
 LOCAL = Endpoint("default", "r1", "eth1")
@@ -77,14 +77,3 @@ def test_names_fit_and_differ():
     others = {pod_mac("d", "r1", "eth1"), port_mac("c", "eth1")}
     assert {int(mac[:2], 16) & 0xF for mac in macs} == {0xA}
     assert {int(mac[:2], 16) & 0xF for mac in others} == {0x2, 0x6}
-
-
-def test_one_sandbox_is_known_though_its_name_is_cut_in_one_mark():
-    pod, container = "p" * 135, "c" * 100
-    short, long = (Mark.of(Endpoint("d", pod, "eth1"), uid, container).alias for uid in (1, 10))
-    assert ("~" in short, "~" in long) == (False, True)
-
-    assert of_one_sandbox(short, long)
-    assert of_one_sandbox(long, short)
-    assert not of_one_sandbox(short, Mark.of(Endpoint("d", pod, "eth1"), 1, "another").alias)
-    assert not of_one_sandbox(short, "theirs")
