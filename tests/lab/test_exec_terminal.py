@@ -43,6 +43,10 @@ class Shell:
         os.write(self.terminal, keys.encode())
         return self.until(answer)
 
+    def exit_code(self) -> int:
+        """Return that of the shell's last command."""
+        return int(self.type('echo "=$?="\n', "outer> ").split("=")[1])
+
     def until(self, answer: str) -> str:
         deadline = time.monotonic() + TIMEOUT_S
         while answer not in self.shown:
@@ -68,7 +72,7 @@ def shell(lab, tmp_path):
 def test_shell_with_job_control_ends_with_its_own_exit_code(shell):
     shell.type("in_r1 dash\n", "# ")
     assert "process group" not in shell.type("exit 7\n", "outer> ")
-    assert "=7=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 7
 
 
 def test_command_is_stopped_and_goes_on_as_a_job_of_the_shell(shell):
@@ -78,7 +82,7 @@ def test_command_is_stopped_and_goes_on_as_a_job_of_the_shell(shell):
     shell.type("fg\n", "in_r1")
     shell.type("hello\n", "hello")
     shell.type("\x03", "outer> ")
-    assert "=130=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 130
 
 
 def test_command_in_the_background_waits_for_the_terminal_when_it_reads(shell):
@@ -86,14 +90,14 @@ def test_command_in_the_background_waits_for_the_terminal_when_it_reads(shell):
     shell.type("fg\n", "in_r1")
     shell.type("hello\n", "hello")
     shell.type("\x04", "outer> ")
-    assert "=0=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 0
 
 
 def test_command_that_goes_on_in_the_background_has_the_terminals_keys_when_it_comes_back(shell):
     shell.begin("in_r1 sh -c 'echo begun; sleep 1000; echo never' &")
     shell.type("fg\n", "in_r1")
     shell.type("\x03", "outer> ")
-    assert "=130=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 130
 
 
 def test_command_that_was_stopped_goes_on_in_the_background_and_comes_back(shell):
@@ -104,7 +108,7 @@ def test_command_that_was_stopped_goes_on_in_the_background_and_comes_back(shell
     shell.type("fg\n", "in_r1")
     time.sleep(0.5)
     shell.type("\x03", "outer> ")
-    assert "=130=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 130
 
 
 def test_command_that_came_back_without_being_told_reads(shell):
@@ -116,7 +120,7 @@ def test_command_that_came_back_without_being_told_reads(shell):
     shell.type("\x1a", "outer> ")
     shell.type("fg\n", "in_r1")
     shell.type("\x04", "outer> ")
-    assert "=0=" in shell.type('echo "=$?="\n', "outer> ")
+    assert shell.exit_code() == 0
 
 
 def test_command_goes_on_where_no_shell_would_have_it_go_on(shell):
