@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
+from meshnet.cli.streams import Guarded
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TextIO, TypeVar
-
-    T = TypeVar("T")
+    from typing import TextIO
 
 
-class Stdout:
-    """A stream as it is, but `write` and `flush` raise MeshnetError where the device takes no more.
+class Stdout(Guarded):
+    """`write` and `flush` raise StdoutFull where the device takes no more.
 
-    A pipe that nobody reads stays a BrokenPipeError. What cannot be written in the stream's encoding, as a file's name
-    that is no text, is escaped.
+    What cannot be written in the stream's encoding, as a file's name that is no text, is escaped.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        super().__init__(stream)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        return _told(lambda: self._stream.write(text))
-
-    def flush(self) -> None:
-        _told(self._stream.flush)
-
-
-def _told(act: Callable[[], T]) -> T:
-    try:
-        return act()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
+    def refused(self, error: OSError) -> NoReturn:
         raise StdoutFull(f"standard output: {error.strerror}") from error
 
 

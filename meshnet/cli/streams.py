@@ -1,9 +1,47 @@
-"""The three standard descriptors, which a caller may have closed."""
+"""The standard streams: a caller may have closed their descriptors, and a device take no more."""
 
 from __future__ import annotations
 
+import abc
 import os
 import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+
+class Guarded(abc.ABC):
+    """A stream as it is, but for what happens where the device does not take what is written.
+
+    A pipe that nobody reads stays a BrokenPipeError.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    @abc.abstractmethod
+    def refused(self, error: OSError) -> None:
+        """Do what is to be done where the device takes no more."""
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.refused(error)
 
 
 def open_closed_streams() -> None:
