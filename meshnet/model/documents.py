@@ -27,6 +27,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""To YAML 1.1 each ends a line, and is folded with the spaces around it; in JSON each is a character as any."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _UTF16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 
@@ -119,11 +121,17 @@ def read_documents(text: str, source: str) -> list[Document]:
 
 
 def _trees(text: str, source: str) -> list[Tree]:
+    # JSON is YAML, with the line of everything, but for a few things, such as these and the surrogate pairs that escape
+    # what is beyond 16 bits.
+    like_json = text.lstrip()[:1] in {"{", "["}
+    if like_json and _BREAKS.search(text):
+        trees = read_json(text, MAX_DEPTH)
+        if trees is not None:
+            return trees
     try:
         return list(_yaml_trees(text, source))
     except BadText as error:
-        # JSON is YAML but for a few things, such as the surrogate pairs that escape what is beyond 16 bits.
-        trees = read_json(text, MAX_DEPTH) if text.lstrip()[:1] in {"{", "["} else None
+        trees = read_json(text, MAX_DEPTH) if like_json else None
         if trees is None:
             raise error from None
         return trees

@@ -185,6 +185,13 @@ def test_a_list_of_objects_is_its_items(text):
     assert [(found.kind, found.line) for found in read_documents(text, "t")] == [("A", 1), ("B", 2), ("C", 4)]
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+def test_what_ends_a_line_in_yaml_is_a_character_in_json(character):
+    value = {"kind": "A", "b": f" {character} c {character}"}
+
+    assert one(json.dumps(value, ensure_ascii=False, indent=2)) == value
+
+
 def test_plain_json_has_lines():
     document = read_documents(json.dumps({"kind": "A", "spec": {"links": [{"uid": 1}]}}, indent=1), "t.json")[0]
 
