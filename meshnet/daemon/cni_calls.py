@@ -151,11 +151,17 @@ class CniCalls:
             if (sandbox.key.container_id, sandbox.key.ifname) in valid:
                 continue
             try:
-                await self._sandboxes.remove(sandbox, why="GC")
+                await self._collect(sandbox)
             except MeshnetError as error:
                 failed.append(f"{sandbox.key.container_id}: {error}")
         if failed:
             raise CniError(Code.IO_FAILURE, "; ".join(failed))
+
+    async def _collect(self, sandbox: Sandbox) -> None:
+        """Remove a sandbox, unless its DEL came meanwhile: then its key may be a newer one's."""
+        async with self._containers.hold(sandbox.key.container_id):
+            if self._sandboxes.find(sandbox.key) is sandbox:
+                await self._sandboxes.remove(sandbox, why="GC")
 
 
 def _key(request: Request) -> SandboxKey:
