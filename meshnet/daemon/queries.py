@@ -184,12 +184,13 @@ def _addresses(numbers: Iterable[int]) -> dict[tuple[int, int], list[str]]:
 
     In a thread: a pod gives itself as many as it likes, and reading ten thousand takes half a second.
     """
-    found: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    # Of a pod that changes them all the time some may be told twice.
+    found: defaultdict[tuple[int, int], dict[str, None]] = defaultdict(dict)
     with Netlink.open() as netlink:
         for number in numbers:
             # A namespace that is ending has none.
             with contextlib.suppress(KernelError):
-                for payload in netlink.dump(addresses.dump_addresses(number)):
+                for payload in netlink.dump(addresses.dump_addresses(number), steady=False):
                     ifindex, cidr = addresses.parse_address(payload)
-                    found[number, ifindex].append(cidr)
-    return found
+                    found[number, ifindex][cidr] = None
+    return {where: list(cidrs) for where, cidrs in found.items()}

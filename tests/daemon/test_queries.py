@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from meshnet.daemon.queries import Queries
 from meshnet.driver import Device, LinkDriver, Scope
 from meshnet.driver.registry import Registry
+from meshnet.errors import KernelError
 from meshnet.model.topology import Claim
+from meshnet.netlink import addresses
 from meshnet.panel.indices import FIRST
 from meshnet.reconcile.table import Table
 from tests.reconcile.made import end, enter, sandbox
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from meshnet.driver import LinkEnd, Peer
     from meshnet.model.topology import Endpoint
+    from meshnet.netlink import Request
 
 
 class Counting(LinkDriver):
@@ -109,7 +113,7 @@ def test_pods_with_many_addresses_do_not_hold_the_daemon_up(monkeypatch: pytest.
 
     free, looked = threading.Event(), []
 
-    def dump(*_: object) -> list[bytes]:
+    def dump(*_: object, **__: object) -> list[bytes]:
         looked.append(free.wait(2))
         return []
 
@@ -124,3 +128,17 @@ def test_pods_with_many_addresses_do_not_hold_the_daemon_up(monkeypatch: pytest.
     enter(table, box)
     monkeypatch.setattr("meshnet.netlink.Netlink.open", lambda: contextlib.nullcontext(SimpleNamespace(dump=dump)))
     asyncio.run(main())
+
+
+def test_addresses_are_told_also_where_a_pod_changes_them_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dump(request: Request, *, steady: bool = True) -> list[bytes]:
+        if steady:
+            raise KernelError(errno.EINTR, request.what)
+        return [addresses.add_address(2, cidr).body for cidr in ("10.0.0.1/24", "10.0.0.2/24", "10.0.0.1/24")]
+
+    table, box = Table("n1"), sandbox(nsid=1)
+    end(box, "eth1", "r2:eth1", ifindex=FIRST)
+    enter(table, box)
+    monkeypatch.setattr("meshnet.netlink.Netlink.open", lambda: contextlib.nullcontext(SimpleNamespace(dump=dump)))
+    (row,) = asyncio.run(queries_of(table).links())["links"]
+    assert row["addresses"] == ["10.0.0.1/24", "10.0.0.2/24"]
