@@ -73,7 +73,7 @@ def decide(places: Places) -> Plan:
         right = "the directory that the container runtime reads network lists from"
         raise InstallError(f"{places.conf_dir}: is not there: {right}") from None
     except OSError as error:
-        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+        raise _unreadable(places.conf_dir, error) from error
 
 
 def uninstall(places: Places) -> Done:
@@ -101,14 +101,19 @@ def is_our_plugin(places: Places) -> bool:
     try:
         return OUR_MARK in places.plugin.read_bytes()
     except OSError as error:
-        raise InstallError(f"{places.plugin}: cannot be read: {error.strerror}") from error
+        raise _unreadable(places.plugin, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InstallError:
+    """Say what cannot be read: of a directory it may be a file in it."""
+    return InstallError(f"{error.filename or path}: cannot be read: {error.strerror}")
 
 
 def _leftovers(places: Places) -> list[Path]:
     try:
         return [places.conf_dir / name for name in leftovers(places.conf_dir)]
     except OSError as error:
-        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+        raise _unreadable(places.conf_dir, error) from error
 
 
 def _why_it_stays(path: Path) -> str:
@@ -131,7 +136,7 @@ def _callers(places: Places) -> dict[Path, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise InstallError(f"{places.conf_dir}: cannot be read: {error.strerror}") from error
+        raise _unreadable(places.conf_dir, error) from error
     return {path: why for path in paths if (why := _call(path))}
 
 

@@ -53,7 +53,7 @@ def plan(directory: Path) -> Plan:
     except (InvalidObject, OSError) as error:
         told = str(error) if isinstance(error, InvalidObject) else f"{error.filename}: {error.strerror}"
         return Plan(problem=f"{told}; it is the first network list: until it can be read, nothing is changed")
-    remarks = (*map(_remark, passed), *_word_of(directory, old))
+    remarks = (*map(_remark, passed), *_word_of(directory))
     if source is None:
         return Plan(problem=_nothing_to_follow(directory, current), remarks=remarks)
     name = source.path.name
@@ -65,7 +65,7 @@ def plan(directory: Path) -> Plan:
 def leftovers(directory: Path) -> tuple[str, ...]:
     """Names of what upstream's versions left. A file of the old name that calls something else is somebody's own.
 
-    Raises OSError when one cannot be read.
+    Raises OSError, with the file that cannot be read.
     """
     found = [OLD_LINK_TYPE] if os.path.lexists(directory / OLD_LINK_TYPE) else []
     try:
@@ -105,10 +105,11 @@ def _current(directory: Path) -> NetworkList | None:
         return None
 
 
-def _word_of(directory: Path, old: Sequence[str]) -> list[str]:
-    if OLD_LINK_TYPE not in old:
+def _word_of(directory: Path) -> list[str]:
+    path = directory / OLD_LINK_TYPE
+    if not path.is_file():  # there is none, or a link to nowhere
         return []
-    value = (directory / OLD_LINK_TYPE).read_text(errors="replace").strip()[:40]
+    value = path.read_text(errors="replace").strip()[:40]
     return [f"{OLD_LINK_TYPE} of an older meshnet says {value!r}; only the setting INTER_NODE_LINK_TYPE counts"]
 
 

@@ -175,6 +175,22 @@ def test_a_directory_that_cannot_be_listed_is_not_taken_for_an_empty_one(places,
     assert places.plugin.exists()
 
 
+@pytest.mark.parametrize("name", [LIST, OLD_CONFIG])
+def test_what_cannot_be_read_is_named_and_not_its_directory(places, name):
+    _unreadable(places.conf_dir / name)
+
+    with pytest.raises(InstallError, match=rf"/{name}: cannot be read: Too many levels of symbolic links"):
+        install(places)
+
+
+def test_what_upstream_left_may_be_a_link_to_nowhere(places):
+    (places.conf_dir / OLD_LINK_TYPE).symlink_to("nowhere")
+
+    install(places)
+
+    assert sorted(os.listdir(places.conf_dir)) == [LIST, "10-flannel.conflist"]
+
+
 def _unreadable(path):
     """Make `path` one that root cannot read either."""
     path.unlink(missing_ok=True)
