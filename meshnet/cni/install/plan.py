@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshnet.cni.install.lists import list_files, read_list
+from meshnet.cni.install.lists import list_files, read_list, read_text
 from meshnet.cni.install.merge import delegates_to_meshnet, is_chained, merged, refers_to_our_list
 from meshnet.cni.install.names import LIST, OLD_CONFIG, OLD_LINK_TYPE, PLUGIN
 from meshnet.errors import InvalidObject
@@ -69,8 +69,8 @@ def leftovers(directory: Path) -> tuple[str, ...]:
     """
     found = [OLD_LINK_TYPE] if os.path.lexists(directory / OLD_LINK_TYPE) else []
     try:
-        text = (directory / OLD_CONFIG).read_bytes()
-    except FileNotFoundError:
+        text = read_text(directory / OLD_CONFIG)
+    except (FileNotFoundError, InvalidObject):
         return tuple(found)
     # its JSON may be broken: that version wrote no delegate where it found a list
     if f'"type":"{PLUGIN}"'.encode() in b"".join(text.split()):

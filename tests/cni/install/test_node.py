@@ -191,6 +191,12 @@ def test_what_upstream_left_may_be_a_link_to_nowhere(places):
     assert sorted(os.listdir(places.conf_dir)) == [LIST, "10-flannel.conflist"]
 
 
+def test_a_pipe_of_the_name_of_upstreams_list_is_not_waited_for(places):
+    os.mkfifo(places.conf_dir / OLD_CONFIG)
+
+    assert f"{OLD_CONFIG}: type: " in install(places).plan.problem
+
+
 def _unreadable(path):
     """Make `path` one that root cannot read either."""
     path.unlink(missing_ok=True)
