@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import socket
 import struct
 from typing import Self
 
 from meshnet.errors import KernelError
-from meshnet.netlink.netns import entered
+from meshnet.netlink.opening import route_socket
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_GTXCSUM = 0x16
@@ -27,11 +26,7 @@ class Ethtool:
     """
 
     def __init__(self, netns_fd: int | None = None) -> None:
-        if netns_fd is None:
-            self._socket = _any_socket()
-        else:
-            with entered(netns_fd):
-                self._socket = _any_socket()
+        self._socket = route_socket(netns_fd)  # of the families that know devices one that no host lacks
 
     def close(self) -> None:
         self._socket.close()
@@ -70,8 +65,3 @@ def ethtool_ioctl(socket_fd: int, name: str, request: bytes, what: str) -> bytes
     except OSError as error:
         raise KernelError(error.errno or errno.EIO, what) from error
     return buffer.raw
-
-
-def _any_socket() -> socket.socket:
-    # Any family does; a host may lack IPv4, none lacks AF_UNIX, but only network sockets know a namespace's devices.
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)

@@ -132,7 +132,7 @@ def delete_netns(path: str) -> None:
 
 def known_nsid(netlink: Netlink, fd: int) -> int:
     """Return the number that the namespace of `fd` has in that of `netlink`, -1 for none. Raises KernelError."""
-    return _number(netlink.ask(Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")))
+    return parse_nsid(netlink.ask(Request(RTM_GETNSID, 0, _RTGENMSG + u32(NETNSA_FD, fd), "read a namespace's number")))
 
 
 def nsid(netlink: Netlink, fd: int) -> int:
@@ -159,7 +159,7 @@ def dump_nsids() -> Request:
 
 def parse_nsid(payload: bytes) -> int:
     """Return the number in an answer to `dump_nsids`."""
-    return _number(payload)
+    return to_i32(attributes(payload, 4)[NETNSA_NSID])
 
 
 def number_own(netlink: Netlink) -> None:
@@ -173,10 +173,6 @@ def number_own(netlink: Netlink) -> None:
         nsid(netlink, own)
     finally:
         os.close(own)
-
-
-def _number(payload: bytes) -> int:
-    return to_i32(attributes(payload, 4)[NETNSA_NSID])
 
 
 def _in_new_netns(function: Callable[[], T]) -> T:

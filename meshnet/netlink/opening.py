@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
 
 from meshnet.errors import KernelError
+from meshnet.netlink.netns import entered
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
@@ -21,12 +23,16 @@ BUFFER = 4 << 20
 ANSWER_TIMEOUT = struct.pack("@ll", 5, 0)
 
 
-def route_socket() -> socket.socket:
-    """Return a new NETLINK_ROUTE socket in the calling thread's namespace. Raises KernelError."""
-    try:
-        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
-    except OSError as error:
-        raise KernelError(error.errno or errno.EIO, "open a netlink socket") from error
+def route_socket(netns_fd: int | None) -> socket.socket:
+    """Return a new NETLINK_ROUTE socket in the namespace of `netns_fd`, or in the calling thread's.
+
+    Raises KernelError.
+    """
+    with contextlib.nullcontext() if netns_fd is None else entered(netns_fd):
+        try:
+            return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+        except OSError as error:
+            raise KernelError(error.errno or errno.EIO, "open a netlink socket") from error
 
 
 def prepare(sock: socket.socket) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from meshnet.errors import KernelError
 from meshnet.netlink.messages import discard, failure, split
-from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import NETLINK_ROUTE, prepare, route_socket
 from meshnet.netlink.wire import (
     HEADER,
@@ -85,11 +84,7 @@ class Netlink:
 
         Raises KernelError when that namespace may not be entered.
         """
-        if netns_fd is None:
-            return cls(route_socket())
-        with entered(netns_fd):
-            sock = route_socket()
-        return cls(sock)
+        return cls(route_socket(netns_fd))
 
     @classmethod
     def adopt(cls, fd: int) -> Self:
