@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from meshnet.cni.error import CniError, Code
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _UID = re.compile(r"[-A-Za-z0-9._]{1,128}")
@@ -30,13 +26,11 @@ class Args:
     Attributes:
         pod_name, pod_namespace, pod_uid: ``""`` where the runtime does not tell: it is not Kubernetes. A name without a
             namespace is none of a pod's.
-        others: what else was given, under its own names.
     """
 
     pod_name: str = ""
     pod_namespace: str = ""
     pod_uid: str = ""
-    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_args(text: str) -> Args:
@@ -58,12 +52,7 @@ def parse_args(text: str) -> Args:
         pairs.pop("K8S_POD_NAME", None)  # Podman's for a container, whose name need not be one that Kubernetes takes
     for key, value in pairs.items():
         _check(key, value)
-    return Args(
-        pairs.pop("K8S_POD_NAME", ""),
-        pairs.pop("K8S_POD_NAMESPACE", ""),
-        pairs.pop("K8S_POD_UID", ""),
-        pairs,
-    )
+    return Args(pairs.get("K8S_POD_NAME", ""), pairs.get("K8S_POD_NAMESPACE", ""), pairs.get("K8S_POD_UID", ""))
 
 
 def _check(key: str, value: str) -> None:

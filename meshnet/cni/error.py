@@ -32,23 +32,15 @@ class CniError(MeshnetError):
     Attributes:
         code: tells the runtime what to do; see `Code`.
         msg: one line: what is wrong, and what would be right.
-        details: more of it, or ``""``.
     """
 
-    def __init__(self, code: int, msg: str, details: str = "") -> None:
+    def __init__(self, code: int, msg: str) -> None:
         self.code = int(code)
         self.msg = msg
-        self.details = details
-        super().__init__(f"{msg}; {details}" if details else msg)
+        super().__init__(msg)
 
 
 def error_json(error: CniError, version: str = LATEST) -> str:
     """The error object for stdout, in the request's `version` if that is one we speak, else in the latest."""
-    answer: dict[str, object] = {
-        "cniVersion": version if version in SUPPORTED else LATEST,
-        "code": error.code,
-        "msg": error.msg,
-    }
-    if error.details:
-        answer["details"] = error.details
-    return json.dumps(answer)
+    spoken = version if version in SUPPORTED else LATEST
+    return json.dumps({"cniVersion": spoken, "code": error.code, "msg": error.msg})
