@@ -54,8 +54,6 @@ class Node:
     """
 
     def __init__(self, settings: Settings, store: Store, registry: Registry) -> None:
-        settings.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._settings = settings
         self._store = store
         self._registry = registry
