@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -73,6 +74,11 @@ def _write_if_other(path: Path, content: bytes) -> None:
         return
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.chmod(0o755)
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(content)
+        fresh.chmod(0o755)
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def test_a_locale_of_ascii_alone_is_enough(installed, tmp_path):
     script = installed.with_name("meshnet-front")
     assert script.read_text().startswith(f"#!{python} ")
     assert version(script) == "1.1.0"
+
+
+def test_what_could_not_be_written_whole_is_not_left(installed, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as on a disk with room for that much
+    try:
+        with pytest.raises(MeshnetError, match="File too large"):
+            plugin_command()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_nowhere_to_write_is_an_error_that_names_the_places(installed, tmp_path):
