@@ -17,8 +17,9 @@ The smallest whole driver, in a package whose entry point in group ``meshnet`` n
     def meshnet_register_drivers(register):
         register(Wire)
 
-Every method is called with a time limit, and never twice at once for one endpoint. A method may be called again with
-what it was called with before (after a restart of the daemon, too): it adopts what it finds instead of making it twice.
+Every method but `accept_stream` is called with a time limit, and calls for one endpoint never overlap, but for those of
+`accept_stream` and `counters`. A method may be called again with what it was called with before (after a restart of the
+daemon, too): it adopts what it finds instead of making it twice.
 """
 
 from __future__ import annotations
