@@ -46,7 +46,8 @@ class LocalServer:
             raise unusable("MESHNET_SOCKET", self._path, "a path where it can make a socket", error) from error
 
     def _open(self) -> None:
-        self._path.unlink(missing_ok=True)
+        if self._path.is_socket():  # that a killed daemon left; whatever else is there is not ours
+            self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         before = os.umask(0o177)
         try:

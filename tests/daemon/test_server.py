@@ -441,7 +441,11 @@ def test_the_socket_of_a_successor_stays(tmp_path):
 
 @pytest.mark.parametrize(
     ("below", "why"),
-    [("", "Is a directory"), ("nosuch/sock", "No such file or directory"), ("s" * 107, "AF_UNIX path too long")],
+    [
+        ("", "Address already in use"),
+        ("nosuch/sock", "No such file or directory"),
+        ("s" * 107, "AF_UNIX path too long"),
+    ],
 )
 def test_where_there_can_be_no_socket_the_setting_is_named(tmp_path, below, why):
     path = tmp_path / below
@@ -451,6 +455,15 @@ def test_where_there_can_be_no_socket_the_setting_is_named(tmp_path, below, why)
     (problem,) = caught.value.problems
     assert problem.path == "MESHNET_SOCKET"
     assert str(problem).startswith(f"MESHNET_SOCKET: '{path}': a path where it can make a socket: {why}")
+
+
+def test_a_file_where_the_socket_shall_be_is_somebodys(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text("by somebody")
+    with pytest.raises(InvalidObject, match=r"MESHNET_SOCKET.*Address already in use"):
+        LocalServer(path, None).start()
+
+    assert path.read_text() == "by somebody"
 
 
 def test_a_socket_whose_directory_is_gone_is_put_back_when_that_is_there_again(tmp_path):
