@@ -220,7 +220,7 @@ def read_file(path: Path) -> dict[str, str]:
         if not stripped or stripped.startswith("#"):
             continue
         name, equals, value = stripped.partition("=")
-        if not equals or not name.strip() or "\0" in line:
+        if not equals or not name.strip().isidentifier() or "\0" in line:
             problems.append(Problem(f"line {number}", line, "NAME=VALUE"))
         found[name.strip()] = value.strip()
     if problems:

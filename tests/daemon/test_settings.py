@@ -173,6 +173,15 @@ def test_a_wrong_file_names_every_line(tmp_path):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["export NODE_NAME", "\ufeffNODE_NAME", "NODE-NAME"])
+def test_what_can_be_no_settings_name_is_not_passed_over(tmp_path, name):
+    path = tmp_path / "daemon.conf"
+    path.write_text(f"{name}=n7\n", encoding="utf-8")
+
+    with pytest.raises(InvalidObject, match=r"line 1: .*NODE.NAME=n7.*: NAME=VALUE"):
+        read_file(path)
+
+
 def test_the_daemon_says_what_is_wrong_and_does_not_start(tmp_path):
     config = tmp_path / "daemon.conf"
     config.write_text("MESHNET_LOG_LEVEL=loud\nHOST_IP=10.0.0.1\n")
