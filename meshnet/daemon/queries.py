@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet import __version__
 from meshnet.cni.frame import encode_reply
 from meshnet.driver.api import Counts
-from meshnet.driver.calls import call
+from meshnet.driver.calls import Hangs, call
 from meshnet.driver.listing import driver_rows
 from meshnet.errors import KernelError, LinkError
 from meshnet.netlink import Netlink, addresses
@@ -61,6 +61,7 @@ class Queries:
         self._carrier = carrier
         self._installed = installed
         self._cannot_count: set[str] = set()
+        self._hanging: set[str] = set()
         self._answers: dict[str, Callable[[], Any]] = {
             "peers": lambda: {"node": node, **peers()},
             "states": self.states,
@@ -136,7 +137,7 @@ class Queries:
     async def _counted(self, end: End) -> dict[str, Any]:
         """What a driver counts of an end; nothing when it does not, or does not answer."""
         entry = self._registry.find(end.patched_by) if end.patched_by else None
-        if entry is None or not isinstance(entry.driver, Counts):
+        if entry is None or not isinstance(entry.driver, Counts) or entry.name in self._hanging:
             return {}
         try:
             told = await call(entry.driver, "counters", end.endpoint, limit_s=COUNT_LIMIT_S)
@@ -144,6 +145,8 @@ class Queries:
             if entry.name not in self._cannot_count:  # once: whoever looks at links asks it of each
                 log.warning("%s: no counters: %s", end.endpoint, error)
                 self._cannot_count.add(entry.name)
+            if isinstance(error, Hangs):  # each question would leave one more call that never ends
+                self._hanging.add(entry.name)
             return {}
         return {"driver_counters": dict(told)}
 

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import threading
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from meshnet.daemon.queries import Queries
 from meshnet.driver import Device, LinkDriver, Scope
@@ -48,6 +48,20 @@ class Lost(Counting):
         raise KeyError(local)
 
 
+class Deaf(Counting):
+    """Does not answer, and does not end when told to."""
+
+    name = "deaf"
+    asked: ClassVar[int] = 0
+
+    async def counters(self, local: Endpoint) -> Mapping[str, int]:
+        Deaf.asked += 1
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1000)
+        await asyncio.sleep(1000)
+        return {}
+
+
 class Nothing:
     """Knows of nothing."""
 
@@ -67,7 +81,7 @@ def queries_of(table: Table, cache: Any = None) -> Queries:
         "n1",
         table=table,
         inspector=nothing,
-        registry=Registry.of(Counting, Lost),
+        registry=Registry.of(Counting, Lost, Deaf),
         cache=cache or nothing,
         carrier=nothing,
         peers=dict,
@@ -87,6 +101,22 @@ def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixtur
 
     (line,) = caplog.messages
     assert "no counters: driver lost: KeyError" in line
+
+
+def test_a_driver_that_hangs_when_it_is_asked_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshnet.daemon.queries.COUNT_LIMIT_S", 0.01)
+    monkeypatch.setattr("meshnet.driver.calls.GRACE_S", 0.01)
+    table, box = Table("n1"), sandbox()
+    end(box, "eth1", "r2:eth1").patched_by = "deaf"
+    enter(table, box)
+    queries = queries_of(table)
+
+    async def main() -> None:
+        for _ in range(3):
+            await queries.links()
+
+    asyncio.run(main())
+    assert Deaf.asked == 1
 
 
 def test_an_end_whose_topology_was_deleted_is_there_and_has_not_failed() -> None:
