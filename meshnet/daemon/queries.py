@@ -187,7 +187,7 @@ def _addresses(numbers: Iterable[int]) -> dict[tuple[int, int], list[str]]:
 
     In a thread: a pod gives itself as many as it likes, and reading ten thousand takes half a second.
     """
-    # Of a pod that changes them all the time some may be told twice.
+    # Of a pod that changes them all the time one may be told twice, or not.
     found: defaultdict[tuple[int, int], dict[str, None]] = defaultdict(dict)
     with Netlink.open() as netlink:
         for number in numbers:

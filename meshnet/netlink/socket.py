@@ -172,7 +172,8 @@ class Netlink:
         """Return the payload of every object that `request` asks for, as it was at one moment.
 
         Raises KernelError; EINTR when the list changed under each of several tries, unless not `steady`: then it is
-        returned as it is. What was there all the time is in it; what came or went may be missing, or there twice.
+        returned as it is. What came or went may be missing, or there twice. So may be missing, for each that went, one
+        that was there all the time where the kernel finds its place again by counting: in addresses.
         """
         for _ in range(DUMP_TRIES):
             payloads, interrupted = self._dump_once(request)
