@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -129,12 +129,22 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
     live = by_place(answers)
-    ends_ = with_losses(as_now(ends_, live), answers.keys())
+    ends_ = as_known(ends_, answers)
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
     for end in ends_:
         together.setdefault(end.link, []).append(end)
     keys = sorted(together, key=lambda key: (key[0], [tuple(map(_by_number, place)) for place in key[2]], key[1]))
-    return [_entry(key[2], _truthful(together[key]), answers.keys(), live) for key in keys]
+    return [_entry(key[2], together[key], answers.keys(), live) for key in keys]
+
+
+def as_known(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[End]:
+    """Return ends as all that is known now has them: their daemons' answers, their peers' losses, who is declared.
+
+    Args:
+        ends_: of all Topologies.
+        answers: by node, the answer of its daemon to the query ``links`` or ``states``.
+    """
+    return _truthful(with_losses(as_now(ends_, by_place(answers)), answers.keys()))
 
 
 def badness(state: str) -> int:
@@ -178,17 +188,20 @@ def _as_now(end: End, row: Mapping[str, Any]) -> End:
     return attrs.evolve(end, entry=entry, observed=int(row.get("generation") or 0) >= end.generation)
 
 
-def _truthful(ends_: Sequence[End]) -> Sequence[End]:
-    """Return the ends of a link, an only one without the state that it had when there was another.
+def _truthful(ends_: Sequence[End]) -> list[End]:
+    """Return the ends, those that are the only ones of their links without the state that they had with another.
 
     A deleted Topology is gone at once; the status of its peer follows within seconds.
     """
-    (first, *others) = ends_
-    if others or first.external or first.state not in ("Up", "Down"):
-        return ends_
-    message = f"no Topology declares {first.namespace}/{first.peer_pod}:{first.peer_interface}"
-    entry = {**first.entry, "state": "Pending", "reason": "PeerMissing", "message": message}
-    return [attrs.evolve(first, entry=entry, observed=False)]
+    declared = Counter(end.link for end in ends_)
+    return [end if declared[end.link] > 1 or end.external else _alone(end) for end in ends_]
+
+
+def _alone(end: End) -> End:
+    if end.state not in ("Up", "Down"):
+        return end
+    message = f"no Topology declares {end.namespace}/{end.peer_pod}:{end.peer_interface}"
+    return attrs.evolve(end, entry={**end.entry, "state": "Pending", "reason": "PeerMissing", "message": message})
 
 
 def _entry(

@@ -8,8 +8,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from meshnet.cli.links import End, as_now, badness, by_place, ends
-from meshnet.cli.lost import with_losses
+from meshnet.cli.links import End, as_known, badness, ends
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
@@ -116,9 +115,8 @@ class Waiting:
             asked = await asyncio.to_thread(self._target.ask, "states")
             if not asked.told:
                 await asyncio.to_thread(self._target.look)
-            answers, self.remark = asked.rows("states"), asked.remark()
-            now = with_losses(as_now(stored, by_place(answers)), answers.keys())
-            missing = "; ".join(self._missing(now))
+            self.remark = asked.remark()
+            missing = "; ".join(self._missing(as_known(stored, asked.rows("states"))))
             if not missing:
                 return
             if missing != shown and self._progress:

@@ -77,3 +77,19 @@ def test_why_a_link_is_not_up_is_told_by_its_worse_end(machine: Machine, tmp_pat
     ran = machine.run("wait", "--for", "up", "--timeout", "0.3", *([place] if place else []))
     told = f"default/{place or 'r1:eth1'}: Failed (NameTaken, r2 has an eth1 of its own)"
     assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not up after 0.3 s: {told}\n")
+
+
+@pytest.mark.parametrize("wanted", ["up", "down"])
+def test_a_link_whose_other_end_nobody_declares_any_more_is_neither_up_nor_down(
+    machine: Machine, tmp_path: Path, wanted: str
+) -> None:
+    """Its daemon has written what it was, and tells of the deletion a moment later."""
+    path = tmp_path / "r1.json"
+    path.write_text(json.dumps(topology("r1", link(1, "r2"))))
+    machine.run("apply", "-f", str(path))
+    write_status(machine, "r1", link(1, "r2"), wanted.capitalize())
+
+    ran = machine.run("wait", "--for", wanted, "--timeout", "0.3", "r1:eth1")
+
+    told = "default/r1:eth1: Pending (PeerMissing, no Topology declares default/r2:eth1)"
+    assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not {wanted} after 0.3 s: {told}\n")
