@@ -52,7 +52,9 @@ def _end(row: Fields) -> None:
     row.number("generation", 0, high=LARGEST_NUMBER)
     row.flag("carrier")
     row.texts("addresses")
-    row.inner("counters")
+    counters = row.inner("counters")
+    for name in ("rx_packets", "tx_packets"):
+        counters.number(name, 0, high=LARGEST_NUMBER)
 
 
 def _sandbox(row: Fields) -> None:

@@ -37,6 +37,11 @@ def test_all_daemons_are_asked_and_those_not_reached_are_left_out(tmp_path: Path
         ("links", None, "node: must be given"),
         ("links", {"node": "n2", "ends": []}, "links: must be given: a list"),
         ("links", {"node": "n2", "links": [END, {**END, "pod": 5}, []]}, "links[1].pod: 5: must be a string"),
+        (
+            "links",
+            {"node": "n2", "links": [{**END, "counters": {"tx_packets": "9"}}]},
+            "links[0].counters.tx_packets: '9'",
+        ),
         ("states", {"node": "n2", "states": [{**END, "generation": {}}]}, "states[0].generation: {}: must be a whole"),
         ("sandboxes", {"node": "n2", "sandboxes": {"a": 1}}, "sandboxes: {'a': 1}: must be a list"),
         ("drivers", {"node": "n2", "drivers": [{"name": "veth", "state": "usable"}]}, "drivers[0].version: must be"),

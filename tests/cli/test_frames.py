@@ -85,6 +85,13 @@ def test_silent_ends_and_such_as_nobody_has_counted_are_nothing_to_tell_of() -> 
         assert found([between((5, 0), (0, 0), **other)]) == []
     stale = {"pod": "r2", "interface": "eth1", "node": "n2", "stale": True}
     assert found([link(end("r1", "n1", 1, 0), stale)]) == []
+    of_a_later_version = {
+        "pod": "r2",
+        "interface": "eth1",
+        "node": "n2",
+        "counters": {"rx_packets": 5, "tx_packets": None},
+    }
+    assert found([link(end("r1", "n1", 1, 0), of_a_later_version)]) == []
     assert found([link(end("r1", "n1", 1, 0), driver="macvlan")]) == []
 
 

@@ -90,12 +90,17 @@ def _directions(rows: Rows) -> dict[Direction, Counted]:
 def _of_link(row: Mapping[str, Any]) -> Iterator[tuple[Direction, Counted]]:
     """Yield both ways of a link, if both of its ends tell what they have counted."""
     pair = row["endpoints"]
-    if len(pair) != 2 or not all(end.get("counters") for end in pair):
+    if len(pair) != 2 or not all(map(_tells, pair)):
         return
     for sender, receiver in (pair, pair[::-1]):
         names = [f"{row['namespace']}/{end['pod']}:{end['interface']}" for end in (sender, receiver)]
         way = Direction(row["driver"] or "", (sender["node"], receiver["node"]), *names)
         yield way, Counted(sender["counters"]["tx_packets"], receiver["counters"]["rx_packets"])
+
+
+def _tells(end: Mapping[str, Any]) -> bool:
+    counters = end.get("counters") or {}
+    return None not in (counters.get("tx_packets"), counters.get("rx_packets"))
 
 
 def _fine(sending: Sequence[Direction]) -> list[Finding]:

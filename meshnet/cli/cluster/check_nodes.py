@@ -10,6 +10,7 @@ from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.cluster.pods import NAMESPACE
 from meshnet.cli.cluster.unknown import known
 from meshnet.cni.install.inspect import BAD
+from meshnet.model.fields import Fields
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
@@ -59,16 +60,29 @@ def installations(outcomes: Mapping[str, Ran], silent: Mapping[str, str]) -> lis
     """Return how the plugin and the network list are on each node, from what ``meshnet cni status`` says there."""
     found = []
     for node, ran in sorted(outcomes.items()):
-        try:
-            parts: list[Mapping[str, Any]] = json.loads(ran.out)
-        except (ValueError, RecursionError):
-            silent = {**silent, node: ran.err.decode(errors="replace").strip() or "meshnet cni status says nothing"}
-            continue
-        found.append(_installation(node, parts))
+        parts = _parts(ran.out)
+        if parts:
+            found.append(_installation(node, parts))
+        else:
+            said = ran.err.decode(errors="replace").strip()
+            silent = {**silent, node: said or f"meshnet cni status says {ran.out[:80]!r}"}
     for node, why in sorted(silent.items()):
         cure = "in the daemon's pod of that node: kubectl exec -n meshnet POD -- meshnet cni status"
         found.append(Finding("plugin", f"node {node}", Outcome.WARN, f"not known: {why}", cure))
     return found
+
+
+def _parts(out: bytes) -> Sequence[Mapping[str, Any]]:
+    """Return what a status tells of; nothing of one that is another version's, or damaged."""
+    try:
+        found: list[Mapping[str, Any]] = json.loads(out)
+    except (ValueError, RecursionError):
+        return ()
+    fields = Fields({"parts": found}, "", [])
+    for part in fields.each("parts"):
+        for name in ("part", "state", "path", "message"):
+            part.text(name)
+    return () if fields.problems else found
 
 
 def _installation(node: str, parts: Sequence[Mapping[str, Any]]) -> Finding:
