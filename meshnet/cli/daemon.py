@@ -27,7 +27,7 @@ def register(subparsers: Subparsers) -> None:
         description="Run this node's daemon in the foreground until SIGTERM, which leaves every link as it is. "
         "Settings come from the environment (NODE_NAME, HOST_IP, MESHNET_...); a file's lines count where the "
         "environment has none; docs/cli.md lists them all. With --probe or --ask it runs none, and asks the one that "
-        "runs here: exit code 0 when it is so, else 1, or 3 when it does not answer.",
+        "runs here with these settings: exit code 0 when it is so, else 1, or 3 when it does not answer.",
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
@@ -47,19 +47,20 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_elsewhere(args, "daemon")
-    if args.ask:
+    env = {**(_configured(args.config) if args.config else {}), **os.environ}
+    if args.ask is not None:
         from meshnet.cli.relay import relay  # noqa: PLC0415 - as for a probe
 
-        return relay(args.ask, os.environ)
+        return relay(args.ask, env)
     if args.probe:
         from meshnet.cli.probe import probe  # noqa: PLC0415 - a probe comes every few seconds: it imports little
 
-        return probe(args.probe, os.environ)
+        return probe(args.probe, env)
     from meshnet.daemon.logs import configure  # noqa: PLC0415 - only this command needs the daemon
     from meshnet.daemon.run import run as run_daemon  # noqa: PLC0415
     from meshnet.daemon.settings import Settings  # noqa: PLC0415
 
-    settings = Settings.read({**(_configured(args.config) if args.config else {}), **os.environ})
+    settings = Settings.read(env)
     gc.set_threshold(PYTHONS_OWN)
     configure("debug" if args.verbose else settings.log_level, settings.log_format)
     run_daemon(settings)

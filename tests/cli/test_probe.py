@@ -43,6 +43,21 @@ def test_ready_waits_for_a_daemon_that_is_about_to_be(tmp_path: Path) -> None:
     assert daemon.calls == 4
 
 
+@pytest.mark.parametrize(
+    ("setting", "socket"), [("MESHNET_SOCKET={}/socket", "socket"), ("MESHNET_RUN_DIR={}", "meshnetd.sock")]
+)
+@pytest.mark.parametrize("words", [("--probe", "ready"), ("--ask", "health")])
+def test_a_daemon_that_a_file_configures_is_found_by_that_file(
+    words: tuple[str, ...], setting: str, socket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "conf").write_text(setting.format(tmp_path))
+    command = [sys.executable, "-m", "meshnet", "daemon", "--config", str(tmp_path / "conf"), *words]
+    with Daemon(tmp_path / socket, answer(b'{"node": "n1", "synced": true}')):
+        done = subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=30)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("what", ["live", "ready"])
 def test_a_daemon_that_does_not_answer_is_neither(what: str, tmp_path: Path) -> None:
     done = probe(what, tmp_path)
