@@ -68,6 +68,7 @@ def build_parser(*loaded: str, prog: str = "meshnet") -> CommandParser:
 def parse(arguments: Sequence[str], prog: str = "meshnet") -> argparse.Namespace:
     """Return the parsed command line. Raises UsageError."""
     args = build_parser(_command_of(arguments) or "", prog=prog).parse_args(arguments, global_defaults())
+    args.lab = args.typed_lab or args.lab
     args.kubectl = prog == KUBECTL
     return args
 

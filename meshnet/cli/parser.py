@@ -111,7 +111,8 @@ def _add_global_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("everywhere")
     add = group.add_argument
     absent = argparse.SUPPRESS
-    add("--lab", metavar="NAME", default=absent, help="act on this lab (MESHNET_LAB; default: the one running lab)")
+    lab = "act on this lab (MESHNET_LAB; default: the one running lab)"
+    add("--lab", metavar="NAME", dest="typed_lab", default=absent, help=lab)
     current = "(default, where no lab runs: the current context)"
     add("--context", metavar="NAME", default=absent, help=f"act on the cluster of this kubeconfig context {current}")
     files = "(default: KUBECONFIG, else ~/.kube/config)"
@@ -121,8 +122,12 @@ def _add_global_options(parser: argparse.ArgumentParser) -> None:
 
 
 def global_defaults(environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
-    """Return what the global options are when they are not given; `kubectl`: it was called as kubectl's plugin."""
+    """Return what the global options are when they are not given.
+
+    `lab` is that of the environment, `typed_lab` the option's; `kubectl`: it was called as kubectl's plugin.
+    """
     return argparse.Namespace(
+        typed_lab=None,
         lab=environ.get("MESHNET_LAB") or None,
         context=None,
         kubeconfig=None,

@@ -29,7 +29,7 @@ def find_target(args: argparse.Namespace, environ: Mapping[str, str] = os.enviro
     Raises UsageError naming what could be given, and InvalidObject for a kubeconfig that is none.
     """
     if names_cluster(args):
-        _refuse_both(args, environ)
+        _refuse_both(args)
         return _cluster(args, environ) or _nothing()
     if args.lab:
         return _lab(args.lab)
@@ -49,9 +49,9 @@ def names_place(args: argparse.Namespace) -> bool:
     return bool(_lab_option(args) or _cluster_options(args))
 
 
-def _lab_option(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> list[str]:
+def _lab_option(args: argparse.Namespace) -> list[str]:
     """Return the option that names a lab, as it was typed."""
-    return [f"--lab {args.lab}"] if args.lab and args.lab != environ.get("MESHNET_LAB") else []
+    return [f"--lab {args.typed_lab}"] if args.typed_lab else []
 
 
 def _cluster_options(args: argparse.Namespace) -> list[str]:
@@ -78,8 +78,8 @@ def refuse_cluster(args: argparse.Namespace) -> None:
         )
 
 
-def _refuse_both(args: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    if _lab_option(args, environ):  # what was typed goes before the environment
+def _refuse_both(args: argparse.Namespace) -> None:
+    if _lab_option(args):  # what was typed goes before the environment
         raise UsageError(f"--lab {args.lab}: give either a lab, or --context or --kubeconfig for a cluster")
 
 

@@ -50,8 +50,9 @@ def test_what_is_typed_decides(config: str, running: None, monkeypatch: pytest.M
     monkeypatch.setenv("MESHNET_LAB", "demo")
     assert target("--kubeconfig", config).name == "cluster prod"
     assert target("--lab", "demo").name == "lab demo"
-    with pytest.raises(UsageError, match="--lab other: give either a lab, or --context or --kubeconfig"):
-        target("--lab", "other", "--kubeconfig", config)
+    for name in ("other", "demo"):
+        with pytest.raises(UsageError, match=f"--lab {name}: give either a lab, or --context or --kubeconfig"):
+            target("--lab", name, "--kubeconfig", config)
 
 
 def test_then_the_environment(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +125,12 @@ def test_doctor_of_a_place_that_is_not_there_is_wrong_use(option: str, machine: 
     assert machine.run("doctor", option, "none").code == exitcodes.WRONG_USE
 
 
+@pytest.mark.parametrize("environment", ["", "gone"])
 @pytest.mark.parametrize("command", ["drivers", "get drivers", "daemon"])
-def test_a_lab_that_does_not_run_is_not_passed_over(machine: Machine, command: str) -> None:
+def test_a_lab_that_does_not_run_is_not_passed_over(
+    machine: Machine, command: str, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESHNET_LAB", environment)
     ran = machine.run(*command.split(), "--lab", "gone")
     assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
     told = "--lab gone: meshnet daemon acts on this machine" if command == "daemon" else "lab 'gone': it does not run"
