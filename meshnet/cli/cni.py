@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from dataclasses import asdict
@@ -20,8 +21,6 @@ from meshnet.cni.install.node import install, uninstall
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
-    import argparse
-
     from meshnet.cli.parser import CommandParser, Subparsers
 
 COLUMNS = (Column("PART"), Column("STATE"), Column("PATH"), Column("MESSAGE"))
@@ -61,7 +60,13 @@ def _add_places(parser: CommandParser) -> None:
     ):
         told = f"where the runtime looks for {what} ({variable}; default: {default})"
         given = Path(os.environ.get(variable) or default)
-        parser.add_argument(option, metavar="DIR", type=Path, default=given, help=told)
+        parser.add_argument(option, metavar="DIR", type=_directory, default=given, help=told)
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no directory: must be a path (is a variable not set?)")
+    return Path(text)
 
 
 def run_install(args: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     namespace = None if args.all_namespaces else args.namespace or target.namespace
     query = Query(target, namespace, args.name, quiet=args.quiet)
     found = view.read(query)
-    if args.name and not found:
+    if args.name is not None and not found:
         where = f" in namespace {query.namespace}" if query.namespace and view.namespaced else ""
         raise NotFound(f"{args.what}: there is no {args.name!r}{where}")
     columns = with_namespace(view.columns) if args.all_namespaces else view.columns

@@ -112,7 +112,7 @@ def _add_global_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     absent = argparse.SUPPRESS
     lab = "act on this lab (MESHNET_LAB; default: the one running lab)"
-    add("--lab", metavar="NAME", dest="typed_lab", default=absent, help=lab)
+    add("--lab", metavar="NAME", type=_lab_name, dest="typed_lab", default=absent, help=lab)
     current = "(default, where no lab runs: the current context)"
     add("--context", metavar="NAME", default=absent, help=f"act on the cluster of this kubeconfig context {current}")
     files = "(default: KUBECONFIG, else ~/.kube/config)"
@@ -147,6 +147,13 @@ def add_namespace_option(parser: argparse.ArgumentParser, *, every: bool = False
     parser.add_argument("-n", "--namespace", metavar="NAME", type=_namespace, default=default or None, help=text)
     if every:
         parser.add_argument("-A", "--all-namespaces", action="store_true", help="every namespace")
+
+
+def _lab_name(text: str) -> str:
+    """The type of ``--lab``. Raises UsageError: an empty one is no lab rather than any."""
+    from meshnet.lab.record import check_name  # noqa: PLC0415 - help needs none
+
+    return check_name(text)
 
 
 def _namespace(text: str) -> str:

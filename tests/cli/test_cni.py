@@ -101,6 +101,16 @@ def test_a_daemon_that_installs_again_is_named(machine: Machine, places: Places)
     assert "a daemon of this node installs it: stop that first" in ran.err
 
 
+@pytest.mark.parametrize("option", ["--bin-dir", "--conf-dir"])
+def test_an_empty_name_is_no_directory(
+    machine: Machine, places: Places, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(places.conf_dir)
+    ran = machine.run("cni", "install", *options(places), option, "")
+    assert (ran.code, "'' is no directory" in ran.err) == (exitcodes.WRONG_USE, True)
+    assert [path.name for path in places.conf_dir.iterdir()] == ["10-flannel.conflist"]
+
+
 @pytest.mark.parametrize(
     ("told", "state", "code"),
     [

@@ -230,7 +230,10 @@ def test_get_shows_topologies_of_one_namespace_or_all(applied: Machine, files: s
     assert json.loads(applied.run("get", "topologies", "-n", "other", "-o", "json").out) == []
     assert len(json.loads(applied.run("get", "topologies", "-A", "-o", "json").out)) == 2
     assert "name: r1" in applied.run("get", "topology", "r1", "-o", "yaml").out
-    assert applied.run("get", "topology", "r9").code == exitcodes.FAILED
+    for view in ("topology", "links", "nodes", "events"):
+        for name in ("r9", ""):
+            ran = applied.run("get", view, name)
+            assert (ran.code, f"there is no '{name}'" in ran.err) == (exitcodes.FAILED, True)
 
 
 def test_get_of_what_daemons_hold(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

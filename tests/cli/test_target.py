@@ -120,6 +120,19 @@ def test_doctor_finds_a_server_that_does_not_answer(config: str, capsys: pytest.
     assert server["advice"]
 
 
+@pytest.mark.usefixtures("usual", "running")
+@pytest.mark.parametrize("words", [("get", "links", "--lab", ""), ("lab", "down", ""), ("lab", "exec", "r1", "--lab=")])
+def test_an_empty_name_is_no_lab_and_not_the_one_that_runs(
+    words: tuple[str, ...], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is not set would mean whatever runs here, or the cluster of the current kubeconfig."""
+    monkeypatch.setattr("meshnet.lab.launch.end", lambda *_: pytest.fail("it was ended"))
+    monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda *_: pytest.fail("it was entered"))
+    ran = machine.run(*words)
+    assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
+    assert ran.err.startswith("error: lab name '': ")
+
+
 @pytest.mark.parametrize("option", ["--lab", "--context"])
 def test_doctor_of_a_place_that_is_not_there_is_wrong_use(option: str, machine: Machine) -> None:
     assert machine.run("doctor", option, "none").code == exitcodes.WRONG_USE

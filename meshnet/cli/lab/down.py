@@ -37,7 +37,7 @@ def down(args: argparse.Namespace) -> int:
     from meshnet.lab.record import LabRecords, check_name  # noqa: PLC0415
 
     records = LabRecords.of_this_user()
-    name = args.name or args.lab
+    name = args.lab if args.name is None else args.name
     running = records.running()
     if name is not None:
         running = [record for record in running if record.name == check_name(name)]
