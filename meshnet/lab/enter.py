@@ -37,7 +37,7 @@ def enter_box(record: LabRecord) -> bool:
     Its network and its PID namespace stay, so /proc/self is not there any more. The working directory stays where the
     box has it too. Return whether the lab is in a chroot.
 
-    Raises MeshnetError when the lab has ended meanwhile or may not be entered.
+    Raises MeshnetError when the lab has ended meanwhile, has no files of its own yet, or may not be entered.
     """
     return _enter(record, ("user", "mnt"))
 
@@ -153,6 +153,9 @@ def _enter(record: LabRecord, kinds: Sequence[str]) -> bool:
                     continue  # root's lab has none of its own
                 descriptors[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, descriptors[kind])
+            if os.stat("run", dir_fd=descriptors["root"]).st_dev == os.stat("/run").st_dev:
+                # its record is written first: until it has mounts of its own, its files are this machine's
+                raise MeshnetError(f"lab {record.name!r}: it is only starting (pid {record.pid}); try again")
             chroot = os.readlink(path_of(record.pid, "root")) != "/"  # as seen from outside of its mounts
             if not record.alive:
                 raise ProcessLookupError(3, "No such process")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.errors import KernelError, MeshnetError
-from meshnet.lab.enter import run_forked, working_directory
+from meshnet.lab.enter import enter_box, run_forked, working_directory
+from meshnet.lab.record import LabRecords
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,15 @@ def test_what_was_said_before_is_not_said_again_by_a_child(tmp_path: Path, monke
         run_forked(lambda: print("inside") or 0)
         print("after")
     assert said.read_text() == "before\ninside\nafter\n"
+
+
+def test_a_lab_that_has_no_files_of_its_own_yet_is_not_entered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Else a command would act on the machine, and leave a store there."""
+    record = LabRecords(tmp_path).create("demo", os.getpid())
+    assert run_forked(lambda: int(enter_box(record))) == 1
+    assert capfd.readouterr().err == f"error: lab 'demo': it is only starting (pid {os.getpid()}); try again\n"
 
 
 def test_a_process_more_than_there_may_be_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

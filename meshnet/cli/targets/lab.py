@@ -90,4 +90,7 @@ class Lab(Target):
         return [*local, *check_node(self, list(sockets.values()))]
 
     def _sockets(self) -> dict[str, Path]:
-        return {path.name: path / SOCKET for path in sorted((RUN / "nodes").iterdir())}
+        nodes = RUN / "nodes"
+        if not nodes.exists():  # it is only starting
+            return {}
+        return {path.name: path / SOCKET for path in sorted(nodes.iterdir())}
