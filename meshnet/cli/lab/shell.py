@@ -101,12 +101,14 @@ def logs(args: argparse.Namespace) -> int:
         enter_box(record)
         answer, _ = ask_lab("logs", name=args.name)
         files = [fd for path in answer["paths"] for fd in _opened(path, stack)]
+        over = not args.follow
         while True:
             for fd in files:
                 for chunk in _rest(fd):
                     _write(chunk)
-            if not args.follow or lab.poll(FOLLOW_EVERY_S * 1000):
+            if over:
                 return 0
+            over = bool(lab.poll(FOLLOW_EVERY_S * 1000))  # what came until then is still to be read
 
 
 def _write(chunk: bytes) -> None:

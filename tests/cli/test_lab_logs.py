@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from meshnet.cli.main import main
+from meshnet.lab.record import LabRecords
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_who_follows_a_log_reads_what_came_until_its_lab_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "main.log"
+    log.write_text("begun\n")
+    shown: list[bytes] = []
+    with subprocess.Popen(["sh", "-c", f"read _; sleep 0.1; echo last words >>{log}"], stdin=subprocess.PIPE) as lab:
+
+        def show(chunk: bytes) -> None:
+            shown.append(chunk)
+            assert lab.stdin is not None
+            lab.stdin.close()  # now it ends
+
+        LabRecords.of_this_user().create("demo", lab.pid)
+        monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
+        monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: ({"paths": [str(log)]}, []))
+        monkeypatch.setattr("meshnet.cli.lab.shell._write", show)
+        assert main(["lab", "logs", "-f", "r1"]) == 0
+
+    assert shown == [b"begun\n", b"last words\n"]
