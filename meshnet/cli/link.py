@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.links import End, ends
+from meshnet.cli.output import said_at_the_end
 from meshnet.cli.parser import add_namespace_option
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
@@ -43,16 +44,19 @@ def run(args: argparse.Namespace) -> int:
     place = parse_place(args.place, args.namespace or target.namespace)
     down = args.verb == "down"
 
-    async def change(store: Store) -> Sequence[str]:
+    async def change(store: Store) -> None:
         listed = ends((await store.list(Kind.TOPOLOGY, place.namespace)).items)
         end = find_end(listed, place)
         # one `down` unplugs the cable, so plugging it in must clear both
         both = [other for other in listed if other.link == end.link]
-        return [line for one in ([end] if down else both) if (line := await set_down(store, one, down=down))]
+        for one in [end] if down else both:
+            if line := await set_down(store, one, down=down):
+                said.append(line)
 
-    changed = target.with_store(change)
-    if not args.quiet:
-        print("\n".join(changed) or f"{place}: link is {args.verb} already")
+    with said_at_the_end(quiet=args.quiet) as said:
+        target.with_store(change)
+        if not said:
+            said.append(f"{place}: link is {args.verb} already")
     return 0
 
 

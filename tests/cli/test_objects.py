@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshnet.cli import exitcodes
+from meshnet.cli import link as cli_link
+from meshnet.errors import Conflict
 from meshnet.model.resource import Kind
 from meshnet.stores.base import Event
 from tests.cli.objects import link, told, topology
@@ -21,6 +23,7 @@ from tests.cni.daemon import Daemon, answer
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from meshnet.cli.links import End
     from meshnet.stores.base import Store
     from tests.cli.conftest import Machine
 
@@ -194,6 +197,25 @@ def test_unplugging_sets_one_end_and_plugging_clears_both(applied: Machine) -> N
 
     assert applied.run("link", "up", "r2:eth1").code == 0
     assert [spec_links(applied, name) for name in ("r1", "r2")] == [[A], [B]]
+
+
+def test_an_end_that_is_plugged_in_is_told_also_when_the_other_one_is_not(
+    applied: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("r1:eth1", "r2:eth1"):
+        applied.run("link", "down", place)
+    set_down = cli_link.set_down
+
+    async def only_r1(store: Store, end: End, *, down: bool) -> str:
+        if end.pod != "r1":
+            raise Conflict(f"Topology default/{end.pod}: others changed it")
+        return await set_down(store, end, down=down)
+
+    monkeypatch.setattr(cli_link, "set_down", only_r1)
+    ran = applied.run("link", "up", "r1:eth1")
+
+    assert (ran.code, ran.out) == (exitcodes.FAILED, "default/r1:eth1: plugged in\n")
+    assert ran.err == "error: Topology default/r2: others changed it\n"
 
 
 def test_a_link_that_nobody_declares_cannot_be_unplugged(applied: Machine) -> None:
