@@ -193,6 +193,11 @@ def test_run_pings_every_link_both_ways(lab):
     assert lab.gone()
 
 
+def test_a_quiet_run_of_no_links_says_nothing(lab):
+    done = lab.run("lab", "run", "--quiet", "-", stdin=text(pod("r1")))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_run_of_a_command(lab, tmp_path):
     file = tmp_path / "pair.yml"
     file.write_text(pair())

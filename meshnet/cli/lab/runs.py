@@ -163,7 +163,7 @@ def _survey(args: argparse.Namespace) -> int:
     if code:
         return code
     rows: list[dict[str, Any]] = json.loads(text)
-    show(_columns(rows), [_cells(row) for row in rows], empty="no links")
+    show(_columns(rows), [_cells(row) for row in rows], empty="" if args.quiet else "no links")
     bad = sum(any(time is None for way in row["times"] for time in way) for row in rows)
     silent = sum(not way for row in rows for way in row["times"])
     if not args.quiet:

@@ -78,7 +78,7 @@ class Target(abc.ABC):
         """Look whether the place is still there, once it was entered. Raises DaemonUnreachable."""
 
     def about_nodes(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return by node what is known of it apart from its record and its daemon's answers."""
+        """Return by node what is known of it apart from its record and its daemon's answers. Raises MeshnetError."""
         return {}
 
     @abc.abstractmethod

@@ -41,9 +41,7 @@ class Query:
     def ask(self, query: str) -> Answers:
         """Return what the daemons answer; those that are not reached are named on stderr."""
         answers = self.target.ask(query)
-        remark = answers.remark()
-        if remark and not self.quiet:
-            print(printable(remark), file=sys.stderr)
+        self.remark(answers.remark())
         return answers
 
     def rows(self, query: str, field: str) -> list[Row]:
@@ -55,9 +53,13 @@ class Query:
         remark = answers.remark()
         if not answers.told:
             raise DaemonUnreachable(f"{self.target.name}: no daemon answers: {remark or self.target.no_daemon}")
-        if remark and not self.quiet:
-            print(printable(remark), file=sys.stderr)
+        self.remark(remark)
         return [{"node": node, **row} for node, rows in sorted(answers.rows(field).items()) for row in rows]
+
+    def remark(self, text: str) -> None:
+        """Say on stderr what is not an error; nothing if `quiet`."""
+        if text and not self.quiet:
+            print(printable(text), file=sys.stderr)
 
 
 @attrs.frozen

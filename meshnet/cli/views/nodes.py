@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.table import Column
 from meshnet.cli.views.base import Query, Row, View
-from meshnet.errors import DaemonUnreachable
+from meshnet.errors import DaemonUnreachable, MeshnetError
 from meshnet.model.node_record import decode_node
 from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from meshnet.cli.ask import Answers
     from meshnet.model.resource import Resource
@@ -26,7 +26,7 @@ def read(query: Query) -> list[Row]:
     answers, peers = _asked(query)
     if not records and not answers.told and answers.trouble:
         raise DaemonUnreachable(f"{query.target.name}: {answers.remark()}")
-    beside = query.target.about_nodes()
+    beside = _beside(query)
     rows = []
     for name in sorted(records.keys() | answers.told.keys() | answers.silent.keys()):
         if query.wants(name):
@@ -46,6 +46,15 @@ def _asked(query: Query) -> tuple[Answers, Answers]:
     with ThreadPoolExecutor(1) as thread:
         peers = thread.submit(query.target.ask, "peers")
         return query.ask("summary"), peers.result()
+
+
+def _beside(query: Query) -> Mapping[str, Mapping[str, Any]]:
+    """Return by node what its lab or cluster knows; nothing, and a remark, where that does not answer."""
+    try:
+        return query.target.about_nodes()
+    except MeshnetError as error:
+        query.remark(f"not reached: {error}")
+        return {}
 
 
 def _record(resource: Resource) -> Row:
