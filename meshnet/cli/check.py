@@ -20,10 +20,9 @@ from meshnet.model.resource import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from meshnet.cli.parser import Subparsers
-    from meshnet.model.documents import Document
     from meshnet.model.finding import Finding
 
 COLUMNS = [Column(title) for title in ("FILE", "LINE", "SEVERITY", "OBJECT", "FIELD", "MESSAGE")]
@@ -44,12 +43,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    documents, findings = read_all(read_texts(args.files))
+    texts = read_texts(args.files)
+    documents, findings = read_all(texts)
     registry = Registry.load()
     findings += topology_findings(documents, args.namespace, registry)
     findings += driver_findings(documents, args.namespace, registry)
     findings += pod_findings(documents, args.namespace)
-    findings = _in_order(documents, findings)
+    findings = _in_order(findings, [source for _, source in texts], {document.source for document in documents})
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if args.output == "table":
         print(*findings, sep="\n", end="\n" if findings else "")
@@ -62,17 +62,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _in_order(documents: Sequence[Document], findings: Sequence[Finding]) -> list[Finding]:
-    """By file as they were given, and by line; a file that could not be read comes first."""
-    order = {source: number for number, source in enumerate(dict.fromkeys(document.source for document in documents))}
-    return sorted(findings, key=lambda finding: (order.get(finding.source, -1), finding.line))
+def _in_order(findings: Sequence[Finding], given: Sequence[str], read: Collection[str]) -> list[Finding]:
+    """By file as they were given, and by line; files that could not be read come first."""
+    return sorted(findings, key=lambda one: (one.source in read, given.index(one.source), one.line))
 
 
 def _emit(args: argparse.Namespace, findings: Sequence[Finding]) -> None:
     rows = [{**attrs.asdict(finding), "severity": finding.severity.value} for finding in findings]
-    cells = [(row["source"], str(row["line"]), row["severity"], *_words(row)) for row in rows]
-    emit(args, rows, COLUMNS, cells, empty="nothing to say")
-
-
-def _words(row: dict[str, str]) -> tuple[str, str, str]:
-    return row["object"], row["path"], row["message"]
+    words = ("source", "line", "severity", "object", "path", "message")
+    emit(args, rows, COLUMNS, [[str(row[word]) for word in words] for row in rows], empty="nothing to say")

@@ -16,6 +16,8 @@ from tests.cli.objects import link, topology
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cli.conftest import Machine
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -188,3 +190,12 @@ def test_stdin_that_is_closed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_that_cannot_be_looked_at_says_so() -> None:
     with pytest.raises(UsageError, match=r"^x{300}: File name too long$"):
         read_files(["x" * 300])
+
+
+def test_check_tells_of_files_in_the_order_in_which_they_were_given(machine: Machine, tmp_path: Path) -> None:
+    for name, text in (("good", "a: 1\n"), ("late", "a: 1\n\n\nb: [1,\n"), ("early", "a: [1,\n")):
+        (tmp_path / f"{name}.yml").write_text(text)
+    ran = machine.run("check", *(str(tmp_path / f"{name}.yml") for name in ("good", "late", "early")))
+    told = [line.removeprefix(f"{tmp_path}/").partition(":")[0] for line in ran.out.splitlines()]
+    # what could not be read may be why others are wrong
+    assert list(dict.fromkeys(told)) == ["late.yml", "early.yml", "good.yml"]

@@ -20,7 +20,8 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        area: ``kernel``, ``machine``, ``plugin``, ``drivers``, ``node``.
+        area: ``machine``, ``kernel``, ``plugin``, ``drivers``, ``links``; ``node`` of what was asked here, and of a
+            cluster ``cluster``, ``daemons``, ``nodes``.
         about: what was looked at: ``vxlan``.
         outcome: how it is.
         told: what was found.
