@@ -19,6 +19,7 @@ from meshnet.cni.install.inspect import BAD, FAILED, INSTALLED, Part, inspect
 from meshnet.cni.install.names import BIN_DIR, CONF_DIR, Places
 from meshnet.cni.install.node import install, uninstall
 from meshnet.errors import MeshnetError
+from meshnet.presence import exists
 
 if TYPE_CHECKING:
     from meshnet.cli.parser import CommandParser, Subparsers
@@ -88,7 +89,7 @@ def run_uninstall(args: argparse.Namespace) -> int:
         raise MeshnetError("; ".join(done.kept))
     until = time.monotonic() + BACK_S if done.changed else 0.0
     while time.monotonic() < until:
-        if places.list.exists() or places.plugin.exists():
+        if exists(places.list) or exists(places.plugin):
             raise MeshnetError(
                 f"{places.list}: is back, a daemon of this node installs it: stop that first, then again"
             )

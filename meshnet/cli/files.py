@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from meshnet.errors import MeshnetError, UsageError
 from meshnet.model.printable import printable
+from meshnet.presence import is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -87,7 +88,7 @@ def _texts(name: str) -> Iterator[tuple[str, str]]:
 def _entries(path: Path) -> list[Path] | None:
     """Return what is in a directory; None when it is none. Raises UsageError."""
     try:
-        return list(path.iterdir()) if path.is_dir() else None
+        return list(path.iterdir()) if is_directory(path) else None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 

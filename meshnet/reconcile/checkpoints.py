@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import KernelError
 from meshnet.model import rules
 from meshnet.model.topology import MAX_EPOCH, Endpoint
+from meshnet.presence import exists
 from meshnet.reconcile.end import Applied, End, Joint
 from meshnet.reconcile.keptfile import file_of
 from meshnet.reconcile.sandbox import Sandbox, SandboxKey
@@ -130,7 +131,7 @@ class Checkpoints:
     def _read(self, path: Path) -> Sandbox:
         sandbox = _decode(json.loads(path.read_bytes()))
         own = self._path(sandbox.key)
-        if own != path and own.exists():  # somebody's copy, of which one port would be two sandboxes'
+        if own != path and exists(own):  # somebody's copy, of which one port would be two sandboxes'
             raise ValueError(f"it is of the same sandbox as {own.name}")
         return sandbox
 

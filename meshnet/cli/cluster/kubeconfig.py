@@ -11,6 +11,7 @@ import attrs
 from meshnet.errors import Problem, UsageError
 from meshnet.model.documents import read_documents
 from meshnet.model.resource import DEFAULT_NAMESPACE
+from meshnet.presence import is_file
 from meshnet.stores.kubernetes.access import DEFAULT_KUBECONFIG, at_home
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _usual(environ: Mapping[str, str]) -> Sequence[str]:
 
 def _is_there(file: str) -> bool:
     try:
-        return at_home(file).is_file()
+        return is_file(at_home(file))
     except OSError as error:
         raise UsageError(f"kubeconfig {file}: {error.strerror}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshnet.cli.ask import Answers, ask_all
 from meshnet.cli.relay import socket_of
 from meshnet.cli.targets.base import Target
+from meshnet.presence import exists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +54,6 @@ class Node(Target):
 def _may_be_there(path: Path) -> bool:
     """Tell whether something is there; where that cannot be seen, who asks it is told why not."""
     try:
-        return path.exists()
+        return exists(path)
     except OSError:
         return True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshnet.cni.install.node import LIST_MODE, PLUGIN_MODE, decide, is_our_plugin
 from meshnet.cni.install.place import InstallError, is_there
 from meshnet.cni.plugin import plugin_command
+from meshnet.presence import exists
 
 if TYPE_CHECKING:
     from meshnet.cni.install.names import Places
@@ -45,7 +46,7 @@ def _plugin(places: Places) -> Part:
     try:
         if is_there(places.plugin, plugin_command().read_bytes(), PLUGIN_MODE):
             return Part("plugin", INSTALLED, path, "of this version")
-        if not places.plugin.exists():
+        if not exists(places.plugin):
             return Part("plugin", MISSING, path, "meshnet cni install places it")
         if is_our_plugin(places):
             return Part(
@@ -74,6 +75,6 @@ def _list(places: Places, decided: Plan) -> Part:
     assert decided.content is not None
     if is_there(places.list, decided.content, LIST_MODE):
         return Part("list", INSTALLED, path, f"meshnet after {decided.source}")
-    if places.list.exists():
+    if exists(places.list):
         return Part("list", OUTDATED, path, f"{decided.source} has changed; meshnet cni install merges it again")
     return Part("list", MISSING, path, f"meshnet cni install makes it from {decided.source}")

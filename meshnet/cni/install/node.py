@@ -12,6 +12,7 @@ from meshnet.cni.install.place import InstallError, place, take_away
 from meshnet.cni.install.plan import Plan, leftovers, plan
 from meshnet.cni.plugin import plugin_command
 from meshnet.errors import InvalidObject
+from meshnet.presence import exists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ def uninstall(places: Places) -> Done:
             changed.append(f"{path} removed")
     callers = _callers(places)
     kept += [why for path, why in callers.items() if path != places.list]
-    if places.plugin.exists() and not is_our_plugin(places):
+    if exists(places.plugin) and not is_our_plugin(places):
         kept.append(f"{places.plugin} stays: it is another program")
     elif not callers and take_away(places.plugin):
         changed.append(f"{places.plugin} removed")

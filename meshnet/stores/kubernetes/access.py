@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from meshnet.errors import StoreUnavailable, UsageError
+from meshnet.presence import is_file
 from meshnet.stores.kubernetes.client_modules import client_modules
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Access:
         files = self.kubeconfig or self.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
         what = f"kubeconfig {files}" + (f", context {self.context!r}" if self.context else "")
         try:
-            present = [file for file in files.split(os.pathsep) if at_home(file).is_file()]
+            present = [file for file in files.split(os.pathsep) if is_file(at_home(file))]
         except OSError as error:
             raise StoreUnavailable(f"{what}: {error.strerror}") from error
         if not present:
