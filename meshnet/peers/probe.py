@@ -90,7 +90,9 @@ async def _connect(sock: socket.socket, address: str, port: int) -> Answer:
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except TimeoutError:
         # Our loop may have been late to look.
-        if not select.select([], [sock], [], 0)[1]:
+        late = select.poll()  # select() takes no descriptor above 1023
+        late.register(sock, select.POLLOUT)
+        if not late.poll(0):
             return Answer.NOTHING
         return _answer(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
     except OSError as error:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
+import resource
 import socket
 
 import pytest
@@ -34,6 +36,39 @@ def test_who_takes_who_refuses_and_whose_address_is_none():
         assert await probe(["no address"], port) == Probed(Answer.NOTHING, "no address")
 
     asyncio.run(main())
+
+
+@pytest.fixture
+def silent_port():
+    """A port of a node that answers nothing: a queue that is full drops every SYN."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server((ADDRESS, 0), backlog=0))
+        for _ in range(4):
+            sock = held.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def _many_descriptors(monkeypatch):
+    """A process that has so many open that new sockets have high numbers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    made = socket.socket
+
+    def make(*args):
+        with made(*args) as low:
+            return made(fileno=fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 1 << 10))
+
+    monkeypatch.setattr("meshnet.peers.probe.socket.socket", make)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_many_descriptors")
+def test_a_daemon_with_many_descriptors_can_tell_that_a_node_does_not_answer(silent_port):
+    assert asyncio.run(probe([ADDRESS], silent_port)) == Probed(Answer.NOTHING, ADDRESS)
 
 
 @pytest.mark.parametrize(
