@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshnet.peers.contact import Liveness
     from meshnet.peers.messages import Hello, Told
 
-    Call = grpc.aio.StreamStreamCall[bytes, bytes]
+    Session = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
 
 SILENT_S = 1.0
 """A session that says nothing for as long is over."""
@@ -43,9 +43,13 @@ class NoSession(MeshnetError):  # noqa: N818 - what happened, not necessarily an
 class Conversation:
     """A call of ``Session``, on a connection of its own.
 
+    It takes the hello along: of one written to a call that the peer has just ended, gRPC tells its own failure instead
+    of what the peer said.
+
     Args:
         node: whom with, and `address` and `port` where that takes connections.
         channel: to it.
+        hello: what is said to it.
         liveness: of the node, which every message shows to be there.
         heard: called with what is told, when all that belongs together has come.
         unheard: called with where and why, while the node takes connections and its daemon says no hello.
@@ -57,6 +61,7 @@ class Conversation:
         address: str,
         port: int,
         channel: grpc.aio.Channel,
+        hello: Hello,
         *,
         liveness: Liveness,
         heard: Callable[[Told], None],
@@ -66,20 +71,22 @@ class Conversation:
         self._address = address
         self._port = port
         self._channel = channel
+        self._hello = hello
         self._liveness = liveness
         self._heard = heard
         self._unheard = unheard
-        self._call: Call = channel.stream_stream(f"/{wiring.SERVICE}/Session")()
+        session: Session = channel.unary_stream(f"/{wiring.SERVICE}/Session")
+        self._call = session(encode_hello(hello))
         self._greeted = False
         self._quiet_s = 0.0
 
-    async def hold(self, hello: Hello) -> None:
-        """Say `hello`, and listen until the session ends; the channel is closed then.
+    async def hold(self) -> None:
+        """Listen until the session ends; the channel is closed then.
 
         Raises NoSession, OtherProtocol.
         """
         try:
-            await self._greet(hello)
+            await self._greet()
             self._quiet_s, self._greeted = 0.0, True
             await self._listen()
         except grpc.aio.AioRpcError as error:
@@ -88,8 +95,6 @@ class Conversation:
             raise NoSession(_SILENCE) from None
         except ValueError as error:
             raise NoSession(f"what it sends is not taken: {error}") from None
-        except asyncio.InvalidStateError:
-            raise NoSession("it was called off") from None  # before the first word
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -109,23 +114,19 @@ class Conversation:
         if self._greeted and self._quiet_s >= SILENT_S:
             self.end()
 
-    async def _greet(self, hello: Hello) -> None:
-        asking = asyncio.ensure_future(self._ask(hello))
+    async def _greet(self) -> None:
+        asking = asyncio.ensure_future(self._read())
         try:
             await self._answered(asking)
             answer = decode_hello(asking.result())
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-        ours, theirs = hello.protocol, answer.protocol
+        ours, theirs = self._hello.protocol, answer.protocol
         if agree(ours, theirs) is None:
             raise OtherProtocol(
                 f"node {self._node} speaks protocol {theirs[0]} to {theirs[1]}, this node {ours[0]} to {ours[1]}"
             )
-
-    async def _ask(self, hello: Hello) -> bytes:
-        await self._call.write(encode_hello(hello))
-        return await self._read()
 
     async def _answered(self, asking: asyncio.Future[bytes]) -> None:
         """Wait for the peer's hello, as long as its node takes connections. Raises TimeoutError.

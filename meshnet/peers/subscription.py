@@ -161,10 +161,17 @@ class Subscription:
             raise NoSession("its record has no certificate")
         channel = wiring.session_channel(wiring.target(address, port), self._own(), self.node, trusted)
         self._conversation = Conversation(
-            self.node, address, port, channel, liveness=self._liveness, heard=self._heard, unheard=self._unheard
+            self.node,
+            address,
+            port,
+            channel,
+            self._hello,
+            liveness=self._liveness,
+            heard=self._heard,
+            unheard=self._unheard,
         )
         try:
-            await self._conversation.hold(self._hello)
+            await self._conversation.hold()
         finally:
             self._conversation = None
 

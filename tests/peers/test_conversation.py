@@ -10,6 +10,7 @@ import pytest
 
 from meshnet.model.node_record import NodeRecord
 from meshnet.model.session import Contact, EndState
+from meshnet.peers.conversation import Conversation
 from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello, encode_ends, encode_hello
 from tests.peers.daemons import Daemon, contacts, end, run, until
@@ -125,7 +126,17 @@ def test_who_ends_each_session_at_once_is_asked_no_more_than_it_must(tmp_path):
     run(main)
 
 
-def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path):
+@pytest.mark.parametrize("busy_s", [0, 0.3])
+def test_why_a_peer_ends_a_session_is_one_short_line_whatever_it_says(tmp_path, monkeypatch, busy_s):
+    """Also where it has ended the session before this daemon comes to speak."""
+    hold = Conversation.hold
+
+    async def hold_later(*args):
+        await asyncio.sleep(busy_s)
+        await hold(*args)
+
+    monkeypatch.setattr(Conversation, "hold", hold_later)
+
     async def main():
         async def answer(_, context):
             await context.abort(grpc.StatusCode.INTERNAL, "no\n\x1b[2J" + "x" * 1000)
