@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import grpc
 
+from meshnet.driver.told import one_line
 from meshnet.peers.pins import fingerprint
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ class Door:
             await asyncio.wait(tuple(self._calls))
 
     async def refuse(self, context: Context, code: grpc.StatusCode, reason: str, detail: str) -> None:
-        """Count a refusal and end the call with it; does not return."""
-        self._refusals.add(reason, context.peer(), detail)
-        await context.abort(code, f"{reason}: {detail}")
+        """Count a refusal and end the call with it, in one short line of whatever the caller sent; does not return."""
+        told = one_line(detail)  # gRPC never ends a call with a text that is no UTF-8
+        self._refusals.add(reason, context.peer(), told)
+        await context.abort(code, f"{reason}: {told}")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._calls[task]

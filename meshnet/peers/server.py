@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from meshnet.driver.told import one_line
 from meshnet.errors import MeshnetError
 from meshnet.peers import wiring
 from meshnet.peers.door import begun
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 HELLO_S = 5.0
 _LONGEST_HELLO = 64 << 10
-_LONGEST_NAME = 253
 _CALLS = 8192
 
 
@@ -76,7 +74,7 @@ class SessionCalls:
             await self._door.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "Malformed", detail)
             raise
         if hello.node != caller.node:
-            detail = f"node {caller.node} calls itself {one_line(hello.node, _LONGEST_NAME)}"
+            detail = f"node {caller.node} calls itself {hello.node}"
             await self._door.refuse(context, grpc.StatusCode.PERMISSION_DENIED, "OtherName", detail)
         return hello
 

@@ -17,6 +17,7 @@ from meshnet.model.topology import Endpoint
 from meshnet.peers import server, subscribers, wiring
 from meshnet.peers.identity import Identity
 from meshnet.peers.refusals import QUIET_S, Refusals
+from meshnet.peers.streams import About
 from tests.peers.daemons import Daemon, end, pair, run, until
 from tests.peers.hostile import call_by_tls, calling, hello, refusal
 
@@ -108,7 +109,7 @@ def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("c", "c"), ("c\n\x1b[2J", r"c \x1b[2J"), ("c" * 60_000, f"{'c' * 252}…")],
+    [("c", "c"), ("c\n\x1b[2J", r"c \x1b[2J"), ("c" * 60_000, f"{'c' * 979}…")],
     ids=["c", "lines", "long"],
 )
 def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
@@ -181,6 +182,26 @@ def test_a_stream_that_does_not_say_what_for_is_refused(tmp_path, about):
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert daemon.book.streams == []
         assert daemon.refused() == {"Malformed": 1}
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("driver", "told"), [("x\n\x1b[2J", r"driver x \x1b[2J"), ("\ud800", r"driver \ud800"), ("y" * 5000, "driver yyy")]
+)
+def test_a_stream_for_a_driver_whose_name_is_none_is_refused_in_one_short_line(tmp_path, driver, told):
+    async def main():
+        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        await known(daemon, "a", caller)
+        daemon.book.refuse = "there is no such link"
+        about = About(driver, end("r1"), end("r2"))
+        async with calling(daemon, caller, "Stream", metadata=about.metadata()) as call, asyncio.timeout(5):
+            code, details = await refusal(call)
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        assert details.startswith(f"StreamRefused: node a, {told}")
+        assert details.isprintable()
+        assert len(details) < 1100
+        assert daemon.refused() == {"StreamRefused": 1}
 
     run(main)
 
