@@ -66,7 +66,8 @@ class Door:
     def check(self) -> None:
         """End the calls of certificates that are not pinned any more."""
         for task, caller in tuple(self._calls.items()):
-            if caller.mark not in self._pins.of(caller.node):
+            # One that is ending already tidies up, undisturbed.
+            if not task.cancelling() and caller.mark not in self._pins.of(caller.node):
                 self._refusals.add("PinRemoved", caller.node, f"a call from {caller.address} is ended")
                 task.cancel()
 

@@ -402,6 +402,23 @@ def test_a_pin_that_is_removed_ends_the_streams_of_its_node(tmp_path, side):
     run(main)
 
 
+def test_a_pin_that_is_removed_ends_a_stream_once_however_long_its_driver_takes(tmp_path):
+    async def main():
+        async def serve(_):
+            await asyncio.sleep(1000)
+
+        _, two, _ = await opened(tmp_path, serve)
+        await until(lambda: two.peers._streams._served)
+        calls = len(two.peers._door._calls)
+        for _ in range(5):
+            two.peers.record("a", None)
+            await asyncio.sleep(0.05)
+        assert two.refused()["PinRemoved"] == calls
+        assert two.peers._streams._served
+
+    run(main)
+
+
 def test_a_pin_that_is_replaced_ends_the_streams_to_its_node(tmp_path):
     """Whoever has the old key is nobody now; the node's own daemon, with the new one, opens others."""
 
