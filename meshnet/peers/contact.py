@@ -44,7 +44,7 @@ class Liveness:
         self._silent_s = 0.0
 
     def silent(self) -> None:
-        """The node was asked and did not answer: the time that passes from here on tells."""
+        """The node does not answer, or there is nowhere to ask it: the time that passes from here on tells."""
         self._unasked = False
 
     def unasked(self) -> None:

@@ -118,6 +118,7 @@ class Subscription:
         """Dial once, and hold the session if one comes of it; return the longest pause before the next, seconds."""
         record = self._record
         if record is None or not record.addresses:
+            self._liveness.silent()
             self._say(f"there is no record of node {self.node} with an address")
             return _LONGEST_PAUSE_S
         probed = await probe(record.addresses, record.port)

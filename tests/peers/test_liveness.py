@@ -121,6 +121,20 @@ def test_a_node_that_this_one_has_no_descriptor_for_stays_what_it_was(tmp_path, 
     run(main)
 
 
+def test_a_node_whose_record_goes_while_it_cannot_be_asked_is_dead(tmp_path, monkeypatch):
+    async def main():
+        one = Daemon(tmp_path, "a", timeout_s=0.5)
+        await one.peers.start()
+        refuse_sockets(monkeypatch, errno.EMFILE)
+        one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
+        one.peers.want(frozenset({"b"}))
+        await until(lambda: "cannot be asked" in one.book.why("b"))
+        one.peers.record("b", None)
+        await until(lambda: one.book.last("b") is Contact.DEAD, 3)
+
+    run(main)
+
+
 def test_a_fault_in_what_a_nodes_death_leads_to_leaves_the_others_watched(tmp_path, caplog):
     async def main():
         one = Daemon(tmp_path, "a", timeout_s=0.5)
