@@ -122,6 +122,8 @@ class Subscription:
             self._say(f"there is no record of node {self.node} with an address")
             return _LONGEST_PAUSE_S
         probed = await probe(record.addresses, record.port)
+        if self._poke.is_set():
+            return 0.0  # another record holds by now
         where = probed.told(self.node, record.port)
         if probed.answer is Answer.UNASKED:
             self._liveness.unasked()
@@ -161,15 +163,9 @@ class Subscription:
         if not trusted:
             raise NoSession("its record has no certificate")
         channel = wiring.session_channel(wiring.target(address, port), self._own(), self.node, trusted)
+        liveness, heard, unheard = self._liveness, self._heard, self._unheard
         self._conversation = Conversation(
-            self.node,
-            address,
-            port,
-            channel,
-            self._hello,
-            liveness=self._liveness,
-            heard=self._heard,
-            unheard=self._unheard,
+            self.node, address, port, channel, self._hello, liveness=liveness, heard=heard, unheard=unheard
         )
         try:
             await self._conversation.hold()

@@ -15,6 +15,7 @@ import pytest
 from meshnet.model.node_record import NodeRecord
 from meshnet.model.session import Contact, EndState
 from meshnet.peers.identity import Identity
+from meshnet.peers.probe import probe
 from tests.peers.daemons import Daemon, contacts, end, pair, run, until
 from tests.peers.hostile import Proxy
 from tests.peers.test_probe import refuse_sockets
@@ -50,6 +51,33 @@ def test_who_takes_connections_and_is_silent_is_away(tmp_path):
             proxy.goes.set()
             await until(lambda: one.is_live(two))
             assert one.book.told["b"] == two.book.states
+
+    run(main)
+
+
+def test_a_record_that_changes_while_its_node_is_asked_holds_at_once(tmp_path, monkeypatch):
+    """The old address would be dialled, and given as long to answer as a daemon that is busy."""
+
+    async def main():
+        one, two = Daemon(tmp_path, "a"), Daemon(tmp_path, "b")
+        await one.peers.start()
+        await two.peers.start()
+        proxy = Proxy(two.peers.port)
+        before = two.record(port=await proxy.start())
+        proxy.freeze()
+
+        async def probed(*asked):
+            answer = await probe(*asked)
+            one.knows(two)
+            return answer
+
+        monkeypatch.setattr("meshnet.peers.subscription.probe", probed)
+        two.knows(one)
+        one.peers.record("b", before)
+        one.peers.want(frozenset({"b"}))
+        await until(lambda: one.is_live(two))
+        assert contacts(one) == [Contact.LIVE]
+        await proxy.stop()
 
     run(main)
 
