@@ -112,8 +112,8 @@ class StreamCalls:
             detail = f"node {caller.node} has no such stream from {about.local} to {about.peer}"
             await self._door.refuse(context, grpc.StatusCode.PERMISSION_DENIED, "StreamUnknown", detail)
             raise StreamEnded(detail)
-        served.stream.follow(leg)
         await begun(context.send_initial_metadata(((STREAM_ID, about.carries_on),)))
+        served.stream.follow(leg)  # not before: who gives this call up carries on by another
         going = asyncio.get_running_loop().create_task(_go_over(served.stream, leg))
         self._going.add(going)
         going.add_done_callback(self._going.discard)

@@ -371,6 +371,39 @@ def test_a_stream_is_carried_on_once_however_often_its_way_is_looked_at(tmp_path
     run(main)
 
 
+def test_a_stream_is_carried_on_after_a_call_that_was_to_do_it_was_given_up(tmp_path, monkeypatch):
+    """As when a busy daemon has not answered it in time."""
+
+    async def main():
+        async def never_sent(sending):
+            monkeypatch.undo()
+            asked.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await sending
+
+        one, two, stream = await opened(tmp_path)
+        await until(lambda: two.peers._streams._served)
+        (name,) = two.peers._streams._served
+        asked = asyncio.Event()
+        monkeypatch.setattr("meshnet.peers.stream_calls.begun", never_sent)
+        about = attrs.evolve(About(*ENDS), carries_on=name)
+        async with calling(two, one.identity, "Stream", metadata=about.metadata()):
+            await asked.wait()
+        await until(lambda: len(two.peers._door._calls) == 2)
+        one.identity.rotate()
+        two.peers.record("a", one.record())
+        await asyncio.sleep(0.2)
+        one.advance()
+        async with asyncio.timeout(5):
+            while not moved(one) or one.peers._pools._pools["b"]._tasks:
+                await stream.write(b"x")
+                assert await stream.read() == b"x"
+
+    run(main)
+
+
 def test_who_cannot_carry_a_stream_on_loses_it(tmp_path, caplog):
     async def main():
         one, two, stream = await opened(tmp_path)
