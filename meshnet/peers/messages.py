@@ -27,6 +27,8 @@ MAX_MESSAGE = 1 << 20
 """Bytes of one message."""
 
 SIGN_OF_LIFE = b"{}"
+_NEWEST = 1 << 16
+"""A version of the protocol will not be; else one might be thousands of digits long."""
 _ENDS_A_MESSAGE = 500
 _MOST_OF_ONE = MAX_MESSAGE // 2
 
@@ -69,7 +71,7 @@ def decode_hello(raw: bytes) -> Hello:
     """Return a hello. Raises ValueError when it is none."""
     hello: Any = _unpack(raw).get("hello")
     match hello:
-        case {"node": str(node), "protocol": [int(oldest), int(newest), *_]}:
+        case {"node": str(node), "protocol": [int(oldest), int(newest), *_]} if 0 <= oldest <= newest <= _NEWEST:
             release = hello.get("release")
             return Hello(node, (oldest, newest), release if isinstance(release, str) else "")
     raise ValueError("no hello")
@@ -155,9 +157,16 @@ def _read_state(state: dict[str, Any]) -> EndState:
         patched_epoch=_typed(state, "patched_epoch", 0),
         up=_typed(state, "up", False),
         reason=_typed(state, "reason", ""),
-        receive_id=_typed(state, "receive_id", 0),
+        receive_id=_receive_id(state),
         offer=_typed(state, "offer", {}),
     )
+
+
+def _receive_id(state: dict[str, Any]) -> int:
+    number: int = _typed(state, "receive_id", 0)
+    if not 0 <= number < 1 << 24:
+        raise ValueError("receive_id: not 24 bits")
+    return number
 
 
 def _patched(place: Any) -> Endpoint | None:

@@ -104,6 +104,8 @@ def test_a_hello_is_heard():
         b'{"ends": [["a", "b", "c", {"epoch": true}]]}',
         b'{"ends": [["a", "b", "c", {"epoch": 1, "up": 1}]]}',
         b'{"ends": [["a", "b", "c", {"epoch": 1, "offer": []}]]}',
+        b'{"ends": [["a", "b", "c", {"epoch": 1, "receive_id": -1}]]}',
+        b'{"ends": [["a", "b", "c", {"epoch": 1, "receive_id": 16777216}]]}',
         b'{"ends": [["a", "b", "c", {"epoch": 1, "patched": ["a"]}]]}',
     ],
 )
@@ -112,7 +114,17 @@ def test_what_is_no_message_is_a_value_error(message):
         decode_told(message)
 
 
-@pytest.mark.parametrize("message", [b"{}", b'{"hello": []}', b'{"hello": {"node": 1, "protocol": [1, 1]}}', b"\x00"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"{}",
+        b'{"hello": []}',
+        b'{"hello": {"node": 1, "protocol": [1, 1]}}',
+        b'{"hello": {"node": "b", "protocol": [2, 1]}}',
+        b'{"hello": {"node": "b", "protocol": [1, %s]}}' % (b"9" * 4000),
+        b"\x00",
+    ],
+)
 def test_what_is_no_hello_is_a_value_error(message):
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         decode_hello(message)
