@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from meshnet.peers.messages import Hello, Told
 
     Session = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+
+Taken = TypeVar("Taken")
 
 SILENT_S = 1.0
 """A session that says nothing for as long is over."""
@@ -91,10 +93,6 @@ class Conversation:
             await self._listen()
         except grpc.aio.AioRpcError as error:
             raise NoSession(one_line(error.details() or error.code().name, 200)) from error
-        except TimeoutError:
-            raise NoSession(_SILENCE) from None
-        except ValueError as error:
-            raise NoSession(f"what it sends is not taken: {error}") from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -118,7 +116,7 @@ class Conversation:
         asking = asyncio.ensure_future(self._read())
         try:
             await self._answered(asking)
-            answer = decode_hello(asking.result())
+            answer = _taken(decode_hello, asking.result())
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
@@ -129,7 +127,7 @@ class Conversation:
             )
 
     async def _answered(self, asking: asyncio.Future[bytes]) -> None:
-        """Wait for the peer's hello, as long as its node takes connections. Raises TimeoutError.
+        """Wait for the peer's hello, as long as its node takes connections. Raises NoSession.
 
         Who is slow has many to answer. A dial that is given up and begun anew makes them more, and each the slower.
         """
@@ -142,12 +140,12 @@ class Conversation:
                 break
             self._liveness.reached()
             self._unheard(probed.told(self._node, self._port), _SILENCE)
-        raise TimeoutError
+        raise NoSession(_SILENCE)
 
     async def _listen(self) -> None:
         hearing = Hearing()
         while True:
-            told = hearing.take(await self._read())
+            told = _taken(hearing.take, await self._read())
             self._quiet_s = 0.0
             self._liveness.reached()
             if told is not None:
@@ -158,3 +156,11 @@ class Conversation:
         if isinstance(message, bytes):
             return message
         raise NoSession("it ended the session")
+
+
+def _taken(read: Callable[[bytes], Taken], message: bytes) -> Taken:
+    """Return what the peer's message says. Raises NoSession when it is none."""
+    try:
+        return read(message)
+    except ValueError as error:
+        raise NoSession(f"what it sends is not taken: {error}") from None

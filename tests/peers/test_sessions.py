@@ -197,10 +197,14 @@ def test_who_is_alone_loads_neither_grpc_nor_cryptography(tmp_path):
     subprocess.run([sys.executable, "-c", script], check=True, timeout=20)
 
 
-def test_a_bug_in_what_hears_ends_no_session_for_ever(tmp_path, caplog):
+@pytest.mark.parametrize("bug", [TypeError, ValueError, TimeoutError])
+def test_a_bug_in_what_hears_is_no_fault_of_the_peer_and_ends_no_session_for_ever(tmp_path, caplog, bug):
     async def main():
+        def fail(*_args, **_named):
+            raise bug
+
         one, two = await pair(tmp_path)
-        heard, one.book.heard = one.book.heard, None
+        heard, one.book.heard = one.book.heard, fail
         two.peers.announce("a", end("r2"), UP)
         await until(lambda: "session with node b failed" in caplog.text)
         one.book.heard = heard
