@@ -188,8 +188,8 @@ class Pool:
             raise self._refusal(about, None, "the connection was closed") from None
 
     def _lane(self, way: Way) -> _Lane:
-        """Return the connection of a way that the fewest calls go over, or a new one."""
-        fitting = [lane for lane in self._lanes if lane.way == way]
+        """Return the connection that fits a way and that the fewest calls go over, or a new one."""
+        fitting = [lane for lane in self._lanes if lane.way.target == way.target and lane.way.goes_on(way)]
         if len(fitting) >= MOST_CHANNELS:
             return min(fitting, key=lambda lane: lane.calls)
         channel = wiring.stream_channel(way.target, way.own, self._node, way.trusted.values())

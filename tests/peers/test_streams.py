@@ -340,6 +340,26 @@ def test_a_renewal_of_both_certificates_loses_no_message_and_no_session(tmp_path
     run(main)
 
 
+def test_a_stream_goes_over_where_connections_are_shared_that_were_opened_before_a_renewal(tmp_path, monkeypatch):
+    """They know the certificate that comes into use, but began with the one before."""
+    monkeypatch.setattr("meshnet.peers.pool.MOST_CHANNELS", 1)
+
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.server = echo
+        two.identity.rotate()
+        one.peers.record("b", two.record())
+        stream = await one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S)
+        two.advance()
+        one.peers.record("b", two.record())
+        async with asyncio.timeout(5):
+            while not moved(one) or len(one.peers._pools._pools["b"]._lanes) > 1:
+                await stream.write(b"x")
+                assert await stream.read() == b"x"
+
+    run(main)
+
+
 def test_a_stream_is_carried_on_once_however_often_its_way_is_looked_at(tmp_path, monkeypatch):
     """While its peer is away, every change of that node's record has it looked at."""
 
