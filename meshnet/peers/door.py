@@ -49,7 +49,7 @@ class Door:
     async def serve(self, context: Context, work: Callable[[Caller], Awaitable[None]]) -> None:
         """Run `work` for who is calling, if that is a node that is pinned, and as long as it is."""
         caller = await self._known(context)
-        task = asyncio.ensure_future(_run(work, caller))
+        task = asyncio.ensure_future(work(caller))
         self._calls[task] = caller
         task.add_done_callback(self._ended)
         try:
@@ -120,10 +120,6 @@ async def begun(sending: Awaitable[None]) -> None:
         if not task.cancelled():
             task.exception()  # the call is ended anyway
         raise
-
-
-async def _run(work: Callable[[Caller], Awaitable[None]], caller: Caller) -> None:
-    await work(caller)
 
 
 def _first(shown: Mapping[str, Iterable[bytes]], key: str) -> bytes:

@@ -99,13 +99,13 @@ class Pool:
         self._hold(held, call)
         return held.stream
 
-    def check(self, way: Way | None, now: Callable[[], Way | None]) -> None:
-        """Carry streams on over new connections where theirs are not what `way` says; end those it knows nothing of.
+    def check(self, now: Callable[[], Way | None]) -> None:
+        """Carry streams on over new connections where theirs are not what the way says; end those it knows nothing of.
 
         Args:
-            way: None when the node is not known any more.
-            now: returns the way as it is when a stream's turn comes.
+            now: returns the way as it is, here and when a stream's turn comes; None when the node is known no more.
         """
+        way = now()
         for held in tuple(self._held):
             before = held.lane.way
             if way is None or not before.trusted.keys() & way.trusted.keys():

@@ -60,7 +60,7 @@ class Pools:
         """Have the streams to a node go over connections that its record and this node's identity allow."""
         pool = self._pools.get(node)
         if pool is not None:
-            pool.check(self._way(node), lambda: self._way(node))
+            pool.check(lambda: self._way(node))
 
     def check_all(self) -> None:
         for node in self._pools:

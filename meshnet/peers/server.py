@@ -41,10 +41,7 @@ class SessionCalls:
         self._subscribers = subscribers
 
     async def handle(self, _requests: object, context: Context) -> None:
-        async def work(caller: Caller) -> None:
-            await self._serve(caller, context)
-
-        await self._door.serve(context, work)
+        await self._door.serve(context, lambda caller: self._serve(caller, context))
 
     async def _serve(self, caller: Caller, context: Context) -> None:
         theirs = await self._greet(caller, context)

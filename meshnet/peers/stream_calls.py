@@ -57,10 +57,7 @@ class StreamCalls:
         self._going: set[asyncio.Task[None]] = set()
 
     async def handle(self, _requests: object, context: Context) -> None:
-        async def work(caller: Caller) -> None:
-            await self._serve(caller, context)
-
-        await self._door.serve(context, work)
+        await self._door.serve(context, lambda caller: self._serve(caller, context))
 
     async def stop(self) -> None:
         """End what drivers still do with streams that are over."""
