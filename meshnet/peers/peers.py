@@ -113,7 +113,8 @@ class Peers:
         self._hold()
 
     async def stop(self) -> None:
-        """End every session and stop listening; peers see a daemon that is away."""
+        """End every session and stop listening; peers see a daemon that is away. None begins after that."""
+        server, self._server = self._server, None
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait({self._ticker})
@@ -126,9 +127,9 @@ class Peers:
             await self._trust.stop()
         if self._pools is not None:
             await self._pools.close()
-        if self._door is not None and self._server is not None and self._streams is not None:
+        if self._door is not None and server is not None and self._streams is not None:
             await self._door.stop()
-            await self._server.stop()
+            await server.stop()
             await self._streams.stop()
 
     def record(self, name: str, record: NodeRecord | None) -> None:

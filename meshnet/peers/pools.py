@@ -38,6 +38,7 @@ class Pools:
         self._own = own
         self._pools: dict[str, Pool] = {}
         self._addresses: dict[str, str] = {}
+        self._closed = False
 
     async def open(self, about: About, node: str, limit_s: float) -> CarriedStream:
         """Open a stream; try for so long while it may become possible. Raises LinkError."""
@@ -67,7 +68,8 @@ class Pools:
             self.check(node)
 
     async def close(self) -> None:
-        """End every stream."""
+        """End every stream, and open none any more."""
+        self._closed = True
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.close()
@@ -81,6 +83,8 @@ class Pools:
             if probed.answer is not Answer.TAKEN:
                 raise LinkError("PeerUnreachable", probed.told(node, record.port))
             self._addresses[node] = probed.address
+        if self._closed:
+            raise LinkError("PeerUnreachable", "this daemon is stopping")
         way = self._way(node)
         if way is None:
             raise LinkError("PeerUnreachable", f"the record of node {node} changed")

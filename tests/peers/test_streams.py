@@ -251,6 +251,27 @@ def test_a_node_that_cannot_be_reached_is_an_error_in_the_end(tmp_path):
     run(main)
 
 
+def test_a_daemon_that_has_left_the_others_opens_nothing_to_them(tmp_path):
+    """Its drivers go on for a moment, and open what ended anew at once."""
+
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.refuse = "NotYet: r2 has no patch"
+        opening = asyncio.create_task(one.peers.open_stream(*ENDS, "b", limit_s=1.0))
+        await asyncio.sleep(0.2)
+        await one.peers.stop()
+        two.book.refuse = ""
+        one.peers.want(frozenset({"b", "c"}))
+        assert one.peers.contacts() == {}
+        for late in (opening, one.peers.open_stream(*ENDS, "b", limit_s=0.2)):
+            with pytest.raises(LinkError, match="this daemon is stopping") as caught:
+                await late
+            assert caught.value.reason == "PeerUnreachable"
+        assert two.book.streams == []
+
+    run(main)
+
+
 def test_a_try_that_gets_no_answer_ends_with_the_time_for_all(tmp_path, monkeypatch):
     """A node that takes connections and says nothing more: a try alone would take longer than all may."""
     monkeypatch.setattr("meshnet.peers.pool._OPEN_S", 40.0)
