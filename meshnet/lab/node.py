@@ -50,6 +50,7 @@ class Node:
         self._children = children
         self._settings = settings
         self._pid: int | None = None
+        self._starting = threading.Lock()
         self._ended = threading.Event()
         self._exit_code: int | None = None
         self.netns_path = NETNS / name
@@ -78,8 +79,12 @@ class Node:
 
     def start(self, environ: Mapping[str, str] = os.environ) -> None:
         """Start the daemon, without waiting for it. Raises MeshnetError when it runs already."""
-        if self._pid is not None:
-            raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
+        with self._starting:
+            if self._pid is not None:
+                raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
+            self._start(environ)
+
+    def _start(self, environ: Mapping[str, str]) -> None:
         env = {
             **{name: value for name, value in environ.items() if not _is_of_another_daemon(name)},
             **_where_this_package_is(environ),

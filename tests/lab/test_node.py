@@ -1,0 +1,49 @@
+"""A node's daemon as the lab starts it, and what is told of its log."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from meshnet.errors import MeshnetError
+from meshnet.lab.node import Node
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A node in this process's network namespace whose daemons are numbers."""
+    pids = itertools.count(1)
+
+    def spawn(*_: object) -> int:
+        time.sleep(0.1)
+        return next(pids)
+
+    node = Node("n1", 1, SimpleNamespace(address="10.99.0.1"), SimpleNamespace(spawn=spawn), {})
+    node.directory = tmp_path
+    with open("/proc/thread-self/ns/net") as namespace:
+        node.netns_fd = namespace.fileno()
+        yield node
+
+
+@pytest.mark.kernel
+def test_of_two_starts_at_once_one_starts_the_daemon_and_the_other_is_refused(node):
+    both = threading.Barrier(2)
+
+    def start() -> str:
+        both.wait()
+        try:
+            node.start({})
+        except MeshnetError as error:
+            return str(error)
+        return "started"
+
+    with ThreadPoolExecutor(2) as executor:
+        told = [each.result() for each in [executor.submit(start) for _ in range(2)]]
+
+    assert sorted(told) == ["node n1: its daemon runs already (pid 1)", "started"]
+    assert node.pid == 1
