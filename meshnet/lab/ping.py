@@ -75,6 +75,7 @@ class _Probe:
         self.times: list[float] = []
         self.sequence = 0
         self.sent = 0.0
+        self.unanswered: dict[int, float] = {}  # when it was sent, by sequence number
         self.error = ""
         fd = netns.open_netns(ping.netns)
         try:
@@ -119,7 +120,7 @@ class _Probe:
 
     def send(self, now: float) -> None:
         self.sequence += 1
-        self.sent = now
+        self.sent = self.unanswered[self.sequence] = now
         kind = _ECHO_6 if self.six else _ECHO_4
         head = _ECHO.pack(kind, 0, 0, self.identifier, self.sequence)
         if not self.six:  # the kernel does it for ICMPv6
@@ -131,7 +132,7 @@ class _Probe:
             self.error = error.strerror or str(error)
 
     def receive(self) -> bool:
-        """Read what has come; tell whether the last one sent was answered."""
+        """Read what has come; tell whether it answers one that was sent, however many were since."""
         try:
             data = self.socket.recv(2048)
         except OSError as error:
@@ -143,9 +144,10 @@ class _Probe:
         if len(data) < offset + _ECHO.size:
             return False
         kind, _, _, identifier, sequence = _ECHO.unpack_from(data, offset)
-        if (kind, identifier, sequence) != (_REPLY_6 if self.six else _REPLY_4, self.identifier, self.sequence):
+        ours = (kind, identifier) == (_REPLY_6 if self.six else _REPLY_4, self.identifier)
+        if not ours or sequence not in self.unanswered:
             return False
-        self.times.append((now - self.sent) * 1000)
+        self.times.append((now - self.unanswered.pop(sequence)) * 1000)
         return True
 
 

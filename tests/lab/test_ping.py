@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
 import pytest
 
-from meshnet.lab.ping import checksum
+from meshnet.lab import ping
+from meshnet.lab.ping import Ping, checksum, ping_all
 from meshnet.lab.survey import reachable
 
 
@@ -29,3 +37,40 @@ def test_checksum_makes_the_sum_zero():
 )
 def test_addresses_of_one_subnet_and_family_reach_each_other(own, others, pairs):
     assert list(reachable(own, others)) == pairs
+
+
+def _answer_late(sock: socket.socket, ended: threading.Event) -> None:
+    due: deque[tuple[float, bytes]] = deque()
+    while not ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            message = sock.recv(2048)[20:]
+            if message[0] == ping._ECHO_4:
+                due.append((time.monotonic() + 0.06, message[4:]))
+        while due and due[0][0] <= time.monotonic():
+            reply = bytes(4) + due.popleft()[1]
+            sock.sendto(bytes(2) + checksum(reply).to_bytes(2, "big") + reply[4:], ("127.0.0.1", 0))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Have this network namespace answer pings of itself after 60 ms, and pings follow each other by 20 ms."""
+    monkeypatch.setattr(ping, "AGAIN_S", 0.02)
+    Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("1")
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+        sock.settimeout(0.005)
+        ended = threading.Event()
+        thread = threading.Thread(target=_answer_late, args=(sock, ended))
+        thread.start()
+        yield
+        ended.set()
+        thread.join()
+    Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("0")
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("late")
+def test_answer_that_comes_when_another_ping_was_sent_counts_with_its_own_time():
+    (pong,) = ping_all([Ping("/proc/thread-self/ns/net", "lo", "127.0.0.1", "127.0.0.1")], timeout_s=1.0)
+
+    assert pong.rtt_ms is not None
+    assert 60 <= pong.rtt_ms < 500
