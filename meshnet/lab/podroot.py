@@ -86,7 +86,8 @@ def _clear(shelf: Path) -> None:
 
 
 def _mount_volume(mount: VolumeMount, volume: Path) -> None:
-    source, target = volume / mount.sub_path, Path(mount.path)
+    # a symbolic link, as /var/run, would have mounts in another place than what is asked about them
+    source, target = volume / mount.sub_path, Path(mount.path).resolve()
     if source.is_dir() and not target.is_dir():
         make_place(target, directory=True)
     elif not source.is_dir() and not target.exists():

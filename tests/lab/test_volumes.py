@@ -1,0 +1,30 @@
+"""Volumes of pods, wherever they are mounted; nothing of that is seen on the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import machine
+from tests.lab.topologies import pod, text
+
+pytestmark = pytest.mark.lab
+
+
+def told(lab, *mounts: dict[str, Any], script: str) -> str:
+    """Return what a command prints in a pod with volumes, empty directories each."""
+    names = dict.fromkeys(mount["name"] for mount in mounts)
+    volumes = [{"name": name, "emptyDir": {}} for name in names]
+    command = ("sh", "-c", f"{script}; echo end")
+    one = pod("r1", *command, container={"volumeMounts": list(mounts)}, volumes=volumes, restartPolicy="Never")
+    lab.ok("lab", "up", "-", stdin=text(one))
+    machine.eventually(lambda: "code" in lab.ok("lab", "pods"), "the command does not end")
+    return lab.ok("lab", "logs", "r1")
+
+
+@pytest.mark.skipif(Path("/var/run").resolve() != Path("/run"), reason="no symbolic link here")
+def test_volume_is_where_symbolic_links_of_its_path_lead_to(lab):
+    mount = {"name": "v", "mountPath": "/var/run/new"}
+    assert told(lab, mount, script="touch /run/new/x; ls /var/run; ls /var/run/new") == "hostname\nnew\nx\nend\n"
