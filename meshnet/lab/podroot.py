@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 VOLUMES = RUN / "volumes"
 _TMPFS = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_SHELF = Path("/sys/kernel")
+"""Where a pod's volumes and covers are until they are mounted: a volume may be mounted over /run, not over this."""
 
 
 def volume_directory(pod: PodSpec, volume: Volume) -> Path:
@@ -48,46 +50,31 @@ def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
     socket.sethostname(pod.hostname)
     mount_proc()
     mount_sysfs()
-    shelf = _mount_run({volume.name: volume_directory(pod, volume) for volume in pod.volumes})
+    mounts = sorted(container.mounts if container else (), key=lambda mount: mount.path)
+    if mounts:
+        _fill_shelf(pod)
+    syscalls.mount("tmpfs", "/run", "tmpfs", _TMPFS, "mode=755")
     hostname = Path("/run/hostname")
     hostname.write_text(pod.hostname + "\n")
     if Path("/etc/hostname").exists():
         syscalls.bind(hostname, "/etc/hostname")
-    for mount in sorted(container.mounts if container else (), key=lambda mount: mount.path):
-        _mount_volume(mount, shelf / mount.volume)
-    _clear(shelf)
+    for mount in mounts:
+        _mount_volume(mount)
+    if mounts:
+        syscalls.unmount(_SHELF)
 
 
-def _mount_run(volumes: Mapping[str, Path]) -> Path:
-    """Give the pod a /run of its own; return the directory in it where its volumes are until they are mounted.
-
-    The box's /run, from where they come, is out of sight then.
-    """
-    stage = Path("/run/pod")
-    shelf = stage / ".volumes"
-    stage.mkdir(exist_ok=True)
-    syscalls.mount("tmpfs", stage, "tmpfs", _TMPFS, "mode=755")
-    if volumes:
-        shelf.mkdir()
-    for name, directory in volumes.items():
-        (shelf / name).mkdir()
-        syscalls.bind(directory, shelf / name)
-    syscalls.mount(str(stage), "/run", None, syscalls.MS_MOVE)
-    return Path("/run") / shelf.name
+def _fill_shelf(pod: PodSpec) -> None:
+    """Have a pod's volumes at hand when the box's /run, from where they come, is out of sight."""
+    syscalls.mount("tmpfs", _SHELF, "tmpfs", _TMPFS, "mode=755")
+    for volume in pod.volumes:
+        (_SHELF / volume.name).mkdir()
+        syscalls.bind(volume_directory(pod, volume), _SHELF / volume.name)
 
 
-def _clear(shelf: Path) -> None:
-    if not shelf.is_dir():
-        return
-    for directory in shelf.iterdir():
-        syscalls.unmount(directory)
-        directory.rmdir()
-    shelf.rmdir()
-
-
-def _mount_volume(mount: VolumeMount, volume: Path) -> None:
+def _mount_volume(mount: VolumeMount) -> None:
     # a symbolic link, as /var/run, would have mounts in another place than what is asked about them
-    source, target = volume / mount.sub_path, Path(mount.path).resolve()
+    source, target = _SHELF / mount.volume / mount.sub_path, Path(mount.path).resolve()
     if source.is_dir() and not target.is_dir():
         make_place(target, directory=True)
     elif not source.is_dir() and not target.exists():
@@ -123,10 +110,10 @@ def _is_cover(directory: Path) -> bool:
 
 def _cover(directory: Path) -> None:
     """Put a tmpfs over `directory` with everything in it bound to its old place."""
-    stage = Path("/run/.cover")
+    stage = _SHELF / ".cover"
     stage.mkdir()
     syscalls.mount(_COVERS, stage, "tmpfs", 0, "mode=755")
-    # else it would be part of the /run that is bound into it
+    # else it would be part of the /sys that is bound into it
     syscalls.mount(None, stage, None, syscalls.MS_UNBINDABLE)
     _bind_all(directory.iterdir(), stage)
     syscalls.mount(None, stage, None, syscalls.MS_PRIVATE)  # a later cover may have to bind it

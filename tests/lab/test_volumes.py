@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,10 @@ def told(lab, *mounts: dict[str, Any], script: str) -> str:
 def test_volume_is_where_symbolic_links_of_its_path_lead_to(lab):
     mount = {"name": "v", "mountPath": "/var/run/new"}
     assert told(lab, mount, script="touch /run/new/x; ls /var/run; ls /var/run/new") == "hostname\nnew\nx\nend\n"
+
+
+def test_volume_at_run_hides_none_of_the_others(lab):
+    mounts = [{"name": name, "mountPath": path} for name, path in (("a", "/run"), ("b", "/run/b"), ("c", "/the-third"))]
+    script = "touch /run/a /run/b/b /the-third/c; ls -A /run /run/b /the-third; ls -d /sys/kernel/mm"
+    assert told(lab, *mounts, script=script) == ("/run:\na\nb\n\n/run/b:\nb\n\n/the-third:\nc\n/sys/kernel/mm\nend\n")
+    assert not os.path.exists("/the-third")
