@@ -16,7 +16,7 @@ from meshnet.errors import KernelError, MeshnetError
 from meshnet.lab import syscalls, userns
 from meshnet.lab.boot import cover_init
 from meshnet.lab.channel import Channel, ChannelClosed, close_others, pair
-from meshnet.lab.places import NETNS, RUN, SUPERVISOR_LOG
+from meshnet.lab.places import NETNS, OWN, RUN, SUPERVISOR_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,7 +154,7 @@ def prepare(name: str) -> None:
     _keep_mounts()
     mount_proc()
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-    syscalls.mount("tmpfs", "/run", "tmpfs", flags, "mode=755")
+    syscalls.mount(OWN, "/run", "tmpfs", flags, "mode=755")
     syscalls.mount("tmpfs", "/dev/shm", "tmpfs", flags, "mode=1777")  # noqa: S108 - shared memory of the box alone
     for directory in (NETNS, Path("/run/lock"), RUN):
         directory.mkdir(mode=0o755)

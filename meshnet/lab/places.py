@@ -10,3 +10,5 @@ NETNS = Path("/run/netns")
 SUPERVISOR_LOG = RUN / "supervisor.log"
 CONTROL_SOCKET = RUN / "lab.sock"
 STORE = f"sqlite:{RUN / 'store.db'}?synchronous=off"
+OWN = "meshnet"
+"""What the machine's files do not have as source of a mount: what a lab has made itself."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshnet.lab import syscalls
 from meshnet.lab.box import mount_proc, mount_sysfs
-from meshnet.lab.places import RUN
+from meshnet.lab.places import OWN, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,7 +54,7 @@ def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
     mounts = sorted(container.mounts if container else (), key=lambda mount: mount.path)
     if mounts:
         _fill_shelf(pod)
-    syscalls.mount("tmpfs", "/run", "tmpfs", _TMPFS, "mode=755")
+    syscalls.mount(OWN, "/run", "tmpfs", _TMPFS, "mode=755")
     hostname = Path("/run/hostname")
     hostname.write_text(pod.hostname + "\n")
     if Path("/etc/hostname").exists():
@@ -88,8 +89,8 @@ def make_place(target: Path, *, directory: bool) -> None:
     The nearest directory that exists is covered by a tmpfs that shows all that was in it.
     """
     existing = next(parent for parent in target.parents if parent.is_dir())
-    # what is this pod's alone already, a cover or its /run, is written to as it is
-    if not _is_cover(existing):
+    # what is the lab's already, a cover, a volume or the pod's /run, is written to as it is
+    if not (_is_own(existing) and os.access(existing, os.W_OK)):
         _cover(existing)
     target.parent.mkdir(parents=True, exist_ok=True)
     if directory:
@@ -98,21 +99,18 @@ def make_place(target: Path, *, directory: bool) -> None:
         target.touch()
 
 
-_COVERS = "meshnet-cover"
-
-
-def _is_cover(directory: Path) -> bool:
+def _is_own(directory: Path) -> bool:
     lines = (line.split() for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines())
     mounts: Mapping[str, str] = {fields[1]: fields[0] for fields in lines}
     nearest = next(str(place) for place in (directory, *directory.parents) if str(place) in mounts)
-    return mounts[nearest] == _COVERS or nearest == "/run"
+    return mounts[nearest] == OWN
 
 
 def _cover(directory: Path) -> None:
     """Put a tmpfs over `directory` with everything in it bound to its old place."""
     stage = _SHELF / ".cover"
     stage.mkdir()
-    syscalls.mount(_COVERS, stage, "tmpfs", 0, "mode=755")
+    syscalls.mount(OWN, stage, "tmpfs", 0, "mode=755")
     # else it would be part of the /sys that is bound into it
     syscalls.mount(None, stage, None, syscalls.MS_UNBINDABLE)
     _bind_all(directory.iterdir(), stage)

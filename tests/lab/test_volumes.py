@@ -36,3 +36,16 @@ def test_volume_at_run_hides_none_of_the_others(lab):
     script = "touch /run/a /run/b/b /the-third/c; ls -A /run /run/b /the-third; ls -d /sys/kernel/mm"
     assert told(lab, *mounts, script=script) == ("/run:\na\nb\n\n/run/b:\nb\n\n/the-third:\nc\n/sys/kernel/mm\nend\n")
     assert not os.path.exists("/the-third")
+
+
+def test_directory_that_is_made_for_a_volume_in_a_volume_leaves_that_as_it_is(lab):
+    mounts = [
+        {"name": "outer", "mountPath": "/fixed", "readOnly": True},
+        {"name": "inner", "mountPath": "/fixed/beside"},
+        {"name": "outer", "mountPath": "/outer"},
+        {"name": "inner", "mountPath": "/outer/inner"},
+        {"name": "outer", "mountPath": "/same"},
+    ]
+    assert told(lab, *mounts, script="touch /outer/x /outer/inner/y; ls /same /fixed/beside") == (
+        "/fixed/beside:\ny\n\n/same:\ninner\nx\nend\n"
+    )
