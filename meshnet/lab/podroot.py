@@ -76,6 +76,8 @@ def _fill_shelf(pod: PodSpec) -> None:
 def _mount_volume(mount: VolumeMount) -> None:
     # a symbolic link, as /var/run, would have mounts in another place than what is asked about them
     source, target = _SHELF / mount.volume / mount.sub_path, Path(mount.path).resolve()
+    if not source.exists():
+        source.mkdir(parents=True, exist_ok=True)
     if source.is_dir() and not target.is_dir():
         make_place(target, directory=True)
     elif not source.is_dir() and not target.exists():

@@ -49,3 +49,11 @@ def test_directory_that_is_made_for_a_volume_in_a_volume_leaves_that_as_it_is(la
     assert told(lab, *mounts, script="touch /outer/x /outer/inner/y; ls /same /fixed/beside") == (
         "/fixed/beside:\ny\n\n/same:\ninner\nx\nend\n"
     )
+
+
+def test_sub_path_that_a_volume_has_not_is_a_directory_in_it(lab):
+    mounts = [
+        {"name": "v", "mountPath": "/whole"},
+        {"name": "v", "mountPath": "/part", "subPath": "a/b"},
+    ]
+    assert told(lab, *mounts, script="touch /part/x; ls /whole/a/b") == "x\nend\n"
