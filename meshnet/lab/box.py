@@ -113,6 +113,7 @@ def _first_process(channel: Channel, name: str, first: Callable[[Channel], None]
         channel.receive()  # the record is written
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.umask(0o022)  # the caller's is for the caller's files: in a pod others than root read theirs, too
         syscalls.unshare(_NAMESPACES)
         close_others((channel.fileno(),))
         prepare(name)

@@ -57,3 +57,12 @@ def test_sub_path_that_a_volume_has_not_is_a_directory_in_it(lab):
         {"name": "v", "mountPath": "/part", "subPath": "a/b"},
     ]
     assert told(lab, *mounts, script="touch /part/x; ls /whole/a/b") == "x\nend\n"
+
+
+def test_who_starts_a_lab_decides_on_no_files_mode(lab):
+    before = os.umask(0o077)
+    try:
+        said = told(lab, {"name": "v", "mountPath": "/new/v"}, script="umask; stat -c %a /run/hostname /new /new/v")
+    finally:
+        os.umask(before)
+    assert said == "0022\n644\n755\n777\nend\n"
