@@ -29,6 +29,8 @@ DAEMON_COMMAND = (sys.executable, "-m", "meshnet", "daemon")
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 5.0
+LAST_WORDS = 4096
+"""Bytes at the end of a log in which its last line is looked for: a log has no bound."""
 
 
 class Node:
@@ -171,7 +173,9 @@ class Node:
     def last_words(self) -> str:
         """Return the last line of the daemon's log."""
         try:
-            lines = self.log.read_text(errors="replace").strip().splitlines()
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS))
+                lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             lines = []
         return lines[-1] if lines else "it said nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -47,3 +48,16 @@ def test_of_two_starts_at_once_one_starts_the_daemon_and_the_other_is_refused(no
 
     assert sorted(told) == ["node n1: its daemon runs already (pid 1)", "started"]
     assert node.pid == 1
+
+
+def test_last_words_of_a_long_log_cost_no_memory(node):
+    with node.log.open("wb") as log:
+        log.truncate(1 << 28)  # what was trimmed reads as zeros
+        log.seek(0, 2)
+        log.write(b"the first\nthe last\n")
+    tracemalloc.start()
+    try:
+        assert node.last_words() == "the last"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
