@@ -21,9 +21,10 @@ _BLOCK = 1 << 12
 def trim_logs(directories: Iterable[Path]) -> None:
     """Give the beginning of every long ``*.log`` below `directories` back; whoever writes it does not notice."""
     for directory in directories:
-        for path in directory.rglob("*.log"):
-            with contextlib.suppress(OSError, KernelError):
-                trim(path)
+        with contextlib.suppress(OSError):  # somebody removes directories meanwhile
+            for path in directory.rglob("*.log"):
+                with contextlib.suppress(OSError, KernelError):
+                    trim(path)
 
 
 def trim(path: Path) -> None:
