@@ -70,7 +70,7 @@ class Containers:
         self._of: dict[PodKey, dict[str, Running]] = {}
         self._sandboxes: dict[PodKey, Sandbox] = {}
         self._specs: dict[str, PodSpec] = {}
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, pod: PodSpec) -> list[Running]:
         """Return the commands of a pod."""
@@ -126,7 +126,7 @@ class Containers:
         if held is None or held.changed.is_set():
             # none was asked for, or it has ended
             held = running[PAUSE] = Running(PAUSE)
-            await self._request_holder(pod, held)
+            await self._request(pod, held)
         await self._changed(held, START_TIMEOUT_S, f"pod {pod}: its namespaces are not ready")
         if held.stopping:
             raise MeshnetError(f"pod {pod}: it was stopped meanwhile")
@@ -134,12 +134,11 @@ class Containers:
             raise MeshnetError(f"pod {pod}: its namespaces cannot be made: {held.error or log_path(pod, PAUSE)}")
         return held.pid
 
-    async def _request_holder(self, pod: PodSpec, held: Running) -> None:
+    async def _request(self, pod: PodSpec, each: Running) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self.request, pod, held.name)
+            await asyncio.get_running_loop().run_in_executor(None, self.request, pod, each.name)
         except (MeshnetError, OSError, KeyError) as error:
-            held.error = str(error)
-            held.changed.set()
+            self._not_started(pod, each, str(error))
 
     async def stop(self, pod: PodSpec) -> None:
         """End all commands of a pod, by SIGTERM if they care, and forget them. Raises MeshnetError."""
@@ -183,13 +182,13 @@ class Containers:
                 self._ended(pod, each, int(message["code"]))
         elif "error" in message:
             if each is not None:
-                each.error = str(message["error"])
-                each.changed.set()
+                self._not_started(pod, each, str(message["error"]))
         elif each is None or each.stopping or each.pid is not None:
             # its pod was stopped between the request and the start, or one of that name runs
             _kill(int(message["pid"]), signal.SIGKILL)
         else:
             each.pid = int(message["pid"])
+            each.error = ""
             each.since = time.monotonic()
             each.changed.set()
 
@@ -205,8 +204,17 @@ class Containers:
         each.pid = None
         each.code = code
         each.changed.set()
-        again = pod.restart == "Always" or (pod.restart == "OnFailure" and code != 0)
-        if again and not each.stopping and each.name != PAUSE:
+        if pod.restart == "Always" or (pod.restart == "OnFailure" and code != 0):
+            self._later(pod, each)
+
+    def _not_started(self, pod: PodSpec, each: Running, why: str) -> None:
+        each.error = why
+        each.changed.set()
+        if pod.restart != "Never":  # what is short, as processes or descriptors, may not be so for long
+            self._later(pod, each)
+
+    def _later(self, pod: PodSpec, each: Running) -> None:
+        if not each.stopping and each.name != PAUSE:
             asyncio.get_running_loop().call_later(next(each.delays), self._again, pod, each)
 
     def _again(self, pod: PodSpec, each: Running) -> None:
@@ -214,15 +222,9 @@ class Containers:
             return  # stopped meanwhile
         each.restarts += 1
         each.changed.clear()
-        task = asyncio.get_running_loop().run_in_executor(None, self._request_again, pod, each)
+        task = asyncio.get_running_loop().create_task(self._request(pod, each))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _request_again(self, pod: PodSpec, each: Running) -> None:
-        try:
-            self.request(pod, each.name)
-        except (MeshnetError, OSError, KeyError) as error:
-            each.error = str(error)
 
 
 def _handles(pid: int, number: int) -> bool:

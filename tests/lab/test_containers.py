@@ -272,3 +272,19 @@ def test_a_pods_first_process_may_have_any_name():
     with any_name() as process:
         assert _handles(process.pid, signal.SIGTERM)
         assert not _handles(process.pid, signal.SIGHUP)
+
+
+def test_command_that_could_not_be_started_once_is_tried_again(bench):
+    async def run() -> None:
+        bench.containers.expect(WITH_COMMAND, Sandbox("c1"))
+        bench.containers.request(WITH_COMMAND, "main")
+        (running,) = bench.containers.of(WITH_COMMAND)
+        running.delays = itertools.repeat(0.01)
+        bench.answer(await bench.requested(), error="start a process: EAGAIN")
+        assert running.error
+        pid = bench.process()
+        async with asyncio.timeout(2):
+            bench.answer(await bench.requested(), pid=pid)
+        assert (running.pid, running.error, running.restarts) == (pid, "", 1)
+
+    asyncio.run(run())
