@@ -70,12 +70,11 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
             if message["step"] == "up":
                 return Launched(box.record, message, box.channel)
             progress(message)
-    except ChannelClosed as error:
-        box.channel.close()
-        raise MeshnetError(f"lab {plan.name!r}: its supervisor ended before everything was up: {error}") from error
-    except BaseException:
+    except BaseException as error:
         box.channel.close()
         end(box.record, records)
+        if isinstance(error, ChannelClosed):
+            raise MeshnetError(f"lab {plan.name!r}: its supervisor ended before everything was up: {error}") from error
         raise
 
 
