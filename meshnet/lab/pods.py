@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import time
@@ -83,9 +84,15 @@ class Pods:
         await self._with_all(self._make_sandbox, lambda _: None)
 
     async def attach_all(self, progress: Callable[[Pod], None]) -> None:
-        """Attach all pods that have a sandbox and start their commands. `progress` is called in a worker thread."""
+        """Attach all pods that have a sandbox and start their commands. `progress` is called in a worker thread.
+
+        Who wants to stop or restart one meanwhile waits; one that was restarted before is attached already.
+        """
         until = time.monotonic() + self._patience_s
-        await self._with_all(lambda pod: self._attach_first(pod, until), progress)
+        async with contextlib.AsyncExitStack() as held:
+            for pod in self:
+                await held.enter_async_context(pod.lock)
+            await self._with_all(lambda pod: self._attach_first(pod, until), progress)
 
     async def start(self, pod: Pod, node: str | None = None) -> None:
         """Give a pod a new sandbox, attach it, start its commands; on another node than before with `node`.
@@ -192,9 +199,9 @@ class Pods:
         pod.phase = Phase.STARTING
 
     def _attach_first(self, pod: Pod, until: float) -> None:
-        """Attach a pod that has a sandbox, and start its commands; a pod that cannot be is `FAILED`."""
+        """Attach a pod that has a new sandbox, and start its commands; a pod that cannot be is `FAILED`."""
         sandbox = pod.sandbox
-        if sandbox is None:
+        if sandbox is None or pod.phase is not Phase.STARTING:
             return
         node = self._nodes[pod.node]
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ class Machine:
     """What was done with sandboxes, in order."""
 
     done: list[str] = attrs.field(factory=list)
+    slow: float = 0.0
 
     def sandbox(self, _spec: PodSpec) -> SimpleNamespace:
         def note(word: str):
@@ -34,9 +36,13 @@ class Machine:
     @property
     def runtime(self) -> SimpleNamespace:
         return SimpleNamespace(
-            add=lambda *_: self.done.append("ADD"),
+            add=self.add,
             delete=lambda *_: self.done.append("DEL"),
         )
+
+    def add(self, *_: object) -> None:
+        time.sleep(self.slow)
+        self.done.append("ADD")
 
     async def end_commands(self, _spec: PodSpec) -> None:
         await asyncio.sleep(0.01)
@@ -97,3 +103,29 @@ def test_pod_that_runs_is_not_started_again(lab):
             await lab.start(lab.find("r1"))
 
     asyncio.run(run())
+
+
+def test_pod_that_is_restarted_while_all_are_attached_is_attached_before(lab, machine):
+    """By a command that comes while the lab is on its way up."""
+
+    async def run() -> None:
+        pod = lab.find("r1")
+        await lab.make_sandboxes()
+        machine.slow = 0.2
+        up = asyncio.ensure_future(lab.attach_all(lambda _: None))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(up, lab.restart(pod))
+        assert (pod.phase, pod.sandbox is not None) == (Phase.RUNNING, True)
+
+    asyncio.run(run())
+    assert machine.done == ["made", "ADD", "DEL", "removed", "made", "ADD"]
+
+
+def test_pod_that_was_restarted_before_all_are_attached_is_not_attached_again(lab, machine):
+    async def run() -> None:
+        await lab.make_sandboxes()
+        await lab.restart(lab.find("r1"))
+        await lab.attach_all(lambda _: None)
+
+    asyncio.run(run())
+    assert machine.done == ["made", "DEL", "removed", "made", "ADD"]
