@@ -28,7 +28,8 @@ class Way:
 def ways(topologies: Sequence[Topology], namespaces: Mapping[PodKey, str]) -> list[Way]:
     """Return everything that can be pinged between pods that have a network namespace.
 
-    Between the two ends of a link; and from each external interface to the next one on the same parent.
+    Between the two ends of a link; and from each external interface to the next one on the same parent. Not within one
+    pod: a kernel sends nothing out to an address of its own.
 
     Args:
         topologies: of the lab.
@@ -40,7 +41,7 @@ def ways(topologies: Sequence[Topology], namespaces: Mapping[PodKey, str]) -> li
         if destination not in ends or source not in ends:
             continue
         netns = namespaces.get(source.pod_key)
-        if netns is None or destination.pod_key not in namespaces:
+        if netns is None or destination.pod_key not in namespaces or destination.pod_key == source.pod_key:
             continue
         found += [
             Way(source, destination, Ping(netns, source.interface, one, other))

@@ -13,7 +13,9 @@ import pytest
 
 from meshnet.lab import ping
 from meshnet.lab.ping import Ping, checksum, ping_all
-from meshnet.lab.survey import reachable
+from meshnet.lab.survey import reachable, ways
+from meshnet.model.codec import decode_topology
+from tests.lab.topologies import link, topology
 
 
 def test_checksum_of_rfc_1071():
@@ -37,6 +39,22 @@ def test_checksum_makes_the_sum_zero():
 )
 def test_addresses_of_one_subnet_and_family_reach_each_other(own, others, pairs):
     assert list(reachable(own, others)) == pairs
+
+
+def test_link_of_a_pod_with_itself_is_not_pinged():
+    """A kernel sends nothing out to an address of its own."""
+    topologies = [
+        decode_topology(topology("r1", *_both(1, "eth1", "eth2"), link(2, "eth3", "r2:eth1", "10.1.0.1/24"))),
+        decode_topology(topology("r2", link(2, "eth1", "r1:eth3", "10.1.0.2/24"))),
+    ]
+
+    found = ways(topologies, {("default", "r1"): "/one", ("default", "r2"): "/two"})
+
+    assert [way.ping.interface for way in found] == ["eth3", "eth1"]
+
+
+def _both(uid: int, one: str, other: str) -> tuple[dict[str, object], ...]:
+    return link(uid, one, f"r1:{other}", "10.0.0.1/24"), link(uid, other, f"r1:{one}", "10.0.0.2/24")
 
 
 def _answer_late(sock: socket.socket, ended: threading.Event) -> None:
