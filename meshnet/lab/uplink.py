@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class Uplink:
         self._number = number
         self._underlay = underlay
         self._far_end = _FIRST_IFINDEX + number
+        self._cutting = threading.Lock()
 
     def connect(self, box: Netlink, bridge: int, netns_fd: int) -> None:
         """Make the uplink in the node's namespace, with its address, which can be used at once. Raises KernelError."""
@@ -85,11 +87,11 @@ class Uplink:
             (tc.INGRESS, tc.add_ingress_drop(there), cut in {Cut.OUT, Cut.BOTH}),
             (tc.EGRESS, tc.add_egress_drop(there), cut in {Cut.IN, Cut.BOTH}),
         )
-        with Netlink.open() as box:
+        with self._cutting, Netlink.open() as box:
             box.run([drop for _, drop, wanted in ways if wanted])
             box.run([links.set_link(there, up=cut is not Cut.UNPLUGGED)])
             box.run_tolerating([tc.remove_drop(there, at) for at, _, wanted in ways if not wanted], errno.ENOENT)
-        self.cut = cut
+            self.cut = cut
 
     def _delay(self, box: Netlink) -> None:
         try:
