@@ -210,10 +210,7 @@ class Pods:
                 self._runtimes[pod.node].add(
                     sandbox.attachment, lambda: node.pid is not None and time.monotonic() < until
                 )
-            spec = pod.spec.on(pod.node)
-            self._containers.expect(spec, sandbox)
-            for container in spec.commands:
-                self._containers.request(spec, container.name)
+            self._start_commands(pod, sandbox)
         except (MeshnetError, OSError) as error:
             self._fail(pod, error)
             sandbox.remove()
@@ -221,6 +218,18 @@ class Pods:
             return
         pod.phase = Phase.RUNNING
         pod.message = ""
+
+    def _start_commands(self, pod: Pod, sandbox: Sandbox) -> None:
+        """Start the commands of a pod that is attached; one that cannot have them is detached again."""
+        spec = pod.spec.on(pod.node)
+        try:
+            self._containers.expect(spec, sandbox)
+            for container in spec.commands:
+                self._containers.request(spec, container.name)
+        except (MeshnetError, OSError):
+            with contextlib.suppress(MeshnetError, OSError):
+                self._delete(pod.node, sandbox)
+            raise
 
     def _detach(self, pod: Pod) -> None:
         sandbox = pod.sandbox

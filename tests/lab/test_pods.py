@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -129,3 +130,17 @@ def test_pod_that_was_restarted_before_all_are_attached_is_not_attached_again(la
 
     asyncio.run(run())
     assert machine.done == ["made", "DEL", "removed", "made", "ADD"]
+
+
+def test_pod_whose_commands_cannot_be_started_is_detached(lab, machine):
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lab._containers.expect = no_room
+
+    async def run() -> None:
+        with pytest.raises(MeshnetError, match=r"pod default/r1: .*No space left on device"):
+            await lab.start(lab.find("r1"))
+
+    asyncio.run(run())
+    assert machine.done[:3] == ["made", "ADD", "DEL"]
