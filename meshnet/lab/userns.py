@@ -91,7 +91,7 @@ def _stay_in_namespace(caller: socket.socket) -> NoReturn:
 def subordinate(table: Path) -> tuple[int, int] | None:
     """Return (first, count) of this user's first range in ``/etc/subuid`` or ``/etc/subgid``, or None."""
     try:
-        lines = table.read_text().splitlines()
+        lines = os.fsdecode(table.read_bytes()).splitlines()  # names may be any bytes
     except OSError:
         return None
     names = {str(os.geteuid())}

@@ -20,6 +20,12 @@ def test_subordinate_range_by_number(tmp_path):
     assert subordinate(table) == (100000, 65536)
 
 
+def test_subordinate_range_where_another_has_a_name_of_any_bytes(tmp_path):
+    table = tmp_path / "subuid"
+    table.write_bytes(f"caf\xe9:1:2\n{os.geteuid()}:100000:65536\n".encode("latin-1"))
+    assert subordinate(table) == (100000, 65536)
+
+
 def test_subordinate_range_by_name_whatever_the_environment_says(tmp_path, monkeypatch):
     """As `su` and `setpriv` leave it."""
     table = tmp_path / "subuid"
