@@ -131,7 +131,7 @@ class PortMaker:
     def _prepare(self, ports: Sequence[PanelPort]) -> None:
         """Mark the ports and silence them, before their first up."""
         marks = [links.set_link(port.ifindex, alias=alias_of(port)) for port in ports]
-        quiet = [request for port in ports for request in quieten(port)]
+        quiet = [quieten(port) for port in ports]
         # First, all of them: a filter waits, with the kernel's lock, until every processor knows of qdiscs made before.
         qdiscs = [tc.add_clsact(port.ifindex) for port in ports]
         drops = [request for port in ports for request in drop(port)]
@@ -168,9 +168,9 @@ def alias_of(port: PanelPort) -> str:
     return names.Mark.of(port.endpoint, port.uid, port.container_id).alias
 
 
-def quieten(port: PanelPort) -> tuple[Request, ...]:
+def quieten(port: PanelPort) -> Request:
     """Return what keeps a port from speaking IPv6 for itself; answered `WITHOUT_IPV6` where it cannot anyway."""
-    return (links.set_link(port.ifindex, quiet=True),)
+    return links.set_link(port.ifindex, quiet=True)
 
 
 def seal(port: PanelPort) -> tuple[Request, ...]:

@@ -232,7 +232,7 @@ class Furnisher:
         """Have a port take what its pod sends, also when somebody else has changed it."""
         if port.mtu != mtu:
             # At 1280 a port gets its IPv6 back, which speaks for itself again.
-            self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=mtu), *quieten(port)], WITHOUT_IPV6)
+            self._netlink.run_tolerating([links.set_link(port.ifindex, mtu=mtu), quieten(port)], WITHOUT_IPV6)
             port.mtu = mtu
 
     def _change_pod_end(self, end: End, before: Applied, wanted: Applied) -> Sequence[str]:
