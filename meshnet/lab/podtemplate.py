@@ -162,12 +162,9 @@ class PodReader:
             return None
         source = entry.inner("configMap")
         found = self._config_map(namespace, source)
-        if found is None:
-            return None
+        files = found.files if found else {}
         mode = source.number("defaultMode", 0o644, high=0o777)
-        if not source.has("items"):
-            return Volume(name, found.files, mode)
-        return Volume(name, _items(source, found.files), mode)
+        return Volume(name, _items(source, files) if found and source.has("items") else files, mode)
 
     def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")
@@ -196,7 +193,8 @@ def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
     for item in source.each("items"):
         key, path = item.text("key"), item.text("path")
         if key not in data:
-            item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
+            if not source.flag("optional"):
+                item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
         elif not path or path.startswith("/") or ".." in path.split("/"):
             item.wrong("path", "must be a relative path without '..'")
         else:

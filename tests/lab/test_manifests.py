@@ -129,6 +129,17 @@ def test_volume_items_choose_and_rename():
     assert (found.volumes[0].files, found.volumes[0].mode) == ({"deep/file": b"2"}, 0o400)
 
 
+@pytest.mark.parametrize("items", [{}, {"items": [{"key": "none", "path": "p"}]}])
+@pytest.mark.parametrize("name", ["none", "c"])
+def test_volume_of_what_is_optional_and_not_there_is_empty(items, name):
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}}
+    source = {"name": name, "optional": True, **items}
+    mounted = container(command=["id"], volumeMounts=[{"name": "v", "mountPath": "/etc/x"}])
+    found = only(pod(containers=[mounted], volumes=[{"name": "v", "configMap": source}]), config)
+    assert [volume.files for volume in found.volumes] == [{}]
+    assert [mount.path for mount in found.commands[0].mounts] == ["/etc/x"]
+
+
 def test_stateful_set_has_numbered_pods():
     template = {"spec": {"containers": [container()]}}
     found = read_manifests(
