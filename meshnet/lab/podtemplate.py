@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from meshnet.model.resource import ObjectKey
 
     ConfigMaps = Mapping[ObjectKey, ConfigMap]
+    Volumes = Mapping[str, Volume | None]
+    """By name; None is one that a lab has not."""
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 _LONGEST_HOSTNAME = 63
@@ -50,17 +52,14 @@ class PodReader:
         restart = spec.text("restartPolicy", "Always")
         if restart not in {"Always", "OnFailure", "Never"}:
             spec.wrong("restartPolicy", "must be Always, OnFailure or Never")
-        volumes = tuple(
-            volume for entry in spec.each("volumes") if (volume := self._volume(namespace, name, entry)) is not None
-        )
-        names = {volume.name for volume in volumes}
+        volumes = {str(entry.value.get("name")): self._volume(namespace, name, entry) for entry in spec.each("volumes")}
         return PodSpec(
             namespace=namespace,
             name=name,
             hostname=spec.dns_name("hostname", name)[:_LONGEST_HOSTNAME],
             node=self._node(spec),
-            containers=tuple(self._containers(namespace, name, spec, names)),
-            volumes=volumes,
+            containers=tuple(self._containers(namespace, name, spec, volumes)),
+            volumes=tuple(volume for volume in volumes.values() if volume is not None),
             restart=restart,
             grace_s=float(spec.number("terminationGracePeriodSeconds", 30, high=86400)),
         )
@@ -69,7 +68,7 @@ class PodReader:
         selector = spec.inner("nodeSelector")
         return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
 
-    def _containers(self, namespace: str, pod: str, spec: Fields, volumes: set[str]) -> Iterator[Container]:
+    def _containers(self, namespace: str, pod: str, spec: Fields, volumes: Volumes) -> Iterator[Container]:
         names: set[str] = set()
         of_pod = _run_as(spec, {})
         for entry in spec.each("containers"):
@@ -82,7 +81,7 @@ class PodReader:
             names.add(container.name)
             yield container
 
-    def _container(self, namespace: str, pod: str, entry: Fields, volumes: set[str]) -> Container:
+    def _container(self, namespace: str, pod: str, entry: Fields, volumes: Volumes) -> Container:
         name = entry.dns_name("name", longest=63)
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
@@ -92,13 +91,22 @@ class PodReader:
             value = self._value(namespace, pod, variable)
             if value is not None:
                 env[key] = expand(value, env)
+        told = f"Pod {namespace}/{pod}: container {name!r}"
         return Container(
             name=name,
-            argv=self._argv(f"Pod {namespace}/{pod}: container {name!r}", entry, env),
+            argv=self._argv(told, entry, env),
             env=env,
             directory=entry.text("workingDir", ""),
-            mounts=tuple(_mount(mount) for mount in entry.each("volumeMounts") if mount.text("name") in volumes),
+            mounts=tuple(self._mounts(told, entry, volumes)),
         )
+
+    def _mounts(self, container: str, entry: Fields, volumes: Volumes) -> Iterator[VolumeMount]:
+        for mount in entry.each("volumeMounts"):
+            name = mount.text("name")
+            if volumes.get(name) is not None:
+                yield _mount(mount)
+            elif name not in volumes:
+                self._note(f"{container} mounts {name!r}, which is none of its pod's volumes: skipped")
 
     def _argv(self, container: str, entry: Fields, env: Mapping[str, str]) -> tuple[str, ...]:
         """What a container runs; nothing where that is of its image."""

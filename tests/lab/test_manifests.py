@@ -140,6 +140,20 @@ def test_volume_of_what_is_optional_and_not_there_is_empty(items, name):
     assert [mount.path for mount in found.commands[0].mounts] == ["/etc/x"]
 
 
+def test_mount_of_what_is_no_volume_is_told():
+    """As of a claim template's, or where a name is misspelt."""
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("here", "host", "typo")]
+    volumes = [{"name": "here", "emptyDir": {}}, {"name": "host", "hostPath": {"path": "/"}}]
+
+    found = read_manifests([pod(containers=[container(command=["id"], volumeMounts=mounts)], volumes=volumes)])
+
+    assert [mount.path for mount in found.pods[0].commands[0].mounts] == ["/here"]
+    assert found.notes == (
+        "Pod default/r1: volume 'host' (hostPath): a lab mounts configMap and emptyDir: skipped",
+        "Pod default/r1: container 'main' mounts 'typo', which is none of its pod's volumes: skipped",
+    )
+
+
 def test_stateful_set_has_numbered_pods():
     template = {"spec": {"containers": [container()]}}
     found = read_manifests(
