@@ -20,6 +20,7 @@ def read_json(text: str, max_depth: int) -> list[Tree] | None:
     )
     trees = []
     position = _skip(text, 0)
+    counted, line = 0, 1  # each part of the text once: there may be as many values as lines
     while position < len(text):
         try:
             value, end = decoder.raw_decode(text, position)
@@ -27,7 +28,8 @@ def read_json(text: str, max_depth: int) -> list[Tree] | None:
             return None
         if _depth(value) > max_depth:
             return None
-        trees.append(Tree(value, _flat(value, text.count("\n", 0, position) + 1)))
+        counted, line = position, line + text.count("\n", counted, position)
+        trees.append(Tree(value, _flat(value, line)))
         position = _skip(text, end)
     return trees
 
