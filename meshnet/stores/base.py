@@ -58,6 +58,11 @@ class Listing:
     revision: str
 
 
+def _storable(message: str) -> str:
+    """A message as every store can keep it: JSON in a file can name half a surrogate pair, which UTF-8 has not."""
+    return message.encode(errors="backslashreplace").decode()
+
+
 @attrs.frozen
 class Event:
     """Something a user should see, about one object.
@@ -66,7 +71,7 @@ class Event:
         about: ``Topology default/r1``.
         type: ``Normal`` or ``Warning``.
         reason: CamelCase word.
-        message: a sentence.
+        message: a sentence; what is no text in it is escaped, as on standard output.
         source: who says so: ``meshnetd n1``.
         count: how often, when a store folds repetitions.
         time: seconds since the epoch of the last one; filled by the store when 0.
@@ -75,7 +80,7 @@ class Event:
     about: str
     type: str
     reason: str
-    message: str
+    message: str = attrs.field(converter=_storable)
     source: str
     count: int = 1
     time: float = 0.0

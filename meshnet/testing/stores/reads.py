@@ -42,6 +42,12 @@ class ReadTests(Suite):
         assert await other.events(namespace="y") == []
 
     @two_handles
+    async def test_an_event_tells_of_what_is_no_text(self, one: Store, other: Store) -> None:
+        event = Event("Topology default/r1", "Warning", "InvalidOptions", "options.\ud800: is no option", "meshnetd n1")
+        await one.record(event)
+        assert [told.message for told in await other.events()] == ["options.\\ud800: is no option"]
+
+    @two_handles
     async def test_a_closed_store_cannot_be_asked(self, one: Store, other: Store) -> None:
         await one.apply(topology())
         await one.close()
