@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BATCH = 256
 """Changes read at once."""
 
+_MOST_DIGITS = 18
+"""Of a revision, which has 64 bits, in SQLite and in etcd."""
+
 BOOKMARK_EVERY = 1000
 """After so many changes of other kinds a watch is given a bookmark."""
 
@@ -66,8 +69,8 @@ async def follow(
 
 
 def parse_revision(since: str) -> int:
-    """The number in a revision of an embedded store. Raises WatchExpired for what is none."""
-    if not since.isdecimal() or not since.isascii():
+    """The number in a revision. Raises WatchExpired for what is none."""
+    if not since.isdecimal() or not since.isascii() or len(since) > _MOST_DIGITS:
         raise WatchExpired(f"revision {since!r} is none of this store: list again")
     return int(since)
 

@@ -70,7 +70,7 @@ def test_a_watcher_that_fell_behind_is_told_so() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("since", ["", "x", "-1", "1.0", " 1", "²", "٣"])
+@pytest.mark.parametrize("since", ["", "x", "-1", "1.0", " 1", "²", "٣", "9" * 19, "9" * 5000])
 def test_revisions_that_are_none(since: str) -> None:
     with pytest.raises(WatchExpired):
         parse_revision(since)

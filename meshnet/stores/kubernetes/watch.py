@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.errors import StoreUnavailable, WatchExpired
 from meshnet.stores.base import Change
+from meshnet.stores.follow import parse_revision
 from meshnet.stores.kubernetes.errors import Busy, closed
 from meshnet.stores.kubernetes.outage import PATIENCE_S, Outage
 from meshnet.stores.kubernetes.request import Place
@@ -142,9 +143,8 @@ class Watch:
 
     def _check(self) -> None:
         """Raise WatchExpired for what is no revision of any API server."""
-        since = self._position
-        if not since.isdecimal() or not since.isascii() or int(since) == 0:
-            raise WatchExpired(f"revision {since!r} is none of the API server: list again")
+        if parse_revision(self._position) == 0:
+            raise WatchExpired(f"revision {self._position!r} is none of the API server: list again")
 
     async def _ask_revision(self) -> None:
         """Raise WatchExpired when the server has not come as far: it would wait until then, and say nothing."""

@@ -70,7 +70,7 @@ class WatchTests(Suite):
     @two_handles
     async def test_a_place_that_is_not_in_the_log(self, one: Store, other: Store) -> None:
         await one.apply(topology())
-        for since in ("999999", "nonsense", "-1", ""):
+        for since in ("999999", "9" * 20, "9" * 5000, "nonsense", "-1", ""):
             with pytest.raises(WatchExpired, match="list again"):
                 await next_change(other.watch(Kind.TOPOLOGY, since))
 
