@@ -43,7 +43,7 @@ def object_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
 def one_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
     """The same for an object that is asked for. Raises NotFound for a name that no object can have.
 
-    In a URL ``""`` would be every object, and ``..`` another path.
+    In a URL ``""`` would be every object, and ``..`` another path; to SQLite half a surrogate pair is no text at all.
     """
     key = object_key(kind, namespace, name)
     if not is_subdomain(name) or not (is_label(key[0]) or not kind.namespaced):

@@ -11,7 +11,7 @@ import attrs
 
 from meshnet.errors import NotFound, StoreUnavailable
 from meshnet.model.resource import ObjectKey, Resource
-from meshnet.stores.admission import admit, label, object_key
+from meshnet.stores.admission import admit, label, object_key, one_key
 from meshnet.stores.base import Change, Event, Listing, Store, WatchEvent
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status, stamped
 from meshnet.stores.follow import BATCH, Batch, check_place, follow
@@ -54,7 +54,7 @@ class MemoryStore(Store):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Resource:
         self._check_open()
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         text = self._objects.get((kind, *key))
         if text is None:
             raise NotFound(f"{label(kind, *key)}: does not exist")
@@ -80,17 +80,17 @@ class MemoryStore(Store):
     async def patch(
         self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         return self._write(kind, key, patching(kind, key, patch, resource_version))
 
     async def patch_status(
         self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         return self._write(kind, key, patching_status(kind, key, status, resource_version))
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         self._write(kind, key, deleting(kind, key))
         return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import NotFound
 from meshnet.stores import sqlite_events, sqlite_log
-from meshnet.stores.admission import admit, label, object_key
+from meshnet.stores.admission import admit, label, object_key, one_key
 from meshnet.stores.base import Listing, Store, WatchEvent
 from meshnet.stores.doorbell import Doorbell
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status
@@ -63,7 +63,7 @@ class SqliteStore(Store):
         return self._file.path
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         found = await self._file.read(lambda connection: sqlite_log.find(connection, kind, key))
         if found is None:
             raise NotFound(f"{label(kind, *key)}: does not exist")
@@ -95,17 +95,17 @@ class SqliteStore(Store):
     async def patch(
         self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         return (await self._write([(kind, key, patching(kind, key, patch, resource_version))]))[0]
 
     async def patch_status(
         self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str | None = None
     ) -> Resource:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         return (await self._write([(kind, key, patching_status(kind, key, status, resource_version))]))[0]
 
     async def delete(self, kind: Kind, namespace: str, name: str) -> Resource | None:
-        key = object_key(kind, namespace, name)
+        key = one_key(kind, namespace, name)
         await self._write([(kind, key, deleting(kind, key))])
         return None
 

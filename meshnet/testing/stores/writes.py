@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshnet.stores.base import Store
 
 
-NO_NAMES = ("", ".", "..", "r2/status", "r2?", "R2", "r" * 254)
+NO_NAMES = ("", ".", "..", "r2/status", "r2?", "R2", "r\udcff", "r" * 254)
 """What no object and no namespace is called; in a URL some of them mean something else."""
 
 
