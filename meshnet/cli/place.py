@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshnet.errors import NotFound, UsageError
+from meshnet.model import rules
 from meshnet.model.topology import Endpoint
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def parse_place(text: str, namespace: str) -> Endpoint:
     given, slash, pod = path.rpartition("/")
     if not colon or not interface or not pod or (slash and not given) or "/" in given + interface:
         raise UsageError(f"link {text!r}: name it as POD:INTERFACE or NAMESPACE/POD:INTERFACE, as in r1:eth1")
+    if given and not rules.is_label(given):
+        raise UsageError(f"link {text!r}: there can be no namespace {given!r}")
     return Endpoint(given or namespace, pod, interface)
 
 

@@ -28,6 +28,13 @@ def test_what_is_no_place_is_refused_with_what_would_be_right(text: str) -> None
         parse_place(text, "default")
 
 
+@pytest.mark.parametrize("namespace", ["..", "Lab", "lab\udcff"])
+def test_a_namespace_that_can_be_none_is_refused_as_that_of_an_option(namespace: str) -> None:
+    """No store is asked: in a URL ``..`` would be all of them."""
+    with pytest.raises(UsageError, match="there can be no namespace"):
+        parse_place(f"{namespace}/r1:eth1", "default")
+
+
 def test_either_end_names_a_link_also_the_undeclared_one() -> None:
     (declared,) = ends([Resource(Kind.TOPOLOGY, topology("r1", link(1, "r2", "eth1", "eth7")))])
 
