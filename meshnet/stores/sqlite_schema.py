@@ -61,7 +61,7 @@ def connect(path: Path, *, create: bool, synchronous: str) -> sqlite3.Connection
         _make_file(path)
     # mode=rw: SQLite never makes the file itself, it would ask the umask for the mode.
     connection = sqlite3.connect(
-        f"file:{urllib.parse.quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=0
+        f"file:{urllib.parse.quote(os.fsencode(path))}?mode=rw", uri=True, isolation_level=None, timeout=0
     )
     try:
         if _is_new(connection, path):

@@ -157,7 +157,7 @@ def test_it_is_found_under_its_real_name(tmp_path: Path) -> None:
 
 
 def test_odd_names(tmp_path: Path) -> None:
-    path = tmp_path / "a b?c#d%20ü" / "store.db"
+    path = tmp_path / "a b?c#d%20ü\udcff" / "store.db"
     path.parent.mkdir()
     make(path)
     assert path.stat().st_size > 0
