@@ -52,17 +52,25 @@ def status_of(answer: Answer) -> dict[str, Any]:
 
 
 def document_of(request: Request, answer: Answer, server: str) -> dict[str, Any]:
-    """Return the document in an answer. Raises what `refusal` returns, StoreUnavailable for what is no document."""
+    """Return the document in an answer. Raises what `refusal` returns, StoreUnavailable for what is none."""
     if not 200 <= answer.status < 300:
         raise refusal(request, answer, server)
     try:
         document = decode(answer.body)
     except ValueError:
         document = None
-    if not isinstance(document, dict):
-        doing = f"{request.verb} {request.resource} at {server}"
-        raise StoreUnavailable(f"{request.what}: {doing}: the answer is no JSON object: {answer.body[:80]!r}")
+    if not isinstance(document, dict) or not _answers(request, document):
+        doing, told = f"{request.verb} {request.resource} at {server}", answer.body[:80]
+        raise StoreUnavailable(f"{request.what}: {doing}: the answer is no JSON object of the API: {told!r}")
     return document
+
+
+def _answers(request: Request, document: Mapping[str, Any]) -> bool:
+    """Whether it is a list, or an object of ours, where one was asked for: others may answer in JSON, too."""
+    if request.verb == "list":
+        return isinstance(document.get("items"), list)
+    ours = request.resource.partition("/")[0] in PLURALS.values()
+    return not ours or request.verb == "delete" or isinstance(document.get("metadata"), dict)
 
 
 def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:

@@ -77,9 +77,10 @@ def send(access: Access, request: Request) -> Any:
 
 
 def test_a_server_in_trouble_is_asked_again(tmp_path: Path) -> None:
-    replies = [HANG_UP, Reply(503, "starting"), Reply(429, {}, {"Retry-After": "0"}), Reply(200, {"kind": "Topology"})]
+    found = {"kind": "Topology", "metadata": {}}
+    replies = [HANG_UP, Reply(503, "starting"), Reply(429, {}, {"Retry-After": "0"}), Reply(200, found)]
     with Server(*replies) as server:
-        assert send(server.access(tmp_path), GET) == {"kind": "Topology"}
+        assert send(server.access(tmp_path), GET) == found
         assert [asked.path for asked in server.asked] == [GET.path] * 4
 
 
@@ -120,10 +121,11 @@ def test_a_server_that_says_nothing(tmp_path: Path) -> None:
             send(access_to(url, tmp_path), attrs.evolve(GET, limit_s=0.3))
 
 
-@pytest.mark.parametrize("body", ["", "<html>", "[]", "5"])
-def test_an_answer_of_somebody_else(tmp_path: Path, body: str) -> None:
-    with Server(Reply(200, body)) as server, pytest.raises(StoreUnavailable, match="no JSON object"):
-        send(server.access(tmp_path), GET)
+@pytest.mark.parametrize("request_", [GET, STATUS, Place(Kind.TOPOLOGY, "").list()], ids=lambda asked: asked.verb)
+@pytest.mark.parametrize("body", ["", "<html>", "[]", "5", "{}", '{"metadata": null, "items": null}'])
+def test_an_answer_of_somebody_else(tmp_path: Path, body: str, request_: Request) -> None:
+    with Server(Reply(200, body)) as server, pytest.raises(StoreUnavailable, match="no JSON object of the API"):
+        send(server.access(tmp_path), request_)
 
 
 def test_a_refusal_is_our_error(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_refusal_is_our_error(tmp_path: Path) -> None:
 
 
 def test_who_asks_is_known_by_name_and_token(tmp_path: Path) -> None:
-    with Server(Reply(200, {})) as server:
+    with Server(Reply(200, {"metadata": {}})) as server:
         send(server.access(tmp_path), STATUS)
         (asked,) = server.asked
     headers = {name.lower(): value for name, value in asked.headers.items()}
