@@ -126,10 +126,8 @@ def _drain(listener: socket.socket) -> int:
 def captured(namespace: Namespace, interface: str, *, sent: bool = False, most: int = 4000) -> Iterator[list[bytes]]:
     """Collect what `interface` receives, or what is `sent`, during the ``with``, as who reads raw frames sees it."""
     with entered(namespace.fd):
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-    enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, 16 << 20)
-    sock.bind((interface, _ETH_P_ALL))
-    sock.settimeout(0.05)
+        # Protocol 0 hears nothing, so nothing of another interface comes in before the bind.
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     frames: list[bytes] = []
     done = threading.Event()
 
@@ -144,14 +142,17 @@ def captured(namespace: Namespace, interface: str, *, sent: bool = False, most: 
             if (where[2] == _PACKET_OUTGOING) is sent:
                 frames.append(frame)
 
-    thread = threading.Thread(target=collect, name="capture")
-    thread.start()
-    try:
-        yield frames
-    finally:
-        done.set()
-        thread.join()
-        sock.close()
+    with sock:
+        enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, 16 << 20)
+        sock.bind((interface, _ETH_P_ALL))
+        sock.settimeout(0.05)
+        thread = threading.Thread(target=collect, name="capture")
+        thread.start()
+        try:
+            yield frames
+        finally:
+            done.set()
+            thread.join()
 
 
 def dishonest(frames: list[bytes], mtu: int) -> list[str]:

@@ -1,5 +1,6 @@
 """The kit's own eyes: it must see what is wrong with frames, and what is right."""
 
+import os
 import socket
 import struct
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from meshnet.netlink.addresses import add_address
 from meshnet.netlink.netns import entered
+from meshnet.testing import traffic
 from meshnet.testing.node import NIC, OUTSIDE
 from meshnet.testing.traffic import captured, dishonest, internet_checksum, ping, send_steadily, tcp_load
 
@@ -85,6 +87,30 @@ def test_a_plain_veth_is_seen_to_be_dishonest(meshnet_node):
         assert tcp_load(meshnet_node, meshnet_node.sink, "192.0.2.254", size=1 << 20) == 1 << 20
 
     assert dishonest(frames, 9000)
+
+
+@pytest.mark.kernel
+def test_a_capture_has_frames_of_its_interface_alone(meshnet_node, monkeypatch):
+    """Also when others come while it begins."""
+
+    def meanwhile(*_):
+        assert ping(meshnet_node, "127.0.0.1")
+
+    monkeypatch.setattr(traffic, "enlarge", meanwhile)
+    with captured(meshnet_node, NIC) as frames:
+        pass
+
+    assert [frame for frame in frames if frame[12:14] == b"\x08\x00"] == []
+
+
+@pytest.mark.kernel
+def test_a_capture_at_no_interface_leaves_no_descriptor(meshnet_node):
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(OSError, match="No such device"), captured(meshnet_node, "nowhere0"):
+        pass
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 @pytest.mark.kernel
