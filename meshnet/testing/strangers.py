@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
@@ -26,8 +27,11 @@ def make_strangers(bench: Bench, made: frozenset[str]) -> frozenset[str]:
     """Make foreign devices on the node and in a pod, named nearly as what the driver has made; return their lines."""
     before = bench.network()
     names = {line.split()[3] for line in made if ": link " in line} | {"stranger"}
+    taken = names | {link.name for link in bench.node.links()}
     for position, name in enumerate(sorted(names)):
-        alike = name[:-1] + ("x" if name[-1] != "x" else "y")
+        # the latest letter first: a name that ends with a number, of any base, comes to look like no other link's
+        alike = next(name[:-1] + last for last in reversed(ascii_lowercase) if name[:-1] + last not in taken)
+        taken.add(alike)
         veth = VethSpec(alike, _STRANGER_INDEX + position, "06:00:5e:00:54:01", 0, 1500, alike, "06:00:5e:00:54:02", 0)
         with_pod = veth._replace(peer_netns_fd=bench.node.pod("bystander").fd)
         bench.node.netlink.run([links.new_veth(with_pod)])
