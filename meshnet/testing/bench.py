@@ -69,6 +69,7 @@ class Bench:
         self._exchange = exchange or Exchange()
         self._class = driver
         self._limit_s = limit_s
+        self.driver = driver()  # before there is anything to close
         self._ethtool = Ethtool()
         self.maker = PortMaker(node.netlink, self._ethtool, Indices(directory / "indices"))
         self.splicer = Splicer(node.netlink, self._ethtool, redirect_peer=False)
@@ -77,7 +78,6 @@ class Bench:
         # Of its own: the driver may use it while the test uses the node's.
         self._netlink = Netlink.open()
         self._loop = LoopThread()
-        self.driver = driver()
         self._exchange.join(self)
 
     @classmethod
