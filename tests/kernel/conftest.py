@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,7 @@ def netlink(node_ns: int) -> Iterator[Netlink]:
 @pytest.fixture
 def node(node_ns: int, tmp_path: Path, new_ns: Callable[[], int]) -> Iterator[DaemonNode]:
     """A node with its daemon running; its log is shown when the test fails."""
-    node = DaemonNode(tmp_path, new_ns)
-    node.start()
-    yield node
-    print(node.log())
-    node.close()
+    with contextlib.closing(DaemonNode(tmp_path, new_ns)) as node:
+        node.start()
+        yield node
+        print(node.log())

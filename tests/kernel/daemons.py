@@ -25,7 +25,7 @@ from meshnet.stores.open import open_store
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from meshnet.model.resource import Resource
@@ -106,10 +106,16 @@ class PodBox:
         assert done.returncode == 0 or not check, (command, done.stdout, done.stderr)
         return done.stdout
 
-    def spawn(self, *command: str) -> subprocess.Popen[str]:
-        """Start a program in the pod's network."""
+    @contextlib.contextmanager
+    def running(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a program run in the pod's network; it is ended with the ``with`` if it has not ended by itself."""
         with entered(self.fd):
-            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def links(self) -> dict[str, LinkInfo]:
         """Its interfaces by name, without lo; while the daemon is making many, some may be missing."""

@@ -46,13 +46,11 @@ def forget_inside(node: DaemonNode) -> None:
 def listening(pod: PodBox) -> Iterator[list[str]]:
     """Hear what happens to a pod's interfaces during the ``with``; the list has it afterwards."""
     heard: list[str] = []
-    with pod.spawn("ip", "monitor", "link") as process:
-        try:
-            yield heard
-            time.sleep(0.5)
-        finally:
-            process.terminate()
-            heard.append(process.communicate(timeout=10)[0])
+    with pod.running("ip", "monitor", "link") as process:
+        yield heard
+        time.sleep(0.5)
+        process.terminate()
+        heard.append(process.communicate(timeout=10)[0])
 
 
 def indexes(*pods: PodBox) -> list[dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -44,27 +45,27 @@ def test_traffic_does_not_notice(node: DaemonNode, end: str) -> None:
     assert eventually(lambda: "tentative" not in r1.run("ip", "addr") + r2.run("ip", "addr"))
     before = {pod.name: pod.links() for pod in (r1, r2)}
     ports = node.ports()
-    monitors = [pod.spawn("ip", "-o", "monitor", "link", "address") for pod in (r1, r2)]
-    ping = r1.spawn("ping", "-q", "-i", "0.002", "-w", "4", "10.0.0.2")
+    watch = ("ip", "-o", "monitor", "link", "address")
+    with r1.running(*watch) as near, r2.running(*watch) as far:
+        with r1.running("ping", "-q", "-i", "0.002", "-w", "4", "10.0.0.2") as ping:
+            for _ in range(2):
+                getattr(node, end)()
+                time.sleep(0.2)
+                node.start()
+                assert eventually(settled(node, "r1", "r2"))
+            report, _ = ping.communicate(timeout=20)
 
-    for _ in range(2):
-        getattr(node, end)()
-        time.sleep(0.2)
-        node.start()
-        assert eventually(settled(node, "r1", "r2"))
-    report, _ = ping.communicate(timeout=20)
-
-    assert lost(report) == 0
-    assert {pod.name: pod.links() for pod in (r1, r2)} == before
-    assert node.ports() == ports
-    # The monitors do hear: what ends the silence is the peer's end.
-    assert node.delete(r2).done
-    assert eventually(lambda: not r1.carrier())
-    time.sleep(0.1)
-    heard = []
-    for monitor in monitors:
-        monitor.terminate()
-        heard.append(monitor.communicate(timeout=10)[0])
+        assert lost(report) == 0
+        assert {pod.name: pod.links() for pod in (r1, r2)} == before
+        assert node.ports() == ports
+        # The monitors do hear: what ends the silence is the peer's end.
+        assert node.delete(r2).done
+        assert eventually(lambda: not r1.carrier())
+        time.sleep(0.1)
+        heard = []
+        for monitor in (near, far):
+            monitor.terminate()
+            heard.append(monitor.communicate(timeout=10)[0])
     assert all(lines.splitlines() for lines in heard)
     assert "NO-CARRIER" in heard[0].splitlines()[0], heard[0]
     assert "eth1@NONE" in heard[1].splitlines()[0], heard[1]
@@ -414,13 +415,13 @@ def test_an_index_that_somebody_else_has_is_stepped_over(node: DaemonNode) -> No
 
 def test_without_its_store_it_never_passes_a_pod(node_ns: int, tmp_path: Path, new_ns: Callable[[], int]) -> None:
     """Whether the pod has a Topology is unknown then, and so is whether it may start without links."""
-    node = DaemonNode(tmp_path, new_ns)
-    node.begin(MESHNET_STORE=f"sqlite:{tmp_path}/missing/store.db")
-    assert eventually(node.answers, within=20), node.log()
+    with contextlib.closing(DaemonNode(tmp_path, new_ns)) as node:
+        node.begin(MESHNET_STORE=f"sqlite:{tmp_path}/missing/store.db")
+        assert eventually(node.answers, within=20), node.log()
 
-    assert node.add(node.pod("r1")).error["code"] == 11
-    assert node.ask("sandboxes")["sandboxes"] == []
-    node.stop()
+        assert node.add(node.pod("r1")).error["code"] == 11
+        assert node.ask("sandboxes")["sandboxes"] == []
+        node.stop()
 
 
 def test_a_claim_that_cannot_be_written_undoes_the_add(node: DaemonNode) -> None:

@@ -52,20 +52,19 @@ def test_other_links_do_not_notice_edits(node: DaemonNode) -> None:
     a, b, c = node.up("a", "b", "c")
     assert eventually(lambda: pings(b, "10.0.3.2"))
     before = {name: info for pod in (b, c) for name, info in pod.links().items()}
-    ping = b.spawn("ping", "-q", "-i", "0.002", "-w", "4", "10.0.3.2")
-
-    node.apply(*triangle(mtu=1400))
-    assert eventually(lambda: a.links()["eth1"].mtu == b.links()["eth1"].mtu == 1400)
-    node.apply(*triangle(options={"offload": True}), topology("d", link(9, "eth1", "a:eth2")))
-    time.sleep(0.2)
-    node.apply(*triangle(down=True))
-    assert eventually(lambda: not b.carrier("eth1"))
-    node.apply(topology("a"))
-    assert eventually(lambda: a.links() == {})
-    node.apply(*triangle())
-    assert eventually(lambda: pings(a, "10.0.1.2"))
-    assert node.delete(a).done
-    report, _ = ping.communicate(timeout=20)
+    with b.running("ping", "-q", "-i", "0.002", "-w", "4", "10.0.3.2") as ping:
+        node.apply(*triangle(mtu=1400))
+        assert eventually(lambda: a.links()["eth1"].mtu == b.links()["eth1"].mtu == 1400)
+        node.apply(*triangle(options={"offload": True}), topology("d", link(9, "eth1", "a:eth2")))
+        time.sleep(0.2)
+        node.apply(*triangle(down=True))
+        assert eventually(lambda: not b.carrier("eth1"))
+        node.apply(topology("a"))
+        assert eventually(lambda: a.links() == {})
+        node.apply(*triangle())
+        assert eventually(lambda: pings(a, "10.0.1.2"))
+        assert node.delete(a).done
+        report, _ = ping.communicate(timeout=20)
 
     found = re.search(r"(\d+) packets transmitted, (\d+) received", report)
     assert found
