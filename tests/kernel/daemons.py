@@ -135,6 +135,11 @@ class PodBox:
         os.close(self.fd)
 
 
+def indexes(*pods: PodBox) -> list[dict[str, int]]:
+    """The ifindexes of each pod's interfaces, by name: one that was made anew has another."""
+    return [{name: info.ifindex for name, info in pod.links().items()} for pod in pods]
+
+
 class DaemonNode:
     """A node: a network namespace in which the test's thread is, and a daemon process in it.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.driver.registry import Registry
-from tests.kernel.daemons import link, pair, topology
+from tests.kernel.daemons import indexes, link, pair, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
@@ -51,10 +51,6 @@ def listening(pod: PodBox) -> Iterator[list[str]]:
         time.sleep(0.5)
         process.terminate()
         heard.append(process.communicate(timeout=10)[0])
-
-
-def indexes(*pods: PodBox) -> list[dict[str, int]]:
-    return [{name: info.ifindex for name, info in pod.links().items()} for pod in pods]
 
 
 @pytest.fixture

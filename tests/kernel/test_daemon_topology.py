@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kernel.daemons import link, pair, topology
+from tests.kernel.daemons import indexes, link, pair, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_other_links_do_not_notice_edits(node: DaemonNode) -> None:
     node.apply(*triangle())
     a, b, c = node.up("a", "b", "c")
     assert eventually(lambda: pings(b, "10.0.3.2"))
-    before = {name: info for pod in (b, c) for name, info in pod.links().items()}
+    before = indexes(b, c)
     with b.running("ping", "-q", "-i", "0.002", "-w", "4", "10.0.3.2") as ping:
         node.apply(*triangle(mtu=1400))
         assert eventually(lambda: a.links()["eth1"].mtu == b.links()["eth1"].mtu == 1400)
@@ -70,8 +70,7 @@ def test_other_links_do_not_notice_edits(node: DaemonNode) -> None:
     assert found
     assert int(found[1]) > 100
     assert found[1] == found[2], report
-    after = {name: info for pod in (b, c) for name, info in pod.links().items()}
-    assert {name: info.ifindex for name, info in after.items()} == {name: i.ifindex for name, i in before.items()}
+    assert indexes(b, c) == before
 
 
 def test_a_link_comes_and_goes_with_its_interface(node: DaemonNode) -> None:
