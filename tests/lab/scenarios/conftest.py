@@ -33,11 +33,13 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     name = re.sub("[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
     lab = Lab(f"{name}-{os.getpid()}", directory=str(tmp_path))
     yield lab
-    if request.node.stash.get(FAILED, False):
-        print(lab.run("get", "links", code=None).stdout)
-        for node in ("n1", "n2", "n3"):
-            print(lab.run("lab", "logs", node, code=None).stdout[-8000:])
-    lab.down()
+    try:
+        if request.node.stash.get(FAILED, False):
+            print(lab.run("get", "links", code=None).stdout)
+            for node in ("n1", "n2", "n3"):
+                print(lab.run("lab", "logs", node, code=None).stdout[-8000:])
+    finally:
+        lab.down()
 
 
 FAILED = pytest.StashKey[bool]()
