@@ -17,7 +17,7 @@ SETTLE_S = 20.0
 
 
 def snapshot() -> dict[str, object]:
-    """Return links, names of namespaces, mounts, abstract and named sockets, files and rules of this machine."""
+    """Return links, names of namespaces, mounts, rules, name and forwarding of this machine."""
     return {
         "links": _command("ip", "-o", "link"),
         "netns": sorted(os.listdir("/run/netns")) if Path("/run/netns").is_dir() else None,
