@@ -6,9 +6,7 @@ import contextlib
 import os
 import re
 import socket
-import struct
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import pytest
 
 from meshnet.netlink import Netlink, bpf, tc
 from meshnet.netlink.netns import delete_netns, entered, new_netns
+from meshnet.testing.traffic import captured, dishonest, tcp_load
 from tests.kernel.daemons import link, pair, topology
 from tests.kernel.pods import eventually
 
@@ -361,7 +360,7 @@ def test_the_node_says_nothing_into_a_cable(wired: tuple[DaemonNode, PodBox, Pod
     port, mac = row["port"], node.ports()[row["port"]].mac
     assert "inet6" not in node.run(f"ip addr show {port}")
     node.run(f"ip addr add 2001:db8::1/64 dev {port} nodad")
-    with frames_at(r1) as frames:
+    with captured(r1, "eth1") as frames:
         say_something(port)
         time.sleep(0.3)
         assert [frame for frame in frames if source(frame) == mac] == []
@@ -381,82 +380,20 @@ def source(frame: bytes) -> str:
     return frame[6:12].hex(":")
 
 
-@contextlib.contextmanager
-def frames_at(pod: PodBox, interface: str = "eth1") -> Iterator[list[bytes]]:
-    """Collect every frame that comes in at a pod's interface."""
-    found: list[bytes] = []
-    with entered(pod.fd):
-        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        sock.bind((interface, 3))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-    sock.settimeout(0.1)
-    done = threading.Event()
-
-    def collect() -> None:
-        while True:
-            try:
-                frame, address = sock.recvfrom(1 << 17)
-            except TimeoutError:
-                if done.is_set():  # and all that had come in is read
-                    return
-                continue
-            if address[2] != socket.PACKET_OUTGOING:
-                found.append(frame)
-
-    thread = threading.Thread(target=collect)
-    thread.start()
-    try:
-        yield found
-    finally:
-        done.set()
-        thread.join()
-        sock.close()
-
-
 def test_a_receiver_sees_honest_frames(wired: tuple[DaemonNode, PodBox, PodBox]) -> None:
     _, r1, r2 = wired
-    with frames_at(r2) as frames:
-        stream(r1, r2, 4 << 20)
-    tcp = [frame for frame in frames if frame[12:14] == b"\x08\x00" and frame[23] == 6 and len(frame) > 100]
+    frames = stream(r1, r2)
 
     # Of some 2900: a busy machine may drop some at the capturing socket.
-    assert len(tcp) > 100
-    assert max(map(len, tcp)) <= 1514
-    assert [frame for frame in tcp if not checksum_right(frame)] == []
+    assert len(frames) > 100
+    assert dishonest(frames, 1500) == []
 
 
-def stream(sender: PodBox, receiver: PodBox, size: int) -> None:
-    """Send bytes over TCP from one pod to the other, whole."""
-    with entered(receiver.fd):
-        listener = socket.create_server(("10.0.0.2", 5000))
-    with entered(sender.fd):
-        client = socket.socket()
-    with listener, client:
-        client.settimeout(20)
-        client.connect(("10.0.0.2", 5000))
-        conn, _ = listener.accept()
-        thread = threading.Thread(target=client.sendall, args=(bytes(size),))
-        thread.start()
-        with conn:
-            conn.settimeout(20)
-            left = size
-            while left:
-                piece = conn.recv(1 << 16)
-                assert piece
-                left -= len(piece)
-        thread.join()
-
-
-def checksum_right(frame: bytes) -> bool:
-    """Whether the TCP checksum of an IPv4 frame is right."""
-    header = (frame[14] & 15) * 4
-    (total,) = struct.unpack_from("!H", frame, 16)
-    segment = frame[14 + header : 14 + total]
-    data = frame[26:34] + struct.pack("!HH", 6, len(segment)) + segment + b"\0" * (len(segment) % 2)
-    value = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while value >> 16:
-        value = (value & 0xFFFF) + (value >> 16)
-    return value == 0xFFFF
+def stream(sender: PodBox, receiver: PodBox) -> list[bytes]:
+    """Send by TCP to 10.0.0.2, the receiver's; return the frames that came in there."""
+    with captured(receiver, "eth1") as frames:
+        assert tcp_load(sender, receiver, "10.0.0.2", size=4 << 20) == 4 << 20
+    return frames
 
 
 def test_offload_is_a_redirect_to_the_peer_and_goes_again(node: DaemonNode) -> None:
@@ -471,9 +408,7 @@ def test_offload_is_a_redirect_to_the_peer_and_goes_again(node: DaemonNode) -> N
         return {(row["spliced_to"]["method"], row["offload"]) for row in node.ask("links")["links"]}
 
     assert methods() == {("redirect_peer", True)}
-    with frames_at(r2) as frames:
-        stream(r1, r2, 4 << 20)
-    assert max(map(len, frames)) > 1514
+    assert max(map(len, stream(r1, r2))) > 1514
     node.kill()
     node.start()
     assert eventually(lambda: node.state("r1") == node.state("r2") == ("Up", ""))
@@ -482,9 +417,7 @@ def test_offload_is_a_redirect_to_the_peer_and_goes_again(node: DaemonNode) -> N
     node.apply(*pair())
     assert eventually(lambda: methods() == {("mirred", False)})
     assert pings(r1, "10.0.0.2")
-    with frames_at(r2) as frames:
-        stream(r1, r2, 1 << 20)
-    assert max(map(len, frames)) <= 1514
+    assert max(map(len, stream(r1, r2))) <= 1514
 
 
 # ---- the daemon itself
