@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from meshnet.reconcile.passes import ALIVE_S, Passes
 from meshnet.reconcile.table import Table
-from tests.reconcile.made import sandbox
+from tests.reconcile.made import end, enter, sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.end import End
     from meshnet.reconcile.sandbox import Sandbox
 
 
@@ -35,6 +37,16 @@ class Others:
         self.passes: list[float] = []
         self.dead: set[Sandbox] = set()
         self.removed: list[tuple[float, Sandbox]] = []
+        self.asked: list[tuple[str, End | Endpoint | Sandbox]] = []
+
+    def look_again(self, end: End) -> None:
+        self.asked.append(("look", end))
+
+    def kick(self, endpoint: Endpoint) -> None:
+        self.asked.append(("settle", endpoint))
+
+    def changed(self, box: Sandbox) -> None:
+        self.asked.append(("compare", box))
 
     def ended(self, box: Sandbox) -> bool:
         return box in self.dead
@@ -97,6 +109,22 @@ def test_a_pass_comes_each_interval_and_when_it_is_wanted() -> None:
 
     run(main())
     assert [moment - 1000.0 for moment in others.passes] == [60.0, 90.0, 150.0]
+
+
+def test_a_pass_looks_at_each_end_settles_it_and_has_each_status_compared() -> None:
+    """One that somebody else has written over is written again."""
+    others, table = Others(), Table()
+    r1, r2 = sandbox("r1"), sandbox("r2")
+    ends = [end(r1, "eth1", "r2:eth1"), end(r2, "eth1", "r1:eth1")]
+    enter(table, r1, r2)
+
+    async def main() -> None:
+        async with running(Pulse(), others, table):
+            await asyncio.sleep(61.0)
+
+    run(main())
+    looked = [(word, what) for each in ends for word, what in (("look", each), ("settle", each.endpoint))]
+    assert others.asked == [*looked, ("compare", r1), ("compare", r2)]
 
 
 def test_what_is_being_removed_has_ended_when_they_are_closed() -> None:
