@@ -60,6 +60,16 @@ class RemembersThePeer(Tunnel):
         return self.known.setdefault(link.peer, super().target(link, peer))
 
 
+class KnowsOnePeerAPod(Tunnel):
+    """Sends all that comes from a pod to the peer that it has had first."""
+
+    def __init__(self):
+        self.known = {}
+
+    def target(self, link, peer):
+        return self.known.setdefault(link.local.pod, super().target(link, peer))
+
+
 class LeaksItsTunnel(Tunnel):
     async def unpatch(self, link):
         pass
@@ -266,6 +276,16 @@ class WaitsForItsPeer(StreamWire):
         if link.local < link.peer:
             (await self.ctx.stream(link, peer.node)).close()
         return await super().patch(link, peer)
+
+
+class TakesLeave(StreamWire):
+    """Has its peer know that a link goes, before it goes."""
+
+    async def unpatch(self, link):
+        there = self.links.get(link.local)
+        if there is not None and link.local < link.peer:
+            (await self.ctx.stream(link, there.peer.node)).close()
+        await super().unpatch(link)
 
 
 class TakesItsTime(StreamWire):

@@ -3,10 +3,11 @@
 import pytest
 
 # The kit is imported here, so that the inner runs find it loaded.
-import meshnet.testing.drivers  # noqa: F401
 from meshnet.driver import LinkDriver
+from meshnet.testing.drivers import DriverTests
 from tests.testing import far_saboteurs
 from tests.testing.stranger.meshnet_stranger.stream import StreamWire
+from tests.testing.test_kit_bites import AMONG_OTHERS, EXACTLY
 from tests.testing.tunnel import Tunnel
 
 pytest_plugins = "pytester"
@@ -18,6 +19,7 @@ CAUGHT_BY = {
     "ForgetsToTurn": "test_a_running_link_can_be_pointed_at_another_peer",
     "LeadsToBoth": "test_a_running_link_can_be_pointed_at_another_peer",
     "RemembersThePeer": "test_a_peer_may_come_back_in_a_new_sandbox[on another node]",
+    "KnowsOnePeerAPod": "test_a_pod_has_links_to_many_nodes",
     "LeaksItsTunnel": "test_unpatch_removes_all_it_made",
     "LeavesHalfATunnel": "test_a_failed_patch_leaves_nothing",
     "NeedsItsPeer": "test_a_peer_that_is_not_known_yet_does_no_harm",
@@ -39,6 +41,7 @@ CAUGHT_BY = {
     "KeepsOpen": "test_many_patches_leave_nothing",
     "DiesWithItsStream": "test_traffic_returns_with_the_underlay",
     "WaitsForItsPeer": "test_patch_returns_a_splice_that_is_there",
+    "TakesLeave": "test_a_peer_that_cannot_be_reached_holds_nothing_up",
     "TakesItsTime": "test_a_restart_is_hardly_noticed",
     "CriesWolf": "test_a_failed_path_is_told",
     "KeepsComplaining": "test_a_failed_path_is_told",
@@ -131,3 +134,11 @@ def test_every_saboteur_is_tried():
     }
 
     assert made_here == CAUGHT_BY.keys()
+
+
+def test_every_test_of_the_kit_catches_somebody():
+    catching = {*AMONG_OTHERS.values(), *CAUGHT_BY.values()}.union(*EXACTLY.values())
+
+    assert {test.partition("[")[0] for test in catching} == {
+        name for name in dir(DriverTests) if name.startswith("test_")
+    }
