@@ -96,6 +96,8 @@ class Exchange:
             raise LinkError("StreamRefused", f"{link.local}: {driver.name} on node {peer_node} accepts none")
         near, far = pipe()
         serving = acceptor.spawn(_serve(driver, link.peer, link.local, far))
+        # One that is over is forgotten: it would count as what the driver has left.
+        self._opened = [opened for opened in self._opened if not opened.serving.done()]
         self._opened.append(_Opened(nodes, (near, far), serving))
         return near
 
