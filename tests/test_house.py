@@ -141,11 +141,11 @@ def assert_parses(line: str) -> None:
     parse(words[words.index("meshnet") + 1 :])
 
 
-@pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_the_commands_of_a_page_exist(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in "".join(blocks(path)).splitlines():
-        if line.startswith("meshnet "):
+        if line.startswith(("meshnet ", "kubectl meshnet ")):
             assert_parses(line)
         elif line.startswith("make "):
             assert line.split()[1] in targets, line
@@ -158,7 +158,7 @@ def test_the_lines_of_a_page_are_as_short_as_those_of_the_code(path: Path) -> No
     assert [line for line in prose.splitlines() if len(line) > 120 and not line.lstrip().startswith("|")] == []
 
 
-@pytest.mark.parametrize("path", [README, *ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"], ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_the_files_that_a_page_names_exist(path: Path) -> None:
     text = path.read_text()
     links = re.findall(r"\]\(([^):#]+)\)", text)
