@@ -1,6 +1,9 @@
 """Deleting ports: many at once, in a thread of its own.
 
 Deletions are collected while one is under way, and every round is one group (`meshnet.netlink.groups`).
+
+What is deleted is known by its index, which is no other link's as long as the node is up, and by a port's name. Its
+mark is not asked for: somebody may have replaced that.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.netlink import links
 from meshnet.netlink.groups import delete_together
-from meshnet.panel.read import is_newborn, is_port
+from meshnet.panel.read import looks_like_a_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,9 +72,10 @@ class Deleter:
 
 def delete_ports(ifindexes: Sequence[int]) -> None:
     """Delete ports. Blocks for the kernel. Raises KernelError."""
-    delete_together(ifindexes, _ours)
+    wanted = frozenset(ifindexes)
 
+    def ours(payload: bytes) -> bool:
+        info = links.parse_link(payload)
+        return info.ifindex in wanted and looks_like_a_port(info)
 
-def _ours(payload: bytes) -> bool:
-    info = links.parse_link(payload)
-    return is_port(info) or is_newborn(info)
+    delete_together(wanted, ours)

@@ -92,15 +92,16 @@ def read_newborn(netlink: Netlink) -> list[int]:
 
 def is_newborn(info: LinkInfo) -> bool:
     """Tell whether a link is a port without a mark yet: made with a port's name and index, and nothing done to it."""
-    return _looks_like_a_port(info) and not info.alias and not info.up
+    return looks_like_a_port(info) and not info.alias and not info.up
 
 
 def is_port(info: LinkInfo) -> bool:
     """Tell whether a link is a port. The mark alone does not say so: drivers put it on their own devices."""
-    return _looks_like_a_port(info) and names.parse_mark(info.alias) is not None
+    return looks_like_a_port(info) and names.parse_mark(info.alias) is not None
 
 
-def _looks_like_a_port(info: LinkInfo) -> bool:
+def looks_like_a_port(info: LinkInfo) -> bool:
+    """Tell whether a link is of a port's kind, with a port's index and name, whatever its mark."""
     return info.kind == "veth" and info.ifindex >= FIRST and _PORT_NAME.fullmatch(info.name) is not None
 
 

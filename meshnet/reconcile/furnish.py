@@ -21,7 +21,6 @@ from meshnet.netlink.netns import nsid
 from meshnet.panel.make import WITHOUT_IPV6, quieten
 from meshnet.panel.port import PortWish
 from meshnet.panel.read import read_link
-from meshnet.panel.splice import unless_gone
 from meshnet.reconcile.applied import applied_of, outstanding, without
 from meshnet.reconcile.end import INTERFACE_MOVED, Applied, End
 from meshnet.reconcile.inside import NO_IPV6, change_addresses, come_about, entered, give_addresses, moved_on
@@ -174,14 +173,9 @@ class Furnisher:
             del end.sandbox.ends[end.endpoint.interface]
 
     async def _delete(self, end: End, port: PanelPort) -> None:
-        """Delete an end's port, also where somebody has replaced its mark, without which nothing is deleted.
-
-        Raises KernelError; it is the end's then as before.
-        """
+        """Delete an end's port. Raises KernelError; it is the end's then as before."""
         self._table.detach(end)  # that it goes is no news
         try:
-            with unless_gone():
-                self._splicer.relabel(port, port.uid)
             await self._deleter.delete([port.ifindex])
         except KernelError:
             if self._table.end(end.endpoint) is end:

@@ -66,6 +66,19 @@ def test_del_takes_the_ports_and_the_claim_and_carrier_of_the_peer(node: DaemonN
     assert node.state("r1") == ("Pending", "PeerNotRunning")
 
 
+def test_del_takes_the_ports_whatever_marks_somebody_gave_them(node: DaemonNode) -> None:
+    node.apply(*pair())
+    (r1,) = node.up("r1")
+    (port,) = node.ports()
+    node.run(f"ip link set {port} alias uplink")
+
+    assert node.delete(r1).done
+    assert "eth1" not in r1.links()
+
+    assert node.add(r1).done  # the same namespace gets its interface anew
+    assert node.state("r1") == ("Pending", "PeerNotRunning")
+
+
 @pytest.mark.parametrize("network", ["lab", "other"])
 def test_a_second_attachment_of_a_pod_takes_nothing_from_the_first(node: DaemonNode, network: str) -> None:
     """As Multus makes one, where the network that it adds chains meshnet, too."""

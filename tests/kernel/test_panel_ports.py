@@ -369,7 +369,7 @@ def test_relabelling_keeps_the_port(panel: Panel) -> None:
     assert (found.uid, found.ifindex) == (99, port.ifindex)
 
 
-def test_only_what_is_marked_is_deleted(panel: Panel) -> None:
+def test_only_ports_are_deleted(panel: Panel) -> None:
     port = panel.port("eth1")
     subprocess.run(["ip", "link", "add", "br0", "type", "bridge"], check=True)
     stranger = links.parse_link(panel.netlink.ask(links.get_link("br0"))).ifindex

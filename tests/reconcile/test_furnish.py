@@ -73,13 +73,6 @@ class Refusing:
             raise KernelError(errno.ENOBUFS, "list links")
 
 
-class Marking:
-    """A splicer whose ports can be marked."""
-
-    def relabel(self, port: PanelPort, uid: int) -> None:
-        port.uid = uid
-
-
 @pytest.mark.parametrize("why", ["it is not declared any more", "a driver makes the interface itself"])
 def test_an_end_whose_port_the_kernel_does_not_delete_keeps_it_for_the_next_try(why: str) -> None:
     async def main() -> None:
@@ -93,7 +86,7 @@ def test_an_end_whose_port_the_kernel_does_not_delete_keeps_it_for_the_next_try(
         furnisher = Furnisher(
             netlink=nothing,
             maker=nothing,
-            splicer=cast("Any", Marking()),
+            splicer=nothing,
             deleter=cast("Any", deleter),
             table=table,
             saved=lambda _: None,
