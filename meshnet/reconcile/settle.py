@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meshnet.reconcile.end import End, Joint
     from meshnet.reconcile.inspect import Inspector
     from meshnet.reconcile.patch import Patcher
+    from meshnet.reconcile.sandbox import Sandbox
     from meshnet.reconcile.table import Table
 
 log = logging.getLogger(__name__)
@@ -60,15 +61,20 @@ class Settler:
         peer = topology.peer(link)
         entry = self._cache.entry(peer.pod_key) if peer else None
         peer_topology = entry.topology if entry else None
-        plan = resolve(self._place, topology, link, peer_topology, peer_here=self._is_here(peer, peer_topology))
+        runs_here = self._runs_here(peer, peer_topology)
+        peer_here = runs_here and self._table.end(peer) is not None
+        plan = resolve(self._place, topology, link, peer_topology, peer_here=peer_here)
         if entry is not None and peer_topology is None:
             return attrs.evolve(plan, reason="PeerInvalid", message=str(entry.invalid), waiting=False)
+        if plan.reason == "PeerNotRunning" and runs_here:
+            message = f"{peer} has no interface yet: its pod was started without it"
+            return attrs.evolve(plan, reason="PeerNotPatched", message=message)
         return plan
 
-    def _is_here(self, peer: Endpoint | None, topology: Topology | None) -> bool:
-        """Tell whether a peer is on this node: not when another node runs its pod, and an old sandbox waits for DEL."""
-        end = self._table.end(peer)
-        return end is not None and not (topology is not None and self._taken_over(end, topology))
+    def _runs_here(self, peer: Endpoint | None, topology: Topology | None) -> bool:
+        """Tell whether this node runs a peer's pod: not when another one does, and an old sandbox waits for DEL."""
+        sandbox = self._table.current(peer.pod_key) if peer is not None else None
+        return sandbox is not None and not (topology is not None and self._taken_over(sandbox, topology))
 
     def plans(self, topology: Topology | None) -> list[Plan]:
         """Return what the endpoints that a Topology declares should be; without one, nothing."""
@@ -148,7 +154,7 @@ class Settler:
         plan = self.plan(topology, end.endpoint)
         if plan is None or topology is None:
             return plan
-        if self._taken_over(end, topology):
+        if self._taken_over(end.sandbox, topology):
             claim = topology.claim
             message = f"node {claim.node} has taken the pod over with sandbox {claim.container_id[:13]}"
             if not claim.node:
@@ -156,8 +162,8 @@ class Settler:
             return attrs.evolve(plan, reason="Superseded", message=message)
         return plan
 
-    def _taken_over(self, end: End, topology: Topology) -> bool:
-        return superseded(end.sandbox, topology, self._table.node)
+    def _taken_over(self, sandbox: Sandbox, topology: Topology) -> bool:
+        return superseded(sandbox, topology, self._table.node)
 
     def _tell(self, end: End, before: Joint | None) -> None:
         self._changed(end)

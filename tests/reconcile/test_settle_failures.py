@@ -103,6 +103,24 @@ def test_what_a_peer_on_this_node_has_no_interface_for_is_its_own_reason(name: s
     run(main())
 
 
+def test_a_peer_that_runs_here_without_the_interface_is_not_said_not_to_run() -> None:
+    """As one that cannot be entered any more, which says `RestartPod`."""
+
+    async def main() -> None:
+        room = Room()
+        await room.open()
+        del room.e2.sandbox.ends["eth1"]
+        room.table.forget(room.e2)
+        await room.settler.settle(room.e1.endpoint)
+        assert room.state(room.e1) == ("Pending", "PeerNotPatched")
+        assert room.e1.fault[1] == "default/r2:eth1 has no interface yet: its pod was started without it"
+        room.table.remove(room.e2.sandbox)
+        await room.settler.settle(room.e1.endpoint)
+        assert room.state(room.e1) == ("Pending", "PeerNotRunning")
+
+    run(main())
+
+
 def test_an_end_whose_pod_has_not_seen_the_loss_of_carrier_is_settled_again() -> None:
     async def main() -> None:
         room = Room()
