@@ -136,11 +136,17 @@ class Aligner:
                 end.joint = Joint(peer, sandbox.epoch)
 
     def _differs(self, sandbox: Sandbox) -> bool:
+        if sandbox.handed is not None or not self._table.is_current(sandbox):
+            return False  # an ADD under way looks again at its end
+        return self._is_unclaimed(sandbox) or self._declared(sandbox) != sandbox.ends.keys()
+
+    def _is_unclaimed(self, sandbox: Sandbox) -> bool:
+        return unclaimed(sandbox, self._cache.topology(sandbox.pod_key), self._table.node)
+
+    def _declared(self, sandbox: Sandbox) -> set[str]:
+        """Return the interfaces that a pod shall have by now: a Topology that is deleted only unplugs what it has."""
         topology = self._cache.topology(sandbox.pod_key)
-        if topology is None or sandbox.handed is not None or not self._table.is_current(sandbox):
-            return False  # a Topology that is deleted only unplugs; an ADD under way looks again at its end
-        declared = {link.local_intf for link in topology.links}
-        return unclaimed(sandbox, topology, self._table.node) or declared != sandbox.ends.keys()
+        return set(sandbox.ends) if topology is None else {link.local_intf for link in topology.links}
 
     async def _work(self, pod: PodKey) -> bool:
         """Align a pod; tell whether nothing is left to do, or only what waiting cannot help."""
@@ -155,21 +161,19 @@ class Aligner:
         return not self._differs(sandbox)
 
     async def _align(self, sandbox: Sandbox) -> None:
-        topology = self._cache.topology(sandbox.pod_key)
-        assert topology is not None
-        declared = {link.local_intf for link in topology.links}
+        declared = self._declared(sandbox)
         await self._withdraw_all([end for name, end in sandbox.ends.items() if name not in declared])
         if not self._table.is_current(sandbox):
             return  # removed meanwhile
         try:
-            if declared - sandbox.ends.keys():
+            if self._declared(sandbox) - sandbox.ends.keys():
                 with sandbox.enter() as inside:
-                    self._workers.kick_all(self.make_missing(sandbox, topology, inside))
+                    self._workers.kick_all(self.make_missing(sandbox, self._cache.topology(sandbox.pod_key), inside))
                 self.kick_toward(sandbox)  # of an end that could not be made they hear nothing else
         finally:
             # Also for a pod that cannot be entered any more: its Topology says so.
             self._checkpoints.save_soon(sandbox)
-            if unclaimed(sandbox, self._cache.topology(sandbox.pod_key), self._table.node):
+            if self._is_unclaimed(sandbox):
                 await self.claim(sandbox, over=False)
             self._publisher.changed(sandbox)
 
@@ -181,8 +185,10 @@ class Aligner:
                 raise error
 
     async def _withdraw(self, end: End) -> None:
-        log.info("%s: no longer declared, its interface goes", end.endpoint)
         async with self._workers.hold(end.endpoint):
+            if end.endpoint.interface in self._declared(end.sandbox):
+                return  # again, while a driver was at work
+            log.info("%s: no longer declared, its interface goes", end.endpoint)
             try:
                 await self._patcher.unpatch(end)
             except LinkError as error:

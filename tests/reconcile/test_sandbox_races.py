@@ -15,16 +15,20 @@ from meshnet.model.resource import Kind
 from meshnet.reconcile.end import Joint
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.stores.memory import MemoryStore
-from tests.reconcile.fakes import Moody, SlowToGo
+from tests.reconcile.fakes import Furnisher, Moody, SlowToGo
 from tests.reconcile.made import link, topology
 from tests.reconcile.made import sandbox as closed
 from tests.reconcile.room import R1, room, sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from meshnet.dispatch.resolve import Plan
     from meshnet.model.topology import Endpoint
+    from meshnet.reconcile.end import End
+    from meshnet.reconcile.sandbox import Sandbox
 
 ONE_CALL_S = CALL_LIMIT_S + GRACE_S
 
@@ -171,6 +175,46 @@ def test_peers_learn_of_a_claim_whose_answer_was_lost(tmp_path: Path) -> None:
 
             assert one.epoch == 2
             assert two.ends["eth1"].joint == Joint(one.ends["eth1"].endpoint, 2)
+
+    run(main())
+
+
+def test_what_a_pod_gets_is_what_is_declared_once_others_have_been_taken_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = Furnisher.make
+
+    def noting(self: Furnisher, box: Sandbox, plans: Sequence[Plan], inside: object) -> list[End]:
+        made.extend(plan.local.interface for plan in plans)
+        return make(self, box, plans, inside)
+
+    async def main() -> None:
+        async with room(tmp_path, SlowToGo) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r1:eth2"), link(1, "eth2", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            await here.come("r1")
+            monkeypatch.setattr(Furnisher, "make", noting)
+            await here.declare("eth3", "eth4")  # eth1 and eth2 are taken away, which takes their driver a while
+            await here.declare("eth4")
+            await asyncio.sleep(10.0)
+            assert made == ["eth4"]
+
+    run(main())
+
+
+def test_an_interface_that_is_declared_again_before_its_turn_to_go_stays(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.declare("eth1")
+            box = sandbox("r1")
+            await here.add(box)
+            end = box.ends["eth1"]
+            async with here.workers.hold(end.endpoint):  # as by a driver that takes its time
+                await here.declare()
+                await here.declare("eth1")
+            await asyncio.sleep(10.0)
+            assert box.ends["eth1"] is end
 
     run(main())
 
