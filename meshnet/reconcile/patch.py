@@ -91,7 +91,8 @@ class Patcher:
         if self._table.end(end.endpoint) is not end:
             return  # it went meanwhile, and what it had was given back
         before = (end.patched, end.patched_by)
-        if before[1] != driver.name or end.joint != self._joint(end, plan):
+        joint = self._joint(end, plan)  # as the driver is told now: by its answer the peer may be another sandbox
+        if before[1] != driver.name or end.joint != joint:
             end.path_reason = ""  # of the path to another peer, or by another driver
         try:
             splice = await self._ask(end, plan, driver)
@@ -103,7 +104,7 @@ class Patcher:
         if self._table.end(end.endpoint) is not end:
             await self.unpatch(end)
             return
-        await self._connect(end, plan, splice, driver)
+        await self._connect(end, plan, splice, joint)
         if before[1] not in ("", driver.name):
             await self.release(*before)
 
@@ -145,8 +146,7 @@ class Patcher:
         except LinkError as error:
             log.warning("%s: what driver %s made stays for now: %s", patched.local, driver_name, error)
 
-    async def _connect(self, end: End, plan: Plan, splice: Splice, driver: LinkDriver) -> None:
-        joint = self._joint(end, plan)
+    async def _connect(self, end: End, plan: Plan, splice: Splice, joint: Joint) -> None:
         self._part(end, joint)
         if isinstance(splice, Interface):
             if end.interface != splice.ifindex:
@@ -156,7 +156,7 @@ class Patcher:
             end.interface = splice.ifindex
             self._table.enter(end)
             self._furnisher.observe(end)
-            await self._direct_carrier(end, plan, driver)
+            await self._direct_carrier(end, plan)
         else:
             if end.port is None:
                 raise LinkError("PortMissing", f"{end.endpoint}: its port went while it was patched")
@@ -174,13 +174,13 @@ class Patcher:
         peer = self._carrier.peer(end)
         return Joint(plan.peer, peer.sandbox.epoch if peer else plan.epoch)
 
-    async def _direct_carrier(self, end: End, plan: Plan, driver: LinkDriver) -> None:
+    async def _direct_carrier(self, end: End, plan: Plan) -> None:
+        driver = plan.driver
         if isinstance(driver, SetsCarrier):
             await call(driver, "set_carrier", end.patched, not plan.down and not plan.reason, limit_s=CALL_LIMIT_S)
         elif plan.down:
-            raise LinkError(
-                "CarrierUnsupported", f"driver {driver.name} cannot take an interface's carrier", retry=False
-            )
+            told = f"driver {end.patched_by} cannot take an interface's carrier"
+            raise LinkError("CarrierUnsupported", told, retry=False)
 
     async def _take_carrier(self, end: End, driver: LinkDriver | None) -> None:
         """Take the carrier of a driver's own interface that cannot be what it should be, as ports lose theirs."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from meshnet.driver.api import Device
 from meshnet.driver.calls import GRACE_S
 from meshnet.errors import InvalidObject, Problem, StoreError, StoreUnavailable
 from meshnet.model.resource import Kind
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.dispatch.resolve import Plan
+    from meshnet.driver import LinkEnd, Peer
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.end import End
     from meshnet.reconcile.sandbox import Sandbox
@@ -300,6 +302,35 @@ def test_a_driver_that_hangs_does_not_hold_up_other_pods(tmp_path: Path) -> None
             await asyncio.gather(*adds)
             assert loop.time() - begun < ONE_CALL_S * 1.5
             assert len(here.saved()) == 6
+
+    run(main())
+
+
+def test_a_driver_that_was_told_of_a_peers_older_sandbox_is_told_of_the_newer_one(tmp_path: Path) -> None:
+    """Also when it has answered before the newer one's own patch is made."""
+    told: list[tuple[str, int]] = []
+
+    class Far(Moody):
+        name = "by-device"
+
+        async def patch(self, link: LinkEnd, peer: Peer | None) -> Device:  # type: ignore[override]
+            await asyncio.sleep(2.0)
+            assert peer is not None
+            told.append((link.local.pod, peer.epoch))
+            return Device(7)
+
+    async def main() -> None:
+        async with room(tmp_path, Far) as here:
+            await here.store.apply(topology("r1", link(1, "eth1", "r2:eth1")))
+            await here.store.apply(topology("r2", link(1, "eth1", "r1:eth1")))
+            await asyncio.sleep(0.1)
+            await here.come("r1")
+            await here.come("r2")  # r1's driver is asked for the first time
+            await asyncio.sleep(0.5)
+            newer = sandbox("r2", "c-newer")
+            await here.sandboxes.add(newer, here.cache.topology(newer.pod_key), cast("Any", object()))
+            await asyncio.sleep(10.0)
+            assert ("r1", newer.epoch) in told
 
     run(main())
 
