@@ -262,7 +262,7 @@ class Sandboxes:
         return not end.interface and now is not None and now.patched_by == end.patched_by
 
     async def _undo(self, sandbox: Sandbox, before: Sandbox | None) -> None:
-        """Remove a sandbox whose ADD failed; the pod is again that one's which had it before, if it is still there."""
+        """Remove a sandbox whose ADD failed; if it took the pod from one, the newest that is there has it again."""
         later = self._table.next_epoch(sandbox.pod_key)
         try:
             await self.remove(sandbox, why="its ADD failed")
@@ -270,9 +270,10 @@ class Sandboxes:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
         if before is None or self._table.current(before.pod_key) is not None:
             return
-        if self._table.has(before):
-            before.epoch = later  # the store may have the claim of the one that failed without having said so
-            self._reinstate(before)
+        newest = self._table.newest(before.pod_key)
+        if newest is not None and newest is not sandbox:
+            newest.epoch = later  # the store may have the claim of the one that failed without having said so
+            self._reinstate(newest)
 
     def _reinstate(self, sandbox: Sandbox) -> None:
         self._give_back(sandbox)

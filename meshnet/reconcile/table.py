@@ -127,13 +127,18 @@ class Table:
         told = (claim.node, claim.container_id, claim.epoch)
         return sandbox is not None and told == (self.node, sandbox.key.container_id, sandbox.epoch)
 
+    def newest(self, pod: PodKey) -> Sandbox | None:
+        """Return the newest of a pod's sandboxes here, also one that the pod was taken from."""
+        its = (sandbox for sandbox in self.sandboxes.values() if sandbox.pod_key == pod)
+        return max(its, key=lambda sandbox: sandbox.epoch, default=None)
+
     def next_epoch(self, pod: PodKey) -> int:
         """Return an epoch above those of a pod's sandboxes here: by it the newest is told, whatever the Topology says.
 
         Also of one whose DEL is still to come after its successor's.
         """
-        last = max((box.epoch for box in self.sandboxes.values() if box.pod_key == pod), default=-1)
-        return min(last + 1, MAX_EPOCH)
+        newest = self.newest(pod)
+        return 0 if newest is None else min(newest.epoch + 1, MAX_EPOCH)
 
     def end(self, endpoint: Endpoint | None) -> End | None:
         return self._ends.get(endpoint) if endpoint is not None else None

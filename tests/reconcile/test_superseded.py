@@ -247,6 +247,28 @@ def test_and_when_the_answer_to_its_claim_was_lost(tmp_path: Path, fails_s: floa
     run(main())
 
 
+def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            old = sandbox("r1")
+            await here.add(old)
+            here.store.lasts_s = 2.0
+            adding = []
+            for container in ("newer", "newest"):
+                adding.append(asyncio.create_task(here.add(sandbox("r1", container))))
+                await asyncio.sleep(0.5)
+            for task in adding:
+                here.store.lost = StoreUnavailable("the answer was lost")
+                with pytest.raises(StoreUnavailable):
+                    await task
+            assert here.table.is_current(old)
+            await asyncio.sleep(10.0)
+            assert all(end.joint is not None for end in old.ends.values())
+
+    run(main())
+
+
 def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
