@@ -121,15 +121,16 @@ class TopologyCache:
             return self._entries[key]
         return self._put(resource)
 
-    def take(self, resource: Resource, *, ours: bool = False) -> Entry:
+    def take(self, resource: Resource, *, ours: bool = False) -> None:
         """Take in an object as a watch tells of it, or the answer to a write: `ours` when this daemon wrote its status.
 
-        What is known already changes nothing, nor what is older: the two overtake each other.
+        What is known already changes nothing, nor what is older: the two overtake each other. What was written is of an
+        object that was known then: one that is not known any more is gone since, or was made anew.
         """
         before = self._entries.get(resource.key)
-        if before is not None and _knows(before.resource, resource):
-            return before
-        return self._put(resource, ours=ours)
+        gone = ours and (before is None or before.resource.uid != resource.uid)
+        if not gone and (before is None or not _knows(before.resource, resource)):
+            self._put(resource, ours=ours)
 
     async def run(self) -> None:
         """Follow the store for ever."""

@@ -546,3 +546,22 @@ def test_an_answer_that_a_deletion_has_overtaken_does_not_undo_it():
             assert room.cache.entry(A) is None
 
     run(main())
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_answer_to_a_write_that_a_deletion_has_overtaken_does_not_undo_it(anew):
+    async def main():
+        room = Room()
+        await room.store.apply(wired("a", "b"))
+        async with room.following():
+            await room.news()
+            written = await room.store.patch_status(Kind.TOPOLOGY, *A, {"node": "n1", "epoch": 1})
+            await room.store.delete(Kind.TOPOLOGY, *A)
+            if anew:
+                await room.store.apply(wired("a", "c"))
+            await room.news()
+            room.cache.take(written, ours=True)
+            known = room.cache.topology(A)
+            assert (known.links[0].peer_pod if known else "") == ("c" if anew else "")
+
+    run(main())
