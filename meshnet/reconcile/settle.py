@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from meshnet.dispatch.place import Place
     from meshnet.dispatch.resolve import Plan
-    from meshnet.model.topology import Endpoint, Topology
+    from meshnet.model.topology import Endpoint, Link, Topology
     from meshnet.reconcile.cache import TopologyCache
     from meshnet.reconcile.carrier import CarrierKeeper
     from meshnet.reconcile.end import End, Joint
@@ -53,11 +53,11 @@ class Settler:
         self._changed = changed
         self._kick = kick
 
-    def plan(self, topology: Topology | None, endpoint: Endpoint) -> Plan | None:
-        """Return what an endpoint should be, or None when no Topology declares it."""
-        link = topology.link(endpoint.interface) if topology else None
-        if topology is None or link is None:
-            return None
+    def plans(self, topology: Topology | None) -> list[Plan]:
+        """Return what the endpoints that a Topology declares should be; without one, nothing."""
+        return [self._plan(topology, link) for link in topology.links] if topology is not None else []
+
+    def _plan(self, topology: Topology, link: Link) -> Plan:
         peer = topology.peer(link)
         entry = self._cache.entry(peer.pod_key) if peer else None
         peer_topology = entry.topology if entry else None
@@ -75,13 +75,6 @@ class Settler:
         """Tell whether this node runs a peer's pod: not when another one does, and an old sandbox waits for DEL."""
         sandbox = self._table.current(peer.pod_key) if peer is not None else None
         return sandbox is not None and not (topology is not None and self._taken_over(sandbox, topology))
-
-    def plans(self, topology: Topology | None) -> list[Plan]:
-        """Return what the endpoints that a Topology declares should be; without one, nothing."""
-        if topology is None:
-            return []
-        plans = (self.plan(topology, topology.endpoint(link)) for link in topology.links)
-        return [plan for plan in plans if plan is not None]
 
     async def settle(self, endpoint: Endpoint) -> bool:
         """Make an end as it should be; tell whether it is, or why waiting cannot help."""
@@ -149,11 +142,12 @@ class Settler:
             return False
 
     def _plan_of(self, end: End) -> Plan | None:
-        """Return what an end should be; nothing, when another sandbox has taken its pod over since."""
+        """Return what an end should be; ``Superseded`` when another sandbox has taken its pod over since."""
         topology = self._cache.topology(end.sandbox.pod_key)
-        plan = self.plan(topology, end.endpoint)
-        if plan is None or topology is None:
-            return plan
+        link = topology.link(end.endpoint.interface) if topology is not None else None
+        if topology is None or link is None:
+            return None
+        plan = self._plan(topology, link)
         if self._taken_over(end.sandbox, topology):
             claim = topology.claim
             message = f"node {claim.node} has taken the pod over with sandbox {claim.container_id[:13]}"
