@@ -134,7 +134,10 @@ class Patcher:
 
     def knows(self, end: End) -> bool:
         """Tell whether the driver that patched an end was told all that is known here of the peer by now."""
-        return end.patched is not None and end.plan is not None and end.told == self._facts.peer(end, end.plan)
+        try:
+            return end.patched is not None and end.plan is not None and end.told == self._facts.peer(end, end.plan)
+        except LinkError:
+            return False  # it was told of an interface that the peer has no more
 
     async def release(self, patched: LinkEnd | None, driver_name: str) -> None:
         """Let a driver remove what it made of an end; its failure keeps nobody from going on without it."""

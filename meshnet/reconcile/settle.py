@@ -164,5 +164,5 @@ class Settler:
         peer = self._carrier.peer(end)
         if peer is not None:
             self._changed(peer)
-            if end.joint != before and not reaches(peer, end):
+            if end.joint != before and not (reaches(peer, end) and self._patcher.knows(peer)):
                 self._kick(peer.endpoint)

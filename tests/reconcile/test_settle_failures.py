@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshnet.driver.api import Device
 from meshnet.errors import KernelError
 from meshnet.model.resource import Kind
 from meshnet.reconcile.cache import TopologyCache
@@ -22,7 +23,7 @@ from tests.virtual_time import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshnet.driver import LinkDriver
+    from meshnet.driver import LinkDriver, LinkEnd, Peer
     from meshnet.model.topology import Endpoint
     from meshnet.reconcile.end import End
 
@@ -117,6 +118,37 @@ def test_a_peer_that_runs_here_without_the_interface_is_not_said_not_to_run() ->
         room.table.remove(room.e2.sandbox)
         await room.settler.settle(room.e1.endpoint)
         assert room.state(room.e1) == ("Pending", "PeerNotRunning")
+
+    run(main())
+
+
+def test_a_peer_whose_driver_was_told_of_a_port_that_is_another_by_now_is_settled_again() -> None:
+    """Also when what it splices is a device of its own."""
+
+    class Devices(Moody):
+        name = "devices"
+
+        async def patch(self, link: LinkEnd, peer: Peer | None) -> Device:  # type: ignore[override]
+            return Device(7)
+
+    async def main() -> None:
+        room = Room(Devices)
+        await room.open()
+        await room.settle()
+        await room.settle()
+        assert room.state(room.e1) == ("Up", "")
+        room.kicked.clear()
+        made = room.e2.port
+        assert made is not None
+        room.e2.lose_port()  # somebody has deleted it
+        made.ifindex += 100
+        room.e2.port = made
+        await room.settler.settle(room.e2.endpoint)
+        assert room.kicked == [room.e1.endpoint]
+        await room.settle()
+        assert room.e1.told is not None
+        assert room.e1.told.port == made.facts()
+        assert room.state(room.e1) == ("Up", "")
 
     run(main())
 
