@@ -1,4 +1,4 @@
-"""What the benchmarks need is installed before they start, and asked for by nobody else."""
+"""What of the machine is installed for root, what it does without, and what benchmarks alone ask for."""
 
 from __future__ import annotations
 
@@ -52,3 +52,37 @@ def test_another_purpose_is_an_error(programs: Path) -> None:
     code, said = run(programs, "bnech")
     assert code == 2
     assert "bnech" in said
+
+
+@pytest.fixture
+def root(programs: Path) -> Path:
+    """The same machine for root: `unshare` can be had, and of tcpdump its package lists know nothing."""
+    (programs / "tcpdump").unlink()
+    (programs / "unshare").unlink()
+    for name, text in (("id", "echo 0"), ("unshare.there", "true"), ("apt-get", APT_GET.replace("BIN", str(programs)))):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    return programs
+
+
+APT_GET = """case $* in
+update*) exit 0 ;;
+*tcpdump*) echo "E: Unable to locate package tcpdump" >&2; exit 100 ;;
+*util-linux*) /bin/cp BIN/unshare.there BIN/unshare ;;
+esac"""
+
+
+def test_a_package_that_cannot_be_had_keeps_none_away_that_is_needed(root: Path) -> None:
+    code, said = run(root)
+    assert code == 0
+    assert (root / "unshare").exists()
+    assert "sudo apt-get install tcpdump" in said
+    assert "what needs them is skipped" in said
+
+
+def test_what_is_needed_and_cannot_be_had_is_an_error(root: Path) -> None:
+    (root / "apt-get").write_text("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
+    code, said = run(root)
+    assert code == 1
+    assert "E: no network" in said
+    assert "nothing works without: util-linux" in said
