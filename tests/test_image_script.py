@@ -1,4 +1,4 @@
-"""What the script that builds the image refuses before it builds anything, and what it leaves."""
+"""What the script that builds the image refuses before it builds anything, by what it builds, and what it leaves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "image"
 BUILDAH = """#!/bin/sh
@@ -70,3 +72,33 @@ def test_two_builds_at_once_leave_nothing_of_what_buildah_leaves(tmp_path: Path)
 
     assert (tmp_path / "meshnet.tar").read_text() == "image\n"
     assert not (machine / "etc/cni").exists()
+
+
+DOCKER = """#!/bin/sh
+# As docker, or what answers to its name.
+case "$*" in
+'buildx version') echo a version ;;
+version*) echo ENGINE ;;
+'buildx inspect') INSPECT ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "inspect", "code"),
+    [
+        ("27.1.0", 'printf "Name: default\\nDriver: docker\\n"', 0),
+        ("24.0.7", 'printf "Name: default\\nDriver: docker\\n"', 1),
+        ("24.0.7", 'printf "Name: mine\\nDriver: docker-container\\n"', 0),
+        ("5.4.2", 'printf "Name:   default\\nDriver: podman\\n"', 1),
+        ("4.9.3", "echo 'Error: unrecognized command' >&2; exit 125", 1),
+    ],
+)
+def test_not_every_docker_writes_oci_archives(tmp_path: Path, engine: str, inspect: str, code: int) -> None:
+    (tmp_path / "docker").write_text(DOCKER.replace("ENGINE", engine).replace("INSPECT", inspect))
+    (tmp_path / "docker").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    done = subprocess.run([SCRIPT.parent / "docker-builds"], env=environment, capture_output=True, check=False)
+
+    assert done.returncode == code, done.stderr
