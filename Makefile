@@ -14,7 +14,7 @@ PLUGINS := $(patsubst plugins/%/pyproject.toml,plugins/%,$(wildcard plugins/*/py
 SOURCES := meshnet $(PLUGINS) tests conftest.py $(wildcard benchmarks hatch_build.py)
 SCRIPTS := scripts/cli-reference scripts/skips
 # What an installation is made of beside the Python files, which are used in place.
-INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c meshnet/lab/*.c)
+INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c)
 # The cluster's takes half an hour, as root: by hand.
 BENCHMARKS := $(filter-out benchmarks/bench_cluster.py,$(sort $(wildcard benchmarks/bench_*.py)))
 PYTEST := $(BIN)/python -m pytest -q
