@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -39,8 +40,9 @@ def test_a_processor_that_no_image_is_for_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_builds_at_once_leave_nothing_of_what_buildah_leaves(tmp_path: Path) -> None:
-    """Each half of the cluster tests may have the image to build."""
+@pytest.fixture
+def build(tmp_path: Path) -> tuple[list[Path], dict[str, str]]:
+    """Command and environment that build `meshnet.tar` by a stand-in for buildah, on the machine in `machine`."""
     machine, scripts, programs = (tmp_path / name for name in ("machine", "checkout/scripts", "bin"))
     for directory in (machine / "etc", machine / "var/lib", scripts, scripts.parent / "meshnet", programs):
         directory.mkdir(parents=True)
@@ -59,19 +61,48 @@ def test_two_builds_at_once_leave_nothing_of_what_buildah_leaves(tmp_path: Path)
         path.chmod(0o755)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
     environment = {**os.environ, **cache, "PATH": f"{programs}:{os.environ['PATH']}", "ARCH": ""}
-    command = [scripts / "image", tmp_path / "meshnet.tar"]
+    return [scripts / "image", tmp_path / "meshnet.tar"], environment
+
+
+def under_way(tmp_path: Path, run: subprocess.Popen[bytes]) -> None:
+    """Wait until a build has left something of buildah's."""
+    while not (tmp_path / "machine/etc/cni/net.d/cni.lock").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+
+
+def test_two_builds_at_once_leave_nothing_of_what_buildah_leaves(
+    tmp_path: Path, build: tuple[list[Path], dict[str, str]]
+) -> None:
+    """Each half of the cluster tests may have the image to build."""
+    command, environment = build
 
     with subprocess.Popen(command, env=environment) as first:
-        while not (machine / "etc/cni/net.d/cni.lock").exists():
-            assert first.poll() is None
-            time.sleep(0.05)
+        under_way(tmp_path, first)
         with subprocess.Popen(command, env=environment) as second:
             time.sleep(0.5)
-            (machine / "enough").touch()
+            (tmp_path / "machine/enough").touch()
             assert (first.wait(30), second.wait(30)) == (0, 0)
 
     assert (tmp_path / "meshnet.tar").read_text() == "image\n"
-    assert not (machine / "etc/cni").exists()
+    assert not (tmp_path / "machine/etc/cni").exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_build_that_is_broken_off_leaves_nothing_either(
+    tmp_path: Path, build: tuple[list[Path], dict[str, str]], ending: signal.Signals
+) -> None:
+    command, environment = build
+    # What whoever runs the tests ignores, as nohup does, no shell can catch.
+    words = ["env", "--default-signal", *command]
+
+    with subprocess.Popen(words, env=environment, start_new_session=True) as run:
+        under_way(tmp_path, run)
+        os.killpg(run.pid, ending)  # as a terminal does
+        assert run.wait(30) != 0
+
+    assert not (tmp_path / "machine/etc/cni").exists()
+    assert not (tmp_path / "meshnet.tar.new").exists()
 
 
 DOCKER = """#!/bin/sh
