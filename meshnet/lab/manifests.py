@@ -117,7 +117,7 @@ class _Reading:
         metadata = fields.inner("metadata")
         # an empty namespace is what generators write for none
         given = metadata.value.get("namespace") not in (None, "")
-        namespace = metadata.dns_name("namespace") if given else self._namespace
+        namespace = metadata.dns_label("namespace") if given else self._namespace
         return (namespace, metadata.dns_name("name")), fields
 
     def _topology(self, document: Document) -> None:

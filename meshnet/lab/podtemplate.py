@@ -56,7 +56,7 @@ class PodReader:
         return PodSpec(
             namespace=namespace,
             name=name,
-            hostname=spec.dns_name("hostname", name)[:_LONGEST_HOSTNAME],
+            hostname=spec.dns_label("hostname", name)[:_LONGEST_HOSTNAME],
             node=self._node(spec),
             containers=tuple(self._containers(namespace, name, spec, volumes)),
             volumes=tuple(volume for volume in volumes.values() if volume is not None),
@@ -82,7 +82,7 @@ class PodReader:
             yield container
 
     def _container(self, namespace: str, pod: str, entry: Fields, volumes: Volumes) -> Container:
-        name = entry.dns_name("name", longest=63)
+        name = entry.dns_label("name")
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
             self._env_from(namespace, source, env)
@@ -159,7 +159,7 @@ class PodReader:
         return None
 
     def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
-        name = entry.dns_name("name", longest=63)
+        name = entry.dns_label("name")
         if entry.has("emptyDir"):
             return Volume(name, None)
         if not entry.has("configMap"):

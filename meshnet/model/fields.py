@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import InvalidObject, Problem
+from meshnet.model import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 LONGEST_TOLD = 200
 """Characters of a problem, where a value may be anything."""
 _REQUIRED: Any = object()
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Fields:
@@ -39,11 +38,18 @@ class Fields:
             return default if default is not _REQUIRED else ""
         return value
 
-    def dns_name(self, name: str, default: str = _REQUIRED, *, longest: int = 253) -> str:
-        """Return a name as Kubernetes allows it. It may become the name of a file, and part of `CNI_ARGS`."""
+    def dns_name(self, name: str, default: str = _REQUIRED) -> str:
+        """Return a name as Kubernetes has most. It may become the name of a file, and part of `CNI_ARGS`."""
         text = self.text(name, default)
-        if self.has(name) and not (_DNS_NAME.fullmatch(text) and len(text) <= longest):
-            self.wrong(name, f"must be a DNS name: a-z, 0-9, '-', '.', at most {longest} characters")
+        if self.has(name) and not rules.is_subdomain(text):
+            self.wrong(name, "must be a DNS name: labels of a-z, 0-9 and '-' joined by '.', at most 253 characters")
+        return text
+
+    def dns_label(self, name: str, default: str = _REQUIRED) -> str:
+        """Return a name as Kubernetes has those of namespaces, hosts, containers and volumes."""
+        text = self.text(name, default)
+        if self.has(name) and not rules.is_label(text):
+            self.wrong(name, "must be a DNS label: a-z, 0-9, '-', no '-' at the ends, at most 63 characters")
         return text
 
     def number(self, name: str, default: int, *, low: int = 0, high: int = 1 << 31) -> int:

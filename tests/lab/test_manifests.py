@@ -222,6 +222,23 @@ def test_names_are_not_paths(name):
     assert problems({"kind": "Pod", "metadata": {"name": name}, "spec": {}})
 
 
+def test_names_are_those_of_kubernetes():
+    spec = {"hostname": "a.b", "volumes": [{"name": "v.1", "emptyDir": {}}], "containers": [container(name="c.1")]}
+    named = pod("a..b", **spec)
+    named["metadata"]["namespace"] = "x.y"
+
+    found = problems(named)
+
+    assert sorted(found) == [
+        "metadata.name",
+        "metadata.namespace",
+        "spec.containers[0].name",
+        "spec.hostname",
+        "spec.volumes[0].name",
+    ]
+    assert only(pod("a.b", containers=[container()])).hostname == "a.b"
+
+
 def test_two_containers_of_one_name_are_refused():
     twice = pod(containers=[container(), container(name="other"), container()])
     assert problems(twice) == ["spec.containers[2].name"]
