@@ -38,7 +38,7 @@ unit: install
 	$(PYTEST) -m "not kernel and not lab and not cluster" -n auto --maxprocesses=8 --dist worksteal --junitxml=$(REPORTS)/unit.xml $(UNIT)
 
 # What failed in a tier that works with the kernel is tried once more, visibly, by itself: time is scarce on a busy
-# machine. What fails twice has failed.
+# machine. What fails twice has failed. One that was killed has no report, whatever an earlier one left.
 AGAIN := --last-failed --last-failed-no-failures none
 
 # These tests wait more than they work: several at a time, each of WORKERS behind a script that keeps it apart.
@@ -47,11 +47,13 @@ workers = --dist worksteal --tx $(1)*popen//python=scripts/$(2)\ $(abspath $(BIN
 
 # In namespaces of their own: nothing on this machine is touched.
 kernel: install
+	@rm -f $(REPORTS)/$@.xml
 	$(PYTEST) -m "kernel and not lab" $(call workers,$(WORKERS),in-namespaces) --junitxml=$(REPORTS)/kernel.xml || \
 	scripts/in-namespaces $(PYTEST) -m "kernel and not lab" $(AGAIN)
 
 # On the machine itself: a lab brings its own box, and the tests compare the machine before and after.
 lab: install
+	@rm -f $(REPORTS)/$@.xml
 	$(PYTEST) -m lab $(call workers,$(WORKERS),own-records) --junitxml=$(REPORTS)/lab.xml || $(PYTEST) -m lab $(AGAIN)
 
 # With the oldest version of each dependency that pyproject.toml allows, in an environment of their own.
