@@ -18,6 +18,8 @@ INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py m
 # The cluster's takes half an hour, as root: by hand.
 BENCHMARKS := $(filter-out benchmarks/bench_cluster.py,$(sort $(wildcard benchmarks/bench_*.py)))
 PYTEST := $(BIN)/python -m pytest -q
+# Not by the PYTHON that make was given.
+CLUSTER := PYTHON=$(abspath $(BIN)/python) scripts/cluster
 
 demo: install
 	$(BIN)/meshnet lab run examples/3node.yml
@@ -61,7 +63,7 @@ OLDEST := build/oldest
 TIERS ?= unit
 test-oldest:
 	@mkdir -p $(OLDEST)
-	@scripts/requirements project dependencies | sed 's/>=/==/; s/,.*//' >$(OLDEST)/constraints.txt
+	@$(PYTHON) scripts/requirements project dependencies | sed 's/>=/==/; s/,.*//' >$(OLDEST)/constraints.txt
 	$(MAKE) $(TIERS) VENV=$(OLDEST)/venv REPORTS=$(OLDEST) CONSTRAINTS=$(OLDEST)/constraints.txt
 
 # Debian's own kernel, in a virtual machine: 13 minutes on two busy cores. Left out are tests that take long there and tell
@@ -87,14 +89,14 @@ test-kernels: install
 # A Kubernetes of three nodes on this machine; its programs are built once, which takes ten minutes.
 cluster: install
 	@scripts/system-packages cluster
-	@scripts/cluster up
+	@$(CLUSTER) up
 
 cluster-down: install
-	@scripts/cluster down
+	@$(CLUSTER) down
 
 cluster-programs: install
 	@scripts/system-packages cluster
-	@scripts/cluster programs
+	@$(CLUSTER) programs
 
 # Two halves at once, each with a cluster of its own, since both wait more than they work: what meshnet does on a cluster,
 # and what it is made of (the machine, API servers, the image). Each half keeps what failed in it for itself.
@@ -107,7 +109,7 @@ test-cluster: install
 	@scripts/system-packages image
 	@rm -f $(HALVES:%=$(REPORTS)/%.xml)
 	@# 77: this machine cannot, and it was said why
-	scripts/cluster programs && $(MAKE) --jobs=2 --output-sync $(HALVES) || test $$? = 77
+	$(CLUSTER) programs && $(MAKE) --jobs=2 --output-sync $(HALVES) || test $$? = 77
 	@test ! -e $(REPORTS)/cluster-parts.xml || $(PYTHON) scripts/skips $(REPORTS) $(HALVES:%=--tier %)
 
 cluster-scenarios: install
