@@ -111,3 +111,16 @@ class Access:
                 raise StoreUnavailable(f"{what}: {error}") from error
             raise StoreUnavailable(f"{what}: cannot be understood: {type(error).__name__}: {error}") from error
         return made, rest.RESTClientObject
+
+
+def credentials(configuration: Any) -> dict[str, str]:
+    """Return the headers that say who asks, by the client's configuration of a kubeconfig.
+
+    To be asked for each request: the configuration runs what signs in, and renews what expires. The end of the line in
+    a token's file is no part of it, as for kubectl. Raises StoreUnavailable, without it, for what no header can hold.
+    """
+    settings = configuration.auth_settings().values()
+    headers = {setting["key"]: str(setting["value"]).strip() for setting in settings if setting["in"] == "header"}
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise StoreUnavailable(f"{configuration.host}: the token that the kubeconfig gives must be one line of ASCII")
+    return headers

@@ -14,6 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from meshnet import __version__
 from meshnet.errors import StoreUnavailable
+from meshnet.stores.kubernetes.access import credentials
 from meshnet.stores.kubernetes.errors import closed
 
 if TYPE_CHECKING:
@@ -164,9 +165,7 @@ class Door:
     def _authorization(self) -> dict[str, str]:
         if self._token is not None:
             return {"Authorization": f"Bearer {self._token.read()}"}
-        # Asked each time: the configuration runs what signs in, and renews what expires.
-        settings = self._configuration.auth_settings().values()
-        return {setting["key"]: setting["value"] for setting in settings if setting["in"] == "header"}
+        return credentials(self._configuration)
 
 
 class _Token:

@@ -13,6 +13,7 @@ import websocket
 
 from meshnet import __version__
 from meshnet.errors import StoreUnavailable
+from meshnet.stores.kubernetes.access import credentials
 from meshnet.stores.kubernetes.door import Answer
 from meshnet.stores.kubernetes.errors import refusal
 from meshnet.stores.kubernetes.request import Request, path_of
@@ -78,10 +79,7 @@ def run_in_pod(configuration: Any, request: Request, limit_s: float) -> Ran:
 
 
 def _open(configuration: Any, url: str, limit_s: float) -> Any:
-    headers = {"User-Agent": f"meshnet/{__version__}"}
-    for setting in configuration.auth_settings().values():
-        if setting["in"] == "header":
-            headers[setting["key"]] = setting["value"]
+    headers = {"User-Agent": f"meshnet/{__version__}", **credentials(configuration)}
     options: dict[str, Any] = {"context": _tls(configuration)}
     if configuration.tls_server_name:
         options["server_hostname"] = configuration.tls_server_name

@@ -74,9 +74,9 @@ class Server:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-def access_to(url: str, directory: Path) -> Access:
-    """Access by a kubeconfig of its own."""
-    cluster, user = {"server": url}, {"token": "s3cret"}
+def access_to(url: str, directory: Path, **user: str) -> Access:
+    """Access by a kubeconfig of its own; `user` is who asks, else it is known by a token."""
+    cluster, user = {"server": url}, user or {"token": "s3cret"}
     context = {"cluster": "c", "user": "u"}
     config = {
         "apiVersion": "v1",

@@ -11,7 +11,7 @@ from meshnet.model.resource import Kind
 from meshnet.stores.kubernetes.access import Access
 from meshnet.stores.kubernetes.door import Answer, Door, Feed, Unreachable, _Token
 from meshnet.stores.kubernetes.request import Place
-from tests.stores.kubernetes.server import HANG_UP, Reply, Server
+from tests.stores.kubernetes.server import HANG_UP, Reply, Server, access_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +103,20 @@ def test_a_token_is_read_again_when_it_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "data").unlink()
     with pytest.raises(StoreUnavailable, match="service account's token"):
         token.read()
+
+
+def test_a_token_in_a_file_is_without_the_end_of_its_line(tmp_path: Path) -> None:
+    """As `kubectl create token` writes it, and as kubectl reads it."""
+    (tmp_path / "token").write_text("t0k3n\n")
+    with Server(Reply()) as server:
+        Door(access_to(server.url, tmp_path, tokenFile="token"), 1).ask(GET, 5.0)
+        (asked,) = server.asked
+    assert asked.headers["authorization"] == "Bearer t0k3n"
+
+
+@pytest.mark.parametrize("token", ["s3cret\nX: y", "s3cret\r", "s3cret\u20ac", "s3cret\x00"])
+def test_a_token_that_no_request_can_have_is_told_and_not_shown(token: str, tmp_path: Path) -> None:
+    door = Door(access_to("http://127.0.0.1:1", tmp_path, token=f"{token}!"), 1)
+    with pytest.raises(StoreUnavailable, match=r"http://127.0.0.1:1: .* must be one line of ASCII") as raised:
+        door.ask(GET, 5.0)
+    assert "s3cret" not in str(raised.value)

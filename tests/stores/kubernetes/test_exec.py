@@ -32,6 +32,12 @@ def test_output_comes_in_pieces_and_the_status_last(tmp_path: Path) -> None:
     assert "authorization: Bearer s3cret" in server.headers
 
 
+def test_a_token_of_two_lines_is_no_header_more(tmp_path: Path) -> None:
+    configuration, _ = access_to("http://127.0.0.1:1", tmp_path, token="s3cret\nX: y").configuration()
+    with pytest.raises(StoreUnavailable, match="must be one line of ASCII"):
+        run_in_pod(configuration, REQUEST, 10.0)
+
+
 def test_a_command_that_fails_has_its_exit_code(tmp_path: Path) -> None:
     with PodServer((STDERR, b"error: no\n"), (STATUS, failure(3))) as server:
         assert run(server.url, tmp_path) == Ran(3, b"", b"error: no\n")
