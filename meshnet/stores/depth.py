@@ -16,7 +16,8 @@ MOST_LEVELS = 128
 CUT = f"(cut: nested deeper than {MOST_LEVELS} levels)"
 """What stands for a value that is too deep. Where depth matters, in options, far less is too deep already."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
+# Possessive: to be able to go back within a text would cost a hundred times its length.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[][{}]')
 
 
 def decode(data: bytes | str) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -43,6 +44,16 @@ def test_what_is_deep_is_cut(levels: int, form: str) -> None:
 def test_what_is_beside_stays() -> None:
     value = decode('{"items": [' + nested(2000) + ', {"name": "r1"}, [' + "[" * 2000 + "]" * 2000 + "]]}")
     assert value["items"][1] == {"name": "r1"}
+
+
+@pytest.mark.parametrize("text", ["a", r"\n", r"\""])
+def test_a_long_text_beside_costs_no_more_than_itself(text: str) -> None:
+    data = json.dumps({"a": json.loads(f'"{text}"') * 500_000})[:-1] + ', "b": ' + nested(2000) + "}"
+    tracemalloc.start()
+    decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(data)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 2000, '{"a": ' * 2000, nested(1500) + "]", b"\xff"])
