@@ -79,7 +79,7 @@ def _keys(args: argparse.Namespace, namespace: str) -> Sequence[ObjectKey]:
     if args.files:
         topologies = read_topologies(args.files, namespace, quiet=args.quiet)
         return [(document["metadata"]["namespace"], document["metadata"]["name"]) for document in topologies]
-    return [(namespace, _name(name)) for name in args.named[1:]]
+    return [(namespace, _name(name)) for name in dict.fromkeys(args.named[1:])]
 
 
 def _name(text: str) -> str:

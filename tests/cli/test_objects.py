@@ -135,7 +135,8 @@ def test_who_stops_reading_stops_nothing(machine: Machine, files: str) -> None:
 
 
 def test_delete_by_name_and_by_file(applied: Machine, files: str) -> None:
-    assert applied.run("delete", "topology", "r1").out == "topology default/r1 deleted\n"
+    ran = applied.run("delete", "topology", "r1", "r1")
+    assert (ran.code, ran.out) == (exitcodes.DONE, "topology default/r1 deleted\n")
     ran = applied.run("delete", "-f", files)
     assert (ran.code, ran.out) == (exitcodes.FAILED, "topology default/r2 deleted\n")
     assert "default/r1: not there" in ran.err
