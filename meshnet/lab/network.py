@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import MeshnetError, UsageError
+from meshnet.presence import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,10 +86,14 @@ def _bridge(node_number: int, data: Path) -> dict[str, Any]:
 
 
 def find_plugin(kind: str, directories: Sequence[Path] = PLUGIN_DIRECTORIES) -> Path:
-    """Return the program of a reference plugin. Raises MeshnetError with the places searched."""
+    """Return the program of a reference plugin. Raises MeshnetError with the places, also those that are closed."""
+    places = []
     for directory in directories:
         program = directory / kind
-        if program.is_file():
-            return program
-    places = ", ".join(map(str, directories))
-    raise MeshnetError(f"CNI plugin {kind!r}: not in {places} (Debian: package containernetworking-plugins)")
+        try:
+            if is_file(program):
+                return program
+            places.append(str(directory))
+        except OSError as error:
+            places.append(f"{directory} ({error.strerror})")
+    raise MeshnetError(f"CNI plugin {kind!r}: not in {', '.join(places)} (Debian: package containernetworking-plugins)")

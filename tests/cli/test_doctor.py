@@ -72,6 +72,12 @@ def test_reference_plugins_are_there_when_a_lab_finds_them(tmp_path: Path) -> No
     assert (missing.outcome, "host-local" in missing.told) == (Outcome.WARN, True)
     (tmp_path / "b/host-local").touch()
     assert check_reference_plugins(directories).outcome is Outcome.OK
+    with closed(tmp_path / "a"):
+        hidden = check_reference_plugins(directories)
+        assert hidden.outcome is Outcome.WARN
+        assert f"{tmp_path}/a (Permission denied), {tmp_path}/b" in hidden.told
+        (tmp_path / "b/bridge").touch()
+        assert check_reference_plugins(directories).outcome is Outcome.OK
 
 
 def test_network_configurations_are_told_or_why_they_cannot_be(tmp_path: Path) -> None:
