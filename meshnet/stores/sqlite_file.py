@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from meshnet.backoff import doubling, spread
 from meshnet.errors import StoreUnavailable
+from meshnet.presence import exists, is_directory
 from meshnet.stores.sqlite_guard import FileGuard
 from meshnet.stores.sqlite_schema import connect
 
@@ -106,10 +107,13 @@ class SqliteFile:
         raise StoreUnavailable(f"store {self.path}: {words} ({error})") from error
 
     def _cannot_open(self) -> str:
-        if not self.path.parent.is_dir():
-            return f"cannot be opened: there is no directory {self.path.parent}"
-        if not os.path.lexists(self.path):
-            return "does not exist"
+        try:
+            if not is_directory(self.path.parent):
+                return f"cannot be opened: there is no directory {self.path.parent}"
+            if not exists(self.path):
+                return "does not exist"
+        except OSError as error:
+            return f"cannot be opened: {error.strerror}"
         return "cannot be opened: permission denied, or not a file"
 
 

@@ -20,15 +20,15 @@ from meshnet.stores import sqlite_file
 from meshnet.stores.sqlite import SqliteStore
 from meshnet.stores.sqlite_schema import connect
 from meshnet.testing.stores.handles import topology
-from tests.nobody import as_nobody
+from tests.nobody import as_nobody, closed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def ask(path: Path) -> None:
+def ask(path: Path, *, create: bool = True) -> None:
     async def run() -> None:
-        store = SqliteStore(path)
+        store = SqliteStore(path, create=create)
         try:
             await store.get(Kind.TOPOLOGY, "default", "r1")
         finally:
@@ -129,6 +129,23 @@ def test_a_file_of_another_user(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with as_nobody(), pytest.raises(StoreUnavailable, match=r"permission denied|Permission denied"):
         ask(path)
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("name", ["store.db", "within/store.db"])
+def test_a_file_that_cannot_be_looked_at_is_not_said_to_be_absent(name: str, create: bool, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    with closed(tmp_path), pytest.raises(StoreUnavailable, match=f"{name}: .*Permission denied"):
+        ask(path, create=create)
+
+
+def test_a_file_that_shall_not_be_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        ask(tmp_path / "store.db", create=False)
+    with pytest.raises(StoreUnavailable, match=f"there is no directory {tmp_path}/none"):
+        ask(tmp_path / "none" / "store.db", create=False)
 
 
 def test_a_file_that_goes_away(tmp_path: Path) -> None:
