@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import urllib3
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, InsecureRequestWarning, NewConnectionError
 
 from meshnet import __version__
 from meshnet.errors import StoreUnavailable
@@ -157,6 +157,8 @@ class Door:
             if self._pool is None:
                 configuration, connections = self._access.configuration()
                 configuration.connection_pool_maxsize = self._connections
+                if not configuration.verify_ssl:  # as the user's kubeconfig says
+                    urllib3.disable_warnings(InsecureRequestWarning)
                 pool = connections(configuration).pool_manager
                 pool.connection_pool_kw["socket_options"] = _KEEPALIVE
                 self._configuration, self._pool = configuration, pool

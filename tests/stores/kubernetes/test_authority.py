@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import http.server
 import ipaddress
+import json
 import ssl
 import threading
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +21,10 @@ from meshnet.model.resource import Kind
 from meshnet.stores.kubernetes.access import Access
 from meshnet.stores.kubernetes.door import Door, Unreachable
 from meshnet.stores.kubernetes.request import Place
+from tests.stores.kubernetes.server import access_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -110,3 +113,18 @@ def test_an_authority_that_is_replaced_is_believed_from_then_on(tmp_path: Path, 
     trust(account, 2)
     assert door.ask(request, 5.0).status == 200
     door.close()
+
+
+def test_an_authority_that_shall_not_be_asked_for_is_no_word_at_every_command(
+    tmp_path: Path, serving: Callable[[int], int]
+) -> None:
+    access = access_to(f"https://127.0.0.1:{serving(1)}", tmp_path)
+    config = json.loads(Path(access.kubeconfig).read_text())
+    config["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = True
+    Path(access.kubeconfig).write_text(json.dumps(config))
+    door = Door(access, 2)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert door.ask(Place(Kind.TOPOLOGY, "default", "r1").get(), 5.0).status == 200
+    door.close()
+    assert warned == []
