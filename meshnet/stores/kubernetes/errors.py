@@ -66,11 +66,13 @@ def document_of(request: Request, answer: Answer, server: str) -> dict[str, Any]
 
 
 def _answers(request: Request, document: Mapping[str, Any]) -> bool:
-    """Whether it is a list, or an object of ours, where one was asked for: others may answer in JSON, too."""
-    if request.verb == "list":
-        return isinstance(document.get("items"), list)
-    ours = request.resource.partition("/")[0] in PLURALS.values()
-    return not ours or request.verb == "delete" or isinstance(document.get("metadata"), dict)
+    """Whether it is a list, or of ours with metadata, where that was asked for: others may answer in JSON, too."""
+    if request.verb == "list" and not isinstance(document.get("items"), list):
+        return False
+    if request.resource.partition("/")[0] not in PLURALS.values() or request.verb == "delete":
+        return True
+    metadata = document.get("metadata")
+    return isinstance(metadata, dict) and (request.verb != "list" or "resourceVersion" in metadata)
 
 
 def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:

@@ -14,6 +14,7 @@ from meshnet.stores.kubernetes.calls import Calls, pause
 from meshnet.stores.kubernetes.door import Answer, Door, Unreachable
 from meshnet.stores.kubernetes.rate import RateLimit
 from meshnet.stores.kubernetes.request import Place, Request
+from meshnet.stores.kubernetes.store import KubernetesStore
 from meshnet.stores.kubernetes.threads import Threads
 from tests.stores.kubernetes.server import HANG_UP, Reply, Server, access_to, status
 
@@ -126,6 +127,18 @@ def test_a_server_that_says_nothing(tmp_path: Path) -> None:
 def test_an_answer_of_somebody_else(tmp_path: Path, body: str, request_: Request) -> None:
     with Server(Reply(200, body)) as server, pytest.raises(StoreUnavailable, match="no JSON object of the API"):
         send(server.access(tmp_path), request_)
+
+
+@pytest.mark.parametrize("body", [{"items": []}, {"items": [], "metadata": {}}])
+def test_a_list_without_a_revision_is_somebody_elses(tmp_path: Path, body: dict[str, Any]) -> None:
+    async def listed(store: KubernetesStore) -> None:
+        try:
+            await store.list(Kind.TOPOLOGY)
+        finally:
+            await store.close()
+
+    with Server(Reply(200, body)) as server, pytest.raises(StoreUnavailable, match="no JSON object of the API"):
+        asyncio.run(listed(KubernetesStore(server.access(tmp_path))))
 
 
 def test_a_refusal_is_our_error(tmp_path: Path) -> None:

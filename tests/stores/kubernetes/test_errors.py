@@ -69,7 +69,8 @@ def test_what_is_missing_of_others_comes_with_no_manifest_of_ours(body: Any) -> 
 
 
 def test_a_list_with_an_object_that_is_nested_without_reason_is_read() -> None:
-    body = '{"items": [' + '{"a":' * 1500 + "1" + "}" * 1500 + ', {"kind": "Topology"}]}'
+    nested = '{"a":' * 1500 + "1" + "}" * 1500
+    body = '{"metadata": {"resourceVersion": "1"}, "items": [' + nested + ', {"kind": "Topology"}]}'
     document = document_of(Place(Kind.TOPOLOGY, "").list(), Answer(200, body.encode()), "https://server")
     assert document["items"][1] == {"kind": "Topology"}
 
