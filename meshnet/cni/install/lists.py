@@ -77,10 +77,15 @@ def read_text(path: Path) -> bytes:
     """The text of a list, whatever it says. Raises InvalidObject when no runtime would read it, OSError."""
     # not blocking: somebody may have put a pipe there
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise InvalidObject(str(path), [Problem("type", None, "a regular file")])
-        text = file.read(LONGEST + 1)
+        with open(fd, "rb", closefd=False) as file:
+            text = file.read(LONGEST + 1)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # of a descriptor it names no file
+    finally:
+        os.close(fd)
     if len(text) > LONGEST:
         raise InvalidObject(str(path), [Problem("size", None, f"at most {LONGEST} bytes")])
     return text

@@ -38,6 +38,26 @@ def test_a_link_is_a_file_whatever_it_points_to(tmp_path):
     assert list_files(tmp_path) == ["a.conf"]
 
 
+def test_a_directory_is_no_list_and_is_not_kept_open(tmp_path):
+    (tmp_path / "a.conf").symlink_to(tmp_path)
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(InvalidObject, match=r"a\.conf: type: a regular file"):
+        read_list(tmp_path / "a.conf")
+
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_named(tmp_path):
+    path = tmp_path / "a.conf"
+    path.symlink_to("/proc/self/mem")  # its first bytes are nobody's
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        read_list(path)
+
+    assert caught.value.filename == str(path)
+
+
 def test_a_list_stays_as_it_is(tmp_path):
     document = {**LIST, "disableCheck": True, "x": {"é": [1, 2.5, None]}}
     (tmp_path / "a.conflist").write_text(json.dumps(document))
