@@ -70,6 +70,7 @@ class OwnRecord:
         self._known = known
         self._wanted = asyncio.Event()
         self._written: NodeRecord | None = None
+        self._seen: NodeRecord | None = None
         self._written_at = 0.0
         self._owner = ""
         self._losses = 0
@@ -81,6 +82,7 @@ class OwnRecord:
 
     def seen(self, record: NodeRecord | None) -> None:
         """Take note of the record as the store has it: what somebody else made of it is put right in a moment."""
+        self._seen = record
         if self._written is not None and record != self._written and self._repair is None:
             pause = self._pause(vanished=record is None)
             self._repair = asyncio.get_running_loop().call_later(pause, self._put_right)
@@ -102,7 +104,8 @@ class OwnRecord:
 
     def _put_right(self) -> None:
         self._repair = None
-        self.out_of_date()
+        if self._seen != self._written:  # else it was our own, seen before the store had answered
+            self.out_of_date()
 
     async def run(self) -> None:
         """Write the record, as soon as the others are known and whenever it is out of date, for ever."""

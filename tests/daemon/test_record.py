@@ -145,6 +145,26 @@ def test_a_record_that_somebody_changed_is_written_again(tmp_path, how):
     run(main())
 
 
+class SlowToAnswer(NotingStore):
+    """Its watches tell of a write before it is answered, as a cluster's may."""
+
+    async def apply(self, document: Any, **options: Any) -> Any:
+        written = await super().apply(document, **options)
+        await asyncio.sleep(0.1)
+        return written
+
+
+def test_what_it_has_written_itself_is_not_written_again(tmp_path):
+    async def main():
+        store = SlowToAnswer()
+        async with Room(tmp_path, store).at_work():
+            await store.apply(other())
+            await asyncio.sleep(REPAIR_S + 1)
+            assert [len(certificates) for certificates in store.certificates] == [0, 1]
+
+    run(main())
+
+
 def test_two_daemons_of_one_name_do_not_write_without_a_pause(tmp_path):
     async def main():
         store = NotingStore()
