@@ -193,7 +193,7 @@ def _addresses(numbers: Iterable[int]) -> dict[tuple[int, int], list[str]]:
         for number in numbers:
             # A namespace that is ending has none.
             with contextlib.suppress(KernelError):
-                for payload in netlink.dump(addresses.dump_addresses(number), steady=False):
-                    ifindex, cidr = addresses.parse_address(payload)
+                told = netlink.dump(addresses.dump_addresses(number), steady=False)
+                for ifindex, cidr in addresses.parse_addresses(told):
                     found[number, ifindex][cidr] = None
     return {where: list(cidrs) for where, cidrs in found.items()}

@@ -35,7 +35,7 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
     """
     if not address and not interface:
         return Underlay(mtu or MTU, 4)
-    having = [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses(), steady=False)]
+    having = list(addresses.parse_addresses(netlink.dump(addresses.dump_addresses(), steady=False)))
     known = _devices(netlink, {device for device, _ in having})
     there = [(known[device], ipaddress.ip_interface(cidr).ip) for device, cidr in having if device in known]
     chosen = _choose(there, address, interface)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import TYPE_CHECKING
 
 from meshnet.netlink.ifla import IFINFO, IFLA_AF_SPEC, RTM_SETLINK
 from meshnet.netlink.wire import NLM_F_CREATE, NLM_F_EXCL, Request, attribute, attributes, nested, to_u32, u32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 RTM_NEWADDR = 20
 RTM_DELADDR = 21
@@ -23,6 +27,7 @@ _IFLA_INET_CONF = 1
 _PROMOTE_SECONDARIES = 20
 
 _IFADDR = struct.Struct("=BBBBI")
+_VERSIONS = (socket.AF_INET, socket.AF_INET6)
 
 
 def add_address(ifindex: int, cidr: str) -> Request:
@@ -64,14 +69,18 @@ def parse_promote_secondaries(payload: bytes) -> bool:
 
 
 def dump_addresses(nsid: int | None = None) -> Request:
-    """Ask for every address of a namespace: the socket's own, or the one with number `nsid`."""
+    """Ask for every address of a namespace: the socket's own, or the one with number `nsid`; see `parse_addresses`."""
     target = b"" if nsid is None else u32(IFA_TARGET_NETNSID, nsid)
     where = "" if nsid is None else f" of namespace {nsid}"
     return Request(RTM_GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0) + target, f"list addresses{where}")
 
 
-def parse_address(payload: bytes) -> tuple[int, str]:
-    """Return (ifindex, CIDR) of an address in an answer to `dump_addresses`."""
+def parse_addresses(payloads: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield (ifindex, CIDR) of each IP address in the answers to `dump_addresses`; MCTP, for one, has others."""
+    return (_ip_address(payload) for payload in payloads if payload[0] in _VERSIONS)
+
+
+def _ip_address(payload: bytes) -> tuple[int, str]:
     family, length, _, _, ifindex = _IFADDR.unpack_from(payload)
     found = attributes(payload, _IFADDR.size)
     # With a point-to-point peer IFA_ADDRESS is the peer's.

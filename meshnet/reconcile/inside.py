@@ -83,7 +83,7 @@ def come_about(node: Netlink, end: End, before: Applied, wanted: Applied) -> App
     Raises KernelError when the interface cannot be read.
     """
     info = links.parse_link(node.ask(links.get_link(end.pod_ifindex, nsid=end.nsid)))
-    listed = map(addresses.parse_address, node.dump(addresses.dump_addresses(end.nsid), steady=False))
+    listed = addresses.parse_addresses(node.dump(addresses.dump_addresses(end.nsid), steady=False))
     has = {cidr for ifindex, cidr in listed if ifindex == end.pod_ifindex}
     has.update(set(before.addresses) & set(wanted.addresses))  # no part of the edit
     return attrs.evolve(

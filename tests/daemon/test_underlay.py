@@ -20,7 +20,7 @@ def netlink(monkeypatch):
     eth0 = SimpleNamespace(ifindex=3, name="eth0", mtu=1500)
     monkeypatch.setattr(underlay, "links", SimpleNamespace(get_link=lambda index: index, parse_link=lambda it: it))
     monkeypatch.setattr(
-        underlay, "addresses", SimpleNamespace(dump_addresses=lambda: "addresses", parse_address=lambda it: it)
+        underlay, "addresses", SimpleNamespace(dump_addresses=lambda: "addresses", parse_addresses=lambda it: it)
     )
     eth1 = SimpleNamespace(ifindex=4, name="eth1", mtu=9000)
     having = [(3, "10.0.0.1/24"), (4, "fe80::1/64"), (4, "10.1.0.1/24"), (4, "10.1.0.2/24"), (5, "10.2.0.1/24")]

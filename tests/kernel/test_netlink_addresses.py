@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kernel
 
 
 def listed(netlink: Netlink, nsid: int | None = None) -> list[tuple[int, str]]:
-    return [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses(nsid))]
+    return list(addresses.parse_addresses(netlink.dump(addresses.dump_addresses(nsid))))
 
 
 @pytest.mark.parametrize("cidr", ["192.0.2.1/24", "192.0.2.2/31", "192.0.2.3/32", "fd00:1::1/64", "fd00:1::2/128"])

@@ -119,7 +119,7 @@ def test_quiet_link_gets_no_address(netlink: Netlink, new_ns: Callable[[], int])
 
     def addressed(netns: int) -> list[tuple[int, str]]:
         with Netlink.open(netns) as inside:
-            return [addresses.parse_address(payload) for payload in inside.dump(addresses.dump_addresses())]
+            return list(addresses.parse_addresses(inside.dump(addresses.dump_addresses())))
 
     # The loud one got carrier after the quiet one: by the time it has its address the other would have one, too.
     assert eventually(lambda: len(addressed(loud)) == 1)
@@ -128,7 +128,7 @@ def test_quiet_link_gets_no_address(netlink: Netlink, new_ns: Callable[[], int])
 
 
 def addressed_on_node(netlink: Netlink) -> list[tuple[int, str]]:
-    return [addresses.parse_address(payload) for payload in netlink.dump(addresses.dump_addresses())]
+    return list(addresses.parse_addresses(netlink.dump(addresses.dump_addresses())))
 
 
 def test_links_of_another_namespace_by_nsid(netlink: Netlink, new_ns: Callable[[], int]) -> None:

@@ -41,7 +41,7 @@ def test_batch_goes_on_after_a_failure_and_names_each(netlink: Netlink) -> None:
     now = links.parse_link(netlink.ask(links.get_link(LOOPBACK)))
 
     assert (now.alias, now.up) == ("first", True)
-    assert (LOOPBACK, "192.0.2.1/32") in map(addresses.parse_address, netlink.dump(addresses.dump_addresses()))
+    assert (LOOPBACK, "192.0.2.1/32") in addresses.parse_addresses(netlink.dump(addresses.dump_addresses()))
 
 
 def test_failure_at_the_end_of_a_batch(netlink: Netlink) -> None:

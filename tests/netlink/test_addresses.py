@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshnet.netlink import addresses
-from meshnet.netlink.wire import attributes
+from meshnet.netlink.wire import attribute, attributes
 
 interfaces = st.one_of(
     st.builds(lambda address, length: f"{address}/{length}", st.ip_addresses(v=4), st.integers(0, 32)),
@@ -19,10 +20,17 @@ interfaces = st.one_of(
 
 @given(interfaces)
 def test_address_is_read_as_it_was_written(cidr: str) -> None:
-    ifindex, found = addresses.parse_address(addresses.add_address(7, cidr).body)
+    ((ifindex, found),) = addresses.parse_addresses([addresses.add_address(7, cidr).body])
 
     assert ifindex == 7
     assert ipaddress.ip_interface(found) == ipaddress.ip_interface(cidr)
+
+
+def test_addresses_of_other_protocols_are_none() -> None:
+    """The kernel tells those of MCTP in the same list."""
+    mctp = struct.pack("=BBBBI", 45, 0, 0, 0, 7) + attribute(addresses.IFA_LOCAL, b"\x08")
+
+    assert list(addresses.parse_addresses([mctp, addresses.add_address(7, "fd00::1/64").body])) == [(7, "fd00::1/64")]
 
 
 @given(st.ip_addresses(v=4), st.integers(0, 30))

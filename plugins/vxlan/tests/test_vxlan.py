@@ -7,7 +7,7 @@ import pytest
 from meshnet_vxlan.owned import read_remotes
 
 from meshnet.netlink import tc
-from meshnet.netlink.addresses import dump_addresses, parse_address
+from meshnet.netlink.addresses import dump_addresses, parse_addresses
 from meshnet.testing import snapshot
 from meshnet.testing.frames import SOURCE, UNICAST, Frame, FrameSocket, judge
 from meshnet.testing.traffic import LOAD_BYTES, captured, dishonest, ping, tcp_load
@@ -86,7 +86,7 @@ def test_the_device_is_silent_marked_and_cheap(net):
     assert (device.vni, device.port, device.local) == (one.link.receive_id, 51111, "192.0.2.1")
     assert (device.info.alias, device.info.up, device.info.mtu) == (one.link.alias, True, 65535)
     netlink = net.nodes[0].netlink
-    assert device.info.ifindex not in [ifindex for ifindex, _ in map(parse_address, netlink.dump(dump_addresses()))]
+    assert device.info.ifindex not in [ifindex for ifindex, _ in parse_addresses(netlink.dump(dump_addresses()))]
     ingress, egress = (netlink.dump(tc.dump_filters(device.info.ifindex, parent)) for parent in (tc.INGRESS, tc.EGRESS))
     assert tc.Redirect("mirred", one.port.ifindex) in map(tc.parse_redirect, ingress)
     assert tc.DROP_PRIORITY == max(map(tc.parse_priority, ingress)) == max(map(tc.parse_priority, egress))
