@@ -53,14 +53,18 @@ class Kernel:
         self.deleter = Deleter()
         self.maker = PortMaker(self.netlink, self.ethtool, self._indices)
 
-    def find_underlay(self) -> Underlay:
-        """Return by what peers reach this node now. Raises InvalidObject, KernelError."""
+    def find_underlay(self, before: str = "") -> Underlay:
+        """Return by what peers reach this node now: still by the address `before`, where nothing speaks against it.
+
+        Raises InvalidObject, KernelError.
+        """
         settings = self._settings
         return find_underlay(
             self.netlink,
             address=settings.node_ip,
             interface=settings.underlay_interface,
             mtu=settings.underlay_mtu,
+            before=before,
         )
 
     def read_ports(self) -> tuple[list[PanelPort], list[int]]:

@@ -103,7 +103,7 @@ class Node:
             log.info("%d ports that were not finished are deleted", len(adopted.orphans))
             await kernel.deleter.delete(adopted.orphans)
         self._server.start()
-        watch = UnderlayWatch(kernel.find_underlay, kernel.underlay)
+        watch = UnderlayWatch(functools.partial(kernel.find_underlay, kernel.underlay.address), kernel.underlay)
         self._endless = [
             self._begin("nodes", core.nodes.run()),
             self._begin("Topologies", core.follow_store()),

@@ -21,7 +21,7 @@ MTU = 1500
 """Of an underlay that nothing is known of."""
 
 
-def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -> Underlay:
+def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int, before: str = "") -> Underlay:
     """Return the underlay of this node.
 
     Args:
@@ -29,6 +29,8 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
         address: of this node as its peers reach it, or ``""``.
         interface: the one to use, by its first address if it has not got that one; ``""``: the one that has it.
         mtu: instead of the interface's, where the path is smaller than the NIC; 0: the interface's.
+        before: the address that was found before; while it is there it goes before the interface's first, which of
+            IPv6 is the newest.
 
     Raises InvalidObject when this node has not got that address or interface, or the interface takes no packet as
     large as that; KernelError.
@@ -38,7 +40,7 @@ def find_underlay(netlink: Netlink, *, address: str, interface: str, mtu: int) -
     having = list(addresses.parse_addresses(netlink.dump(addresses.dump_addresses(), steady=False)))
     known = _devices(netlink, {device for device, _ in having})
     there = [(known[device], ipaddress.ip_interface(cidr).ip) for device, cidr in having if device in known]
-    chosen = _choose(there, address, interface)
+    chosen = _choose(there, (address, before), interface)
     if chosen is None:
         raise InvalidObject("settings", [_missing(address, interface, [str(found) for _, found in there])])
     device, found = chosen
@@ -57,10 +59,12 @@ def _devices(netlink: Netlink, indexes: Collection[int]) -> dict[int, LinkInfo]:
     return {info.ifindex: info for info in found}
 
 
-def _choose(there: Sequence[tuple[LinkInfo, Address]], address: str, interface: str) -> tuple[LinkInfo, Address] | None:
+def _choose(
+    there: Sequence[tuple[LinkInfo, Address]], wanted: Sequence[str], interface: str
+) -> tuple[LinkInfo, Address] | None:
     """Return the address to use and the device that has it: of the interface, if one is named, whatever the address."""
     usable = [(device, found) for device, found in there if interface in ("", device.name)]
-    named = [one for one in usable if str(one[1]) == address]
+    named = [one for address in wanted for one in usable if str(one[1]) == address]
     others = [one for one in usable if interface and not (one[1].is_link_local or one[1].is_loopback)]
     return next(iter([*named, *others]), None)
 

@@ -23,7 +23,8 @@ class UnderlayWatch:
     """Looks from time to time whether peers reach this node as they were told.
 
     Args:
-        find: returns the underlay as a daemon that starts now would find it. Raises InvalidObject, KernelError.
+        find: returns the underlay as it is, by the address that is used if that is as good as any. Raises
+            InvalidObject, KernelError.
         used: as it was found at the start.
     """
 

@@ -50,6 +50,19 @@ def test_an_address_that_is_not_there_is_named(netlink):
 
 
 @pytest.mark.parametrize(
+    ("before", "found"), [("10.1.0.2", "10.1.0.2"), ("10.1.0.9", "10.1.0.1"), ("10.0.0.1", "10.1.0.1")]
+)
+def test_an_address_that_was_used_is_used_while_the_interface_has_it(netlink, before, found):
+    """Of IPv6 the first is the newest: a node that is given one more would be another one to its peers."""
+    assert find_underlay(netlink, address="", interface="eth1", mtu=0, before=before).address == found
+
+
+def test_an_address_that_is_set_goes_before_one_that_was_used(netlink):
+    found = find_underlay(netlink, address="10.1.0.1", interface="eth1", mtu=0, before="10.1.0.2")
+    assert found.address == "10.1.0.1"
+
+
+@pytest.mark.parametrize(
     ("address", "found"),
     [("", "10.1.0.1"), ("10.0.0.1", "10.1.0.1"), ("10.1.0.2", "10.1.0.2")],
     ids=["no address", "another's address", "its second address"],

@@ -38,3 +38,17 @@ def test_a_daemon_whose_nodes_address_changes_starts_anew_and_its_links_go_on(no
     node.start()
     assert eventually(lambda: node.status("r1").get("src_ip") == "198.51.100.7", within=15)
     assert r1.carrier()
+
+
+def test_a_daemon_whose_node_is_given_one_more_address_goes_on(node: DaemonNode) -> None:
+    """Of IPv6 the kernel lists the newest first, as a virtual address, or one of router advertisements."""
+    node.kill()
+    with Netlink.open() as netlink:
+        netlink.run([addresses.delete_address(LOOPBACK, f"{NODE_IP}/32")])
+        netlink.run([addresses.add_address(LOOPBACK, "2001:db8::1/128")])
+        node.start(HOST_IP="", MESHNET_PASS_SECONDS="0.5", MESHNET_UNDERLAY_INTERFACE="lo")
+        process = node.process
+        assert process is not None
+        netlink.run([addresses.add_address(LOOPBACK, "2001:db8::2/128")])
+
+    assert not eventually(lambda: process.poll() is not None, within=3), node.log()
