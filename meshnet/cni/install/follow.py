@@ -78,6 +78,7 @@ class Follower:
             problem = self._note(await asyncio.to_thread(install, self._places))
         except (MeshnetError, OSError) as error:
             self._say(str(error))
+            self._forget_heard()  # what it has half written and removed is a change, too, and would end the wait
         else:
             self._say(problem or (deaf and f"changes are seen late: {deaf}"))
             if not deaf:
@@ -101,6 +102,11 @@ class Follower:
         if self._watch:
             self._watch.drain()
         self._heard.set()
+
+    def _forget_heard(self) -> None:
+        if self._watch:
+            self._watch.drain()
+        self._heard.clear()
 
     def _note(self, done: Done) -> str:
         """Tell of what was done; return why that is not all, or ``""``."""

@@ -13,6 +13,7 @@ import pytest
 
 from meshnet.cni.install.follow import Follower
 from meshnet.cni.install.names import LIST
+from meshnet.cni.install.node import install
 from meshnet.errors import KernelError
 from tests.cni.install.conftest import flannel, types, write
 
@@ -128,6 +129,31 @@ def test_a_directory_that_is_not_there_yet_is_tried_again(places, caplog):
 
     with caplog.at_level(logging.INFO):
         asyncio.run(check())
+
+
+def test_a_disk_that_is_full_is_not_written_to_without_a_pause(places, monkeypatch):
+    """What is left half-written there, and goes, is a change of the directory as any other."""
+    tries = []
+
+    def counted(places):
+        tries.append(places)
+        return install(places)
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("meshnet.cni.install.follow.install", counted)
+    monkeypatch.setattr("meshnet.cni.install.place.os.fsync", full)
+
+    async def check():
+        async with following(places) as follower:
+            await until(lambda: "No space left" in follower.told()["problem"], "said")
+            await asyncio.sleep(0.5)
+            assert len(tries) == 1
+            monkeypatch.undo()
+            await until(lambda: chained(places, "flannel", "portmap"), "installed")
+
+    asyncio.run(check())
 
 
 def test_that_changes_are_not_heard_is_warned_of_once(places, monkeypatch, caplog):
