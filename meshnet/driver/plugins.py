@@ -108,7 +108,7 @@ _NOTHING = "registers no driver; right would be a @hookimpl named meshnet_regist
 def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution that an entry point belongs to.
 
-    Half removed, it may have no metadata, which should tell them.
+    Half removed or damaged, it may have no metadata, which should tell them, or none that can be read.
     """
     return (_metadata(point, "Name") or "unknown", _metadata(point, "Version"))
 
@@ -116,7 +116,10 @@ def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
 def _metadata(point: metadata.EntryPoint, field: str) -> str:
     # asked for by `dist.name`, what is missing is None, of which Python 3.13 warns and a later one makes a KeyError;
     # later still all of it is None where there is no file
-    found = point.dist.metadata if point.dist else None
+    try:
+        found = point.dist.metadata if point.dist else None
+    except (OSError, UnicodeError):
+        return ""
     return found[field] if found and field in found else ""
 
 

@@ -88,6 +88,18 @@ def test_one_without_metadata_is_told_as_far_as_can_be(site):
     assert (fine.distribution, fine.version) == ("zz-fine", "1.0")
 
 
+def test_one_whose_metadata_is_no_text_stops_no_other(site):
+    site.install_driver("aa-latin", driver="latin")
+    site.install_driver("zz-fine", driver="fine")
+    (site.path / "aa_latin-1.0.dist-info" / "METADATA").write_bytes("Name: aa-latin\nAuthor: Jörg\n".encode("latin-1"))
+
+    registry = Registry.load()
+
+    latin, fine = registry.get("latin"), registry.get("fine")
+    assert (latin.distribution, latin.version) == ("unknown", "")
+    assert (fine.distribution, fine.version) == ("zz-fine", "1.0")
+
+
 def test_one_whose_metadata_is_none_is_told_as_far_as_can_be(site, monkeypatch):
     """As a Python after 3.13 has it, where that had metadata without a field."""
     site.install_driver("bare", driver="bare")
