@@ -99,5 +99,5 @@ def _reason(query: str, body: bytes) -> str:
     if isinstance(given.get("error"), str):
         return str(given["error"])
     if isinstance(given.get("msg"), str):
-        text = "; ".join(filter(None, (given["msg"], str(given.get("details") or ""))))
+        text = given["msg"]
     return f"{query}: {text}"

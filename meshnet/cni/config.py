@@ -24,7 +24,6 @@ class NetworkConfig:
 
     Attributes:
         name: of the network; GC acts on it alone.
-        type: the plugin's name as configured, or ``""``.
         version: the CNI version of this call, a supported one.
         prev_result: what the plugins before this one made, or None when it is the first or alone.
         result_addresses: whether our addresses go into the result (`resultAddresses`).
@@ -32,7 +31,6 @@ class NetworkConfig:
     """
 
     name: str = ""
-    type: str = ""
     version: str = LATEST
     prev_result: dict[str, Any] | None = None
     result_addresses: bool = False
@@ -52,7 +50,6 @@ def parse_config(command: str, stdin: bytes) -> NetworkConfig:
     version = _version(command, raw)
     return NetworkConfig(
         name=name,
-        type=_text(raw, "type"),
         version=version,
         prev_result=_prev_result(command, raw),
         result_addresses=command != "DEL" and _result_addresses(raw),
