@@ -172,7 +172,7 @@ class Underlay:
 
 @attrs.frozen
 class Owned:
-    """Something that a driver holds on this node: for whom (None: for nobody that it knows) and what."""
+    """Something that a driver holds on this node: for whom (None: for nobody that it knows) and what; can be hashed."""
 
     endpoint: Endpoint | None
     splice: Splice

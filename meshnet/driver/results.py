@@ -68,13 +68,24 @@ def _offer(_driver: LinkDriver, _args: tuple[Any, ...], result: object) -> str |
 
 def _owned(_driver: LinkDriver, _args: tuple[Any, ...], result: object) -> str | None:
     fine = isinstance(result, Sequence) and all(isinstance(item, Owned) and _is_whole(item) for item in result)
-    return None if fine else "a sequence of Owned, each of an Endpoint or None, with a splice and what it is in words"
+    right = "each of an Endpoint or None, with a splice that can be hashed and what it is in words"
+    return None if fine else f"a sequence of Owned, {right}"
 
 
 def _is_whole(owned: Owned) -> bool:
     """Whether it is made of what it says, which its class does not see to."""
     of_somebody = isinstance(owned.endpoint, Endpoint | None)
-    return of_somebody and isinstance(owned.what, str) and _fields(owned.splice) is None
+    whole = of_somebody and isinstance(owned.what, str) and _fields(owned.splice) is None
+    return whole and _has_hash(owned.splice)
+
+
+def _has_hash(splice: object) -> bool:
+    """Whether it can be looked up among what other drivers tell of; a subclass may have added what cannot."""
+    try:
+        hash(splice)
+    except TypeError:
+        return False
+    return True
 
 
 def _counters(_driver: LinkDriver, _args: tuple[Any, ...], result: object) -> str | None:

@@ -15,6 +15,13 @@ from tests.driver.test_registry import driver
 END = Endpoint("default", "r1", "eth1")
 
 
+@attrs.frozen
+class Listed(Device):
+    """A device of which a driver says more, in what has no hash."""
+
+    names: list[str]
+
+
 def answer(method, result, **members):
     """What core gets from a driver whose `method` returns, or raises, `result`."""
 
@@ -64,6 +71,7 @@ def test_a_direct_driver_returns_its_interface():
         ("inspect", [Owned(END, "m1", "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
         ("inspect", [Owned(END, Device("m1"), "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
         ("inspect", [Owned(END, Device(1 << 31), "m1")], Attachment.PORT, "each of an Endpoint or None, with a splice"),
+        ("inspect", [Owned(END, Listed(3, ["m1"]), "m1")], Attachment.PORT, "with a splice that can be hashed"),
         ("inspect", [Owned(END, Device(3), None)], Attachment.PORT, "and what it is in words"),
         ("counters", {"frames": "3"}, Attachment.PORT, "names to whole numbers"),
     ],
