@@ -71,6 +71,7 @@ class OwnRecord:
         self._wanted = asyncio.Event()
         self._written: NodeRecord | None = None
         self._seen: NodeRecord | None = None
+        self._seen_meanwhile = False
         self._written_at = 0.0
         self._owner = ""
         self._losses = 0
@@ -82,7 +83,7 @@ class OwnRecord:
 
     def seen(self, record: NodeRecord | None) -> None:
         """Take note of the record as the store has it: what somebody else made of it is put right in a moment."""
-        self._seen = record
+        self._seen, self._seen_meanwhile = record, True
         if self._written is not None and record != self._written and self._repair is None:
             pause = self._pause(vanished=record is None)
             self._repair = asyncio.get_running_loop().call_later(pause, self._put_right)
@@ -120,11 +121,14 @@ class OwnRecord:
         for delay in doubling(FIRST_DELAY_S, LONGEST_DELAY_S):
             try:
                 document = await self._document()
+                self._seen_meanwhile = False
                 self._written = decode_node(await self._store.apply(document))
             except (StoreError, InvalidObject) as error:  # a policy, or an older schema, of the cluster may refuse it
                 log.warning("the node's record is not written yet: %s", error)
             else:
                 self._note_write(document)
+                if self._seen_meanwhile:  # it was not known then what was written
+                    self.seen(self._seen)
                 return
             await asyncio.sleep(delay)
 

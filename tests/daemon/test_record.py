@@ -165,6 +165,27 @@ def test_what_it_has_written_itself_is_not_written_again(tmp_path):
     run(main())
 
 
+class QuicklyDeleting(SlowToAnswer):
+    """Somebody deletes the first record of n1 before its write is answered."""
+
+    async def apply(self, document: Any, **options: Any) -> Any:
+        if len(self.certificates) == 0:
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.05, lambda: loop.create_task(self.delete(Kind.NODE, "", "n1")))
+        return await super().apply(document, **options)
+
+
+def test_a_record_that_is_gone_before_its_write_was_answered_is_written_again(tmp_path):
+    async def main():
+        store = QuicklyDeleting()
+        async with Room(tmp_path, store).at_work():
+            await asyncio.sleep(REPAIR_S + 1)
+            assert (await store.get(Kind.NODE, "", "n1")).spec
+            assert len(store.certificates) == 2
+
+    run(main())
+
+
 def test_two_daemons_of_one_name_do_not_write_without_a_pause(tmp_path):
     async def main():
         store = NotingStore()
