@@ -47,6 +47,7 @@ def parse_config(command: str, stdin: bytes) -> NetworkConfig:
     name = _text(raw, "name")
     if not _NAME.fullmatch(name):
         raise invalid("name", name, "begins with a letter or digit, then letters, digits, '_', '.', '-'")
+    _text(raw, "type")  # a runtime has found us by it
     version = _version(command, raw)
     return NetworkConfig(
         name=name,

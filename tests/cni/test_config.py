@@ -69,6 +69,7 @@ def test_what_is_no_object_is_error_6(stdin):
         ({"name": "a/b"}, "name", '"a/b"'),
         ({"name": "-a"}, "name", '"-a"'),
         ({"name": 7}, "name", "7"),
+        ({"type": []}, "type", "[]"),
         ({"resultAddresses": "yes"}, "resultAddresses", '"yes"'),
         ({"resultAddresses": 1}, "resultAddresses", "1"),
         ({"resultAddresses": None}, "resultAddresses", "null"),
