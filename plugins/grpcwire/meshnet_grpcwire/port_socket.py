@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
@@ -24,10 +25,15 @@ PACKET_AUXDATA = 8
 PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_PROMISC = 1
+SO_MEMINFO = 55
 
 PATIENCE = 3
 """So many turns of the loop may tell of frames that nobody reads before it is not listened for them any more."""
 PARKED_BUFFER = 256 << 10
+PARKED_HOLDS = 2 * PARKED_BUFFER
+"""The kernel doubles it, and then counts its own memory, too."""
+MOST_PARKED = PARKED_HOLDS // 512
+"""Frames: none takes less."""
 SEND_BUFFER = 8 << 20
 _IN_WANT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Say that there is no socket now, not that there may be none."""
@@ -79,11 +85,11 @@ class PortSocket:
         self._stop_listening()
         enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, min(PARKED_BUFFER, self._buffer))
 
-    def resume(self, *, fresh: bool) -> None:
+    async def resume(self, *, fresh: bool) -> None:
         """Keep much from now on; with `fresh` forget what is queued."""
-        enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, self._buffer)
         if fresh:
-            self._forget()
+            await self._forget()
+        enlarge(self._socket, socket.SO_RCVBUF, SO_RCVBUFFORCE, self._buffer)
 
     def dropped(self) -> int:
         """Return how many frames the kernel has dropped since the socket was full."""
@@ -120,15 +126,23 @@ class PortSocket:
             self._loop.remove_reader(self._socket.fileno())
             self._loop = None
 
-    def _forget(self) -> None:
-        """Drop what is queued; bounded by what a parked socket holds, and by a second as much that comes meanwhile."""
-        for _ in range(2 * PARKED_BUFFER // 256):
-            try:
-                self._socket.recv(1)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # a port that was down tells so once
+    async def _forget(self) -> None:
+        """Drop what is queued, a part a turn of the loop. It ends: while it holds too much for one nothing is added."""
+        overfull = True
+        while overfull:
+            overfull = self._held() > PARKED_HOLDS
+            for _ in range(MOST_PARKED):
+                try:
+                    self._socket.recv(1)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    continue  # a port that was down tells so once
+            await asyncio.sleep(0)
+
+    def _held(self) -> int:
+        """Return how much memory of the kernel's is queued, bytes."""
+        return int.from_bytes(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4), sys.byteorder)
 
 
 def why_unusable() -> str | None:

@@ -111,7 +111,7 @@ class Wire:
     async def _carry(self, stream: Stream) -> None:
         self.counters.streams += 1
         self.path.back()
-        self._port.resume(fresh=asyncio.get_running_loop().time() - self._since > STALE_S)
+        await self._port.resume(fresh=asyncio.get_running_loop().time() - self._since > STALE_S)
         with contextlib.suppress(StreamEnded):
             await self._pumps.carry(self._port, stream, self.counters, self.limits)
 

@@ -171,6 +171,24 @@ class TestStreams:
             nodes.within(another_comes)
         assert frame("too early") not in came
 
+    def test_of_a_full_socket_nothing_that_waited_long_is_sent(self, nodes, monkeypatch):
+        """It holds far more than one that nobody reads would take."""
+        monkeypatch.setattr("meshnet_grpcwire.wire.STALE_S", 0.05)
+        cable = nodes.cable()
+        nodes.loop.call(cable.stream.jam)
+        flood(cable.near, 8000, size=60)
+        nodes.refuse = "StreamRefused"
+        nodes.loop.call(cable.stream.close)
+        nodes.within(lambda: not cable.ends[0].wire._carrying)
+        nodes.run(asyncio.sleep(0.1))
+        sent = cable.ends[0].counters["sent_frames"]
+
+        nodes.refuse = ""
+        nodes.within(lambda: cable.carried, 10)
+        nodes.within(lambda: passes(cable, "in time"))
+
+        assert cable.ends[0].counters["sent_frames"] - sent < 100
+
     def test_a_moment_without_one_loses_nothing(self, nodes):
         cable = nodes.cable()
         nodes.refuse = "StreamRefused"
