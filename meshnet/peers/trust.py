@@ -97,7 +97,7 @@ class Trust:
                 await self._replace(wanted, address, port)
             except (OSError, TimeoutError) as error:
                 if not failed:
-                    log.warning("certificates that changed cannot be used yet: %s", error or "the server is busy")
+                    log.warning("certificates that changed cannot be used yet: %s", str(error) or "the server is busy")
                 failed = True
                 self._poke.set()
                 await asyncio.sleep(_AGAIN_S)

@@ -121,14 +121,17 @@ def test_certificates_change_while_many_connect(tmp_path):
     run(main)
 
 
-def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError("nothing is there"), "nothing is there"), (TimeoutError(), "the server is busy")]
+)
+def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, caplog, error, told):
     async def main():
         daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.peers.start()
         trust = daemon.peers._trust
         hold, trust._hold = trust._hold, broken
         daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
-        await until(lambda: "cannot be used yet: nothing is there" in caplog.text)
+        await until(lambda: f"cannot be used yet: {told}" in caplog.text)
         assert not await taken(daemon, caller)
         trust._hold = hold
         await until(lambda: let_in(daemon))
@@ -136,7 +139,7 @@ def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, capl
         assert len([record for record in caplog.records if "cannot be used yet" in record.getMessage()]) == 1
 
     async def broken(address, port):
-        raise OSError("nothing is there")
+        raise error
 
     run(main)
 

@@ -68,6 +68,6 @@ def back_off() -> Iterator[float]:
 
 
 def _not_opened(log: logging.Logger, wire: Wire, path: Path, error: Exception) -> None:
-    log.debug("%s: no stream to node %s: %s", wire.link.local, wire.route.node, error or type(error).__name__)
+    log.debug("%s: no stream to node %s: %s", wire.link.local, wire.route.node, str(error) or type(error).__name__)
     unanswered = isinstance(error, LinkError) and error.reason == "PeerUnreachable"
     path.lost(STREAM_LOST if unanswered else STREAM_REFUSED)
