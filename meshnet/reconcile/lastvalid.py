@@ -34,6 +34,8 @@ class LastValid:
         for path in sorted(directory.glob("*.json")):
             try:
                 resource = Resource(Kind.TOPOLOGY, json.loads(path.read_bytes()))
+                if self._path(resource.key) != path:
+                    raise ValueError(f"it is of {resource}")
                 self._known[resource.key] = resource
             except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 log.error("%s: a Topology as it last was valid cannot be read: %r", path, error)

@@ -137,7 +137,10 @@ def test_what_somebody_removed_is_written_again(directory):
     run(main())
 
 
-@pytest.mark.parametrize("text", ["", "[", "[]", "null", '{"metadata": 3}', '{"metadata": {"name": "a"}}'])
+SPOILED = ["", "[", "[]", "null", '{"metadata": 3}', '{"metadata": {"name": "a"}}', r'{"metadata": {"name": "\ud800"}}']
+
+
+@pytest.mark.parametrize("text", SPOILED)
 def test_a_file_that_cannot_be_read_costs_no_start(directory, text):
     async def main():
         store = await edited(directory)
