@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import attrs
 import pytest
 
@@ -9,6 +11,7 @@ from meshnet.model import names
 from meshnet.model.topology import MAX_EPOCH, Claim, Endpoint
 from meshnet.netlink import Redirect
 from meshnet.panel.port import PanelPort
+from meshnet.reconcile import rebuild as rebuilding
 from meshnet.reconcile.adopt import adopt
 from meshnet.reconcile.end import Applied
 from meshnet.reconcile.rebuild import as_wanted, is_rebuilt, rebuild, recall
@@ -136,13 +139,21 @@ def test_a_status_of_another_sandbox_tells_nothing():
     assert (made.epoch, made.pod_uid, made.netns) == (0, "", "")
 
 
-@pytest.mark.parametrize("path", [None, 5, "", "relative", "/no/such/path", "/proc/version", "/run/\0"])
+@pytest.mark.parametrize("path", [None, 5, "", "relative", "/no/such/path", "/proc/version", "/run/\0", "/run/\ud800"])
 def test_a_path_is_believed_only_when_it_is_the_ports_namespace(path):
     (made,) = rebuild([port("r1", "c1", number=1)], [])
     claim = Claim(node="n1", container_id="c1", epoch=9, pod_uid="u")
     assert recall(made, claim, {"net_ns": path})
     assert (made.epoch, made.pod_uid, made.netns) == (9, "u", "")
     assert not recall(made, claim, {"net_ns": path})
+
+
+def test_what_may_wait_for_a_writer_is_not_opened(tmp_path, monkeypatch):
+    """It would keep the daemon from everything else."""
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setattr(rebuilding, "open_netns", pytest.fail)
+    (made,) = rebuild([port("r1", "c1", number=1)], [])
+    assert not recall(made, Claim(container_id="c1"), {"net_ns": str(tmp_path / "fifo")})
 
 
 def test_the_mtu_that_counts_as_applied_is_the_ports_own():
