@@ -270,8 +270,8 @@ class Sandboxes:
             log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
         if before is None or self._table.current(before.pod_key) is not None:
             return
-        newest = self._table.newest(before.pod_key)
-        if newest is not None and newest is not sandbox:
+        newest = self._table.newest(before.pod_key, but=sandbox)  # which is still there when its ports could not go
+        if newest is not None:
             newest.epoch = later  # the store may have the claim of the one that failed without having said so
             self._reinstate(newest)
 

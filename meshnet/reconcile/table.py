@@ -127,9 +127,9 @@ class Table:
         told = (claim.node, claim.container_id, claim.epoch)
         return sandbox is not None and told == (self.node, sandbox.key.container_id, sandbox.epoch)
 
-    def newest(self, pod: PodKey) -> Sandbox | None:
-        """Return the newest of a pod's sandboxes here, also one that the pod was taken from."""
-        its = (sandbox for sandbox in self.sandboxes.values() if sandbox.pod_key == pod)
+    def newest(self, pod: PodKey, *, but: Sandbox | None = None) -> Sandbox | None:
+        """Return the newest of a pod's sandboxes here, also one that the pod was taken from, but for one."""
+        its = (sandbox for sandbox in self.sandboxes.values() if sandbox.pod_key == pod and sandbox is not but)
         return max(its, key=lambda sandbox: sandbox.epoch, default=None)
 
     def next_epoch(self, pod: PodKey) -> int:

@@ -94,8 +94,9 @@ class Room:
         }
         self.aligner = Aligner(cache=self.cache, **parts)
         self.inspector = made.inspector
+        self.deleter = cast("Any", Deleter())
         self.sandboxes = Sandboxes(
-            deleter=cast("Any", Deleter()),
+            deleter=self.deleter,
             inspector=self.inspector,
             aligner=self.aligner,
             **parts,

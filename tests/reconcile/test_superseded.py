@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
 from meshnet.driver import Device, LinkError, Scope
-from meshnet.errors import StoreUnavailable
+from meshnet.errors import KernelError, StoreUnavailable
 from meshnet.model.resource import Kind
 from tests.reconcile.fakes import Moody, SlowToGo
 from tests.reconcile.made import link, topology
@@ -16,6 +17,7 @@ from tests.reconcile.room import R1, room, sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from meshnet.driver import LinkEnd, Peer, Port
@@ -243,6 +245,28 @@ def test_and_when_the_answer_to_its_claim_was_lost(tmp_path: Path, fails_s: floa
             assert [end.why_not[0] for end in old.ends.values()] == ["", ""]
             assert [box.epoch for box in here.saved()] == [3]
             assert len(here.store.writes) < 10
+
+    run(main())
+
+
+def test_and_when_the_newer_ones_ports_stay_for_now(tmp_path: Path) -> None:
+    def refused(ifindexes: Sequence[int]) -> asyncio.Future[None]:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answer.set_exception(KernelError(errno.ENOBUFS, "delete"))
+        return answer
+
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await declare(here)
+            old = sandbox("r1")
+            await here.add(old)
+            here.store.error = StoreUnavailable("away")
+            here.deleter.delete_soon = refused
+
+            with pytest.raises(StoreUnavailable):
+                await here.add(sandbox("r1", "newer"))
+
+            assert here.table.is_current(old)
 
     run(main())
 
