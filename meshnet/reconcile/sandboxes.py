@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError, MeshnetError
+from meshnet.reconcile.keyed import KeyedLocks
 from meshnet.reconcile.owner import count_on
 from meshnet.reconcile.rebuild import rebuilt_key
 
@@ -68,6 +69,7 @@ class Sandboxes:
         self._inspector = inspector
         self._aligner = aligner
         self._making = asyncio.Lock()
+        self._pods: KeyedLocks[PodKey] = KeyedLocks()
 
     def find(self, key: SandboxKey) -> Sandbox | None:
         """Return the sandbox of an attachment; one that was rebuilt is known by its container alone."""
@@ -103,7 +105,8 @@ class Sandboxes:
         sandbox.handed = inside
         before: Sandbox | None = None
         try:
-            async with self._turn(sandbox):
+            # One that is being undone has taken the pod from another, which has it again only after that.
+            async with self._pods.hold(sandbox.pod_key), self._turn(sandbox):
                 topology = self._aligner.newest(topology)
                 self._make(sandbox, topology, inside)
                 before = self._table.add(sandbox)
@@ -263,17 +266,18 @@ class Sandboxes:
 
     async def _undo(self, sandbox: Sandbox, before: Sandbox | None) -> None:
         """Remove a sandbox whose ADD failed; if it took the pod from one, the newest that is there has it again."""
-        later = self._table.next_epoch(sandbox.pod_key)
-        try:
-            await self.remove(sandbox, why="its ADD failed")
-        except MeshnetError as error:
-            log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
-        if before is None or self._table.current(before.pod_key) is not None:
-            return
-        newest = self._table.newest(before.pod_key, but=sandbox)  # which is still there when its ports could not go
-        if newest is not None:
-            newest.epoch = later  # the store may have the claim of the one that failed without having said so
-            self._reinstate(newest)
+        async with self._pods.hold(sandbox.pod_key):
+            later = self._table.next_epoch(sandbox.pod_key)
+            try:
+                await self.remove(sandbox, why="its ADD failed")
+            except MeshnetError as error:
+                log.error("%s/%s: %s", sandbox.namespace, sandbox.pod, error)
+            if before is None or self._table.current(before.pod_key) is not None:
+                return
+            newest = self._table.newest(before.pod_key, but=sandbox)  # it is there still if its ports could not go
+            if newest is not None:
+                newest.epoch = later  # the store may have the claim of the one that failed without having said so
+                self._reinstate(newest)
 
     def _reinstate(self, sandbox: Sandbox) -> None:
         self._give_back(sandbox)

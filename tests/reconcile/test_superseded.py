@@ -293,6 +293,25 @@ def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Pat
     run(main())
 
 
+def test_and_when_the_second_one_comes_while_a_driver_undoes_the_first(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path, SlowToGo) as here:
+            await declare(here)
+            old = sandbox("r1")
+            await here.add(old)
+            here.store.error = StoreUnavailable("away")
+            adding = []
+            for container in ("newer", "newest"):
+                adding.append(asyncio.create_task(here.add(sandbox("r1", container))))
+                await asyncio.sleep(0.5)
+            for task in adding:
+                with pytest.raises(StoreUnavailable):
+                    await task
+            assert here.table.is_current(old)
+
+    run(main())
+
+
 def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
