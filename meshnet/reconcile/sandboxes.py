@@ -211,7 +211,8 @@ class Sandboxes:
         """
         async with self._making:
             yield
-            settling = asyncio.ensure_future(self._settle_now(end.endpoint for end in sandbox.ends.values()))
+            # Listed now: when the task begins an edit may have taken one away.
+            settling = asyncio.ensure_future(self._settle_now([end.endpoint for end in sandbox.ends.values()]))
             try:
                 await asyncio.wait({settling}, timeout=TURN_S)
             except asyncio.CancelledError:

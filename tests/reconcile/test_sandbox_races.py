@@ -205,6 +205,19 @@ def test_what_a_pod_gets_is_what_is_declared_once_others_have_been_taken_from_it
     run(main())
 
 
+def test_an_add_comes_again_just_as_an_interface_goes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with room(tmp_path) as here:
+            await here.declare("eth1", "eth2")
+            box = sandbox("r1")
+            await here.add(box)
+            again = asyncio.create_task(here.sandboxes.add_again(box, here.cache.topology(R1), cast("Any", object())))
+            asyncio.get_running_loop().call_soon(box.ends.pop, "eth2")  # by an edit
+            await again
+
+    run(main())
+
+
 def test_an_interface_that_is_declared_again_before_its_turn_to_go_stays(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
