@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 class Sandboxes:
     """Takes sandboxes in and out. They are made in order, one at a time unless a driver takes long; their claims wait
-    for the store together.
+    for the store together. Only those of one pod always wait for each other's drivers.
     """
 
     def __init__(
