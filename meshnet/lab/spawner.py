@@ -176,8 +176,10 @@ def _pause() -> NoReturn:
 
 
 def _give_up(why: str, code: int) -> NoReturn:
-    os.write(2, f"meshnet: cannot start it: {why}\n".encode())
-    os._exit(code)
+    try:
+        os.write(2, f"meshnet: cannot start it: {why}\n".encode(errors="replace"))
+    finally:
+        os._exit(code)  # also where there is no room for that
 
 
 def environment(pod: PodSpec, container: Container | None) -> dict[str, str]:
