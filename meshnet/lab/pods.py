@@ -86,13 +86,10 @@ class Pods:
     async def attach_all(self, progress: Callable[[Pod], None]) -> None:
         """Attach all pods that have a sandbox and start their commands. `progress` is called in a worker thread.
 
-        Who wants to stop or restart one meanwhile waits; one that was restarted before is attached already.
+        One that was restarted before is attached already.
         """
         until = time.monotonic() + self._patience_s
-        async with contextlib.AsyncExitStack() as held:
-            for pod in self:
-                await held.enter_async_context(pod.lock)
-            await self._with_all(lambda pod: self._attach_first(pod, until), progress)
+        await self._with_all(lambda pod: self._attach_first(pod, until), progress)
 
     async def start(self, pod: Pod, node: str | None = None) -> None:
         """Give a pod a new sandbox, attach it, start its commands; on another node than before with `node`.
@@ -176,6 +173,7 @@ class Pods:
         await asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     async def _with_all(self, function: Callable[[Pod], None], progress: Callable[[Pod], None]) -> None:
+        """Call both with each pod, in worker threads. Who wants to start or stop one meanwhile waits."""
         turns = iter(tuple(self._pods.values()))
 
         def work() -> None:
@@ -185,7 +183,10 @@ class Pods:
                 progress(pod)
 
         loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(self._executor, work) for _ in range(WORKERS)))
+        async with contextlib.AsyncExitStack() as held:
+            for pod in self:
+                await held.enter_async_context(pod.lock)
+            await asyncio.gather(*(loop.run_in_executor(self._executor, work) for _ in range(WORKERS)))
 
     def _make_sandbox(self, pod: Pod) -> None:
         sandbox = Sandbox(pod.spec)

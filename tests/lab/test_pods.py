@@ -27,12 +27,13 @@ class Machine:
 
     done: list[str] = attrs.field(factory=list)
     slow: float = 0.0
+    slow_make: float = 0.0
 
     def sandbox(self, _spec: PodSpec) -> SimpleNamespace:
         def note(word: str):
             return lambda *_: self.done.append(word)
 
-        return SimpleNamespace(make=note("made"), remove=note("removed"), attachment=None)
+        return SimpleNamespace(make=self.make, remove=note("removed"), attachment=None)
 
     @property
     def runtime(self) -> SimpleNamespace:
@@ -40,6 +41,10 @@ class Machine:
             add=self.add,
             delete=lambda *_: self.done.append("DEL"),
         )
+
+    def make(self) -> None:
+        time.sleep(self.slow_make)
+        self.done.append("made")
 
     def add(self, *_: object) -> None:
         time.sleep(self.slow)
@@ -144,3 +149,35 @@ def test_pod_whose_commands_cannot_be_started_is_detached(lab, machine):
 
     asyncio.run(run())
     assert machine.done[:3] == ["made", "ADD", "DEL"]
+
+
+def test_pod_that_is_started_while_all_sandboxes_are_made_has_one(lab, machine):
+    """By a command that comes first of all."""
+
+    async def run() -> None:
+        pod = lab.find("r1")
+        machine.slow_make = 0.2
+        up = asyncio.ensure_future(lab.make_sandboxes())
+        await asyncio.sleep(0.05)
+        with pytest.raises(MeshnetError, match="it has a sandbox already"):
+            await lab.start(pod)
+        await up
+        await lab.attach_all(lambda _: None)
+
+    asyncio.run(run())
+    assert machine.done == ["made", "ADD"]
+
+
+def test_pod_that_is_stopped_while_all_sandboxes_are_made_stays_so(lab, machine):
+    async def run() -> None:
+        pod = lab.find("r1")
+        machine.slow_make = 0.2
+        up = asyncio.ensure_future(lab.make_sandboxes())
+        await asyncio.sleep(0.05)
+        await lab.stop(pod)
+        await up
+        await lab.attach_all(lambda _: None)
+        assert pod.phase is Phase.STOPPED
+
+    asyncio.run(run())
+    assert machine.done == ["made", "DEL", "removed"]
