@@ -104,13 +104,13 @@ class CniRuntime:
             self._cache.mkdir(parents=True, exist_ok=True)
             self._cached(attachment).write_text(json.dumps(result))
         except (MeshnetError, OSError):
-            with contextlib.suppress(MeshnetError, OSError):
+            with contextlib.suppress(MeshnetError):
                 self._delete(attachment, None)
             raise
         return result
 
     def delete(self, attachment: Attachment) -> None:
-        """Detach; what is gone already is no error. Raises PluginError."""
+        """Detach; what is gone already is no error. Raises MeshnetError (PluginError when a plugin refuses)."""
         self._delete(attachment, self._result(attachment))
         self._cached(attachment).unlink(missing_ok=True)
 

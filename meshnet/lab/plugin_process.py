@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
-from meshnet.errors import MeshnetError
+from meshnet.errors import KernelError, MeshnetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,8 +49,8 @@ class PluginProcess:
     def run(self, program: Path, env: Mapping[str, str], config: bytes) -> Answer:
         """Run `program` in the calling thread's network namespace.
 
-        Raises MeshnetError when it cannot be started or does not end in time, OSError when there is no room for its
-        configuration or its log.
+        Raises MeshnetError when it cannot be started, as without room for its configuration or its log, or does not
+        end in time.
         """
         done = threading.Event()
         codes: list[int] = []
@@ -59,7 +59,10 @@ class PluginProcess:
             codes.append(code)
             done.set()
 
-        pid, reading = self._start(program, env, config, ended)
+        try:
+            pid, reading = self._start(program, env, config, ended)
+        except OSError as error:
+            raise KernelError(error.errno or 0, f"start {program}", error.filename or "") from error
         deadline = time.monotonic() + self._timeout_s
         output = self._read(reading, deadline)
         if output is not None and len(output) > LARGEST_ANSWER:

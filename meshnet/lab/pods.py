@@ -153,7 +153,7 @@ class Pods:
             self._left.remove(each)
             try:
                 await self._in_thread(functools.partial(self._delete, node, each[1]))
-            except (MeshnetError, OSError):
+            except MeshnetError:
                 self._left.append(each)
                 raise
 
@@ -228,7 +228,7 @@ class Pods:
             for container in spec.commands:
                 self._containers.request(spec, container.name)
         except (MeshnetError, OSError):
-            with contextlib.suppress(MeshnetError, OSError):
+            with contextlib.suppress(MeshnetError):
                 self._delete(pod.node, sandbox)
             raise
 

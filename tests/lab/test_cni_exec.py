@@ -157,8 +157,9 @@ def test_what_could_not_be_started_leaves_no_descriptor(bench):
     runtime = bench.runtime()
     (bench.tmp_path / "log").mkdir()
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(OSError, match="Is a directory"):
-        runtime.add(ATTACHMENT)
+    for each in (runtime.add, runtime.delete):
+        with pytest.raises(MeshnetError, match=r"start .*/[ab]: Is a directory \(EISDIR\): .*/log"):
+            each(ATTACHMENT)
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
