@@ -10,12 +10,13 @@ from meshnet.errors import KernelError
 from meshnet.lab import syscalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 KEPT = 4 << 20
 """Bytes kept of a log."""
 _BLOCK = 1 << 12
+_CHUNK = 1 << 16
 
 
 def trim_logs(directories: Iterable[Path]) -> None:
@@ -41,9 +42,12 @@ def trim(path: Path) -> None:
         os.close(fd)
 
 
-def first_kept(fd: int) -> int:
-    """Return the offset of the first byte that is still there."""
-    try:
-        return os.lseek(fd, 0, os.SEEK_DATA)
-    except OSError:
-        return 0  # empty
+def kept(fd: int) -> Iterator[bytes]:
+    """Yield what a log has from where `fd` is to its end, without what has been given back, also by now."""
+    while True:
+        with contextlib.suppress(OSError):  # it is at the end
+            os.lseek(fd, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_DATA)
+        chunk = os.read(fd, _CHUNK)
+        if not chunk:
+            return
+        yield chunk

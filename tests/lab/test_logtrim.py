@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from meshnet.lab import logtrim
-from meshnet.lab.logtrim import KEPT, first_kept, trim, trim_logs
+from meshnet.lab.logtrim import KEPT, kept, trim, trim_logs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +26,31 @@ def test_long_log_keeps_its_end(log):
     trim(log)
     assert log.stat().st_size == size
     assert log.stat().st_blocks * 512 <= KEPT + (1 << 16)
-    fd = os.open(log, os.O_RDONLY)
-    try:
-        start = first_kept(fd)
-        os.lseek(fd, start, os.SEEK_SET)
-        kept = os.read(fd, size)
-    finally:
-        os.close(fd)
-    assert KEPT <= len(kept) <= KEPT + (1 << 16)
-    assert kept.endswith(b"athe end")
-    assert b"\0" not in kept
+    with log.open("rb") as file:
+        read = b"".join(kept(file.fileno()))
+    assert KEPT <= len(read) <= KEPT + (1 << 16)
+    assert read.endswith(b"athe end")
+    assert b"\0" not in read
+
+
+def test_who_reads_a_log_that_loses_its_beginning_meanwhile_goes_on_with_what_is_left(log):
+    """As who pages through what `lab logs -f` prints."""
+    with log.open("rb") as file:
+        reading = kept(file.fileno())
+        assert next(reading).strip(b"a") == b""
+        trim(log)
+        rest = b"".join(reading)
+    assert KEPT <= len(rest) <= KEPT + (1 << 16)
+    assert rest.endswith(b"athe end")
+    assert b"\0" not in rest
+
+
+def test_what_is_written_later_is_read_later(log):
+    with log.open("rb") as file, log.open("ab", buffering=0) as writing:
+        assert b"".join(kept(file.fileno())).endswith(b"the end")
+        assert list(kept(file.fileno())) == []
+        writing.write(b"more")
+        assert list(kept(file.fileno())) == [b"more"]
 
 
 def test_short_log_is_left_alone(tmp_path):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from meshnet.cli.lab.verbparser import Verbs
 
 FOLLOW_EVERY_S = 0.2
-_CHUNK = 1 << 16
 _NAME = "a pod (NAME or NAMESPACE/NAME) or a node (NODE, or node/NODE where a pod has that name)"
 _NOT_FOUND = 127
 _NOT_STARTED = 126
@@ -90,6 +89,7 @@ def _become(command: list[str], environment: Mapping[str, str], *, own_sysfs: bo
 def logs(args: argparse.Namespace) -> int:
     from meshnet.lab.control import ask_lab  # noqa: PLC0415
     from meshnet.lab.enter import enter_box  # noqa: PLC0415
+    from meshnet.lab.logtrim import kept  # noqa: PLC0415
     from meshnet.lab.record import find_lab  # noqa: PLC0415
 
     record = find_lab(args.lab)
@@ -104,7 +104,7 @@ def logs(args: argparse.Namespace) -> int:
         over = not args.follow
         while True:
             for fd in files:
-                for chunk in _rest(fd):
+                for chunk in kept(fd):
                     _write(chunk)
             if over:
                 return 0
@@ -124,17 +124,9 @@ def _write(chunk: bytes) -> None:
 
 
 def _opened(path: str, stack: contextlib.ExitStack) -> Iterator[int]:
-    from meshnet.lab.logtrim import first_kept  # noqa: PLC0415
-
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return  # a command that never started has written nothing
     stack.callback(os.close, fd)
-    os.lseek(fd, first_kept(fd), os.SEEK_SET)
     yield fd
-
-
-def _rest(fd: int) -> Iterator[bytes]:
-    while chunk := os.read(fd, _CHUNK):
-        yield chunk
