@@ -61,7 +61,9 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._children.reap)
         self._children.reap()  # a daemon may have ended before that
         loop.add_reader(self._spawner, self._containers.on_answer)
-        with concurrent.futures.ThreadPoolExecutor(WORKERS) as executor:
+        threads = concurrent.futures.ThreadPoolExecutor
+        # a caller that is suspended reads nothing: who tells it how far the lab is may wait, the lab does not
+        with threads(WORKERS) as executor, threads(1) as teller:
             by_name = {node.name: node for node in self._nodes}
             pods = self._pods(by_name, executor)
             verbs = Verbs(self._plan, by_name, pods, self._containers, executor)
@@ -69,7 +71,7 @@ class _Supervisor:
                 tasks.create_task(LabServer(verbs).serve())
                 tasks.create_task(_trim())
                 tasks.create_task(self._watch_caller())
-                tasks.create_task(self._bring_up(pods, executor))
+                tasks.create_task(self._bring_up(pods, executor, teller))
 
     def _pods(self, nodes: Mapping[str, Node], executor: Executor) -> Pods:
         plan = self._plan
@@ -93,17 +95,15 @@ class _Supervisor:
             patience_s=plan.wait_s,
         )
 
-    async def _bring_up(self, pods: Pods, executor: Executor) -> None:
-        loop = asyncio.get_running_loop()
-
+    async def _bring_up(self, pods: Pods, executor: Executor, teller: Executor) -> None:
         def tell(message: dict[str, Any]) -> None:
-            loop.call_soon_threadsafe(self._tell, message)
+            teller.submit(self._tell, message)
 
         try:
             report = await BringUp(self._plan, self._nodes, pods, executor, tell).run()
         except MeshnetError as error:
             report = {"step": "up", "error": str(error)}
-        self._tell(report)
+        tell(report)
 
     def _tell(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(ChannelClosed):
