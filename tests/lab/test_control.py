@@ -95,6 +95,19 @@ def test_what_was_asked_is_done_though_who_asked_has_gone(verbs):
     assert verbs.done == ["stop", "look"]
 
 
+def test_each_of_a_hundred_commands_at_once_is_answered(verbs):
+    """As of a shell that restarts every pod of a lab in the background."""
+    with contextlib.ExitStack() as stack:
+        several = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(100)]
+        for sock in several:
+            sock.settimeout(5)
+            sock.connect(str(control.CONTROL_SOCKET))
+            sock.sendall(b'{"verb": "work", "takes": "0.3"}\n')
+        for sock in several:
+            with sock.makefile() as answers:
+                assert list(answers)[-1] == '{"verb":"work"}\n'
+
+
 def test_lab_that_says_nothing_is_unreachable(path, monkeypatch):
     monkeypatch.setattr(control, "TIMEOUT_S", 0.1)
     with socket.socket(socket.AF_UNIX) as listener:
