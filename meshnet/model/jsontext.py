@@ -58,7 +58,9 @@ def _depth(value: Any) -> int:
 
 def _flat(value: Any, line: int) -> Place | int:
     """A place that knows one line for all; the items of a list of objects have it too."""
-    if isinstance(value, dict) and isinstance(value.get("items"), list):
-        items = [_flat(item, line) for item in value["items"]]
-        return Place(line, {"items": Place(line, items)})
-    return Place(line, {}) if isinstance(value, (dict, list)) else line
+    if isinstance(value, list):
+        return Place(line, [_flat(item, line) for item in value])
+    if isinstance(value, dict):
+        items = value.get("items")
+        return Place(line, {"items": _flat(items, line)} if isinstance(items, list) else {})
+    return line

@@ -193,6 +193,16 @@ def test_a_list_of_objects_is_its_items(text):
     assert [(found.kind, found.line) for found in read_documents(text, "t")] == [("A", 1), ("B", 2), ("C", 4)]
 
 
+@pytest.mark.parametrize("inside", [[], [{"kind": "List", "items": [None, {"kind": "C"}]}]])
+def test_a_list_of_json_may_have_what_yaml_has_not(inside):
+    """As Python's json writes a character beyond 16 bits, and `meshnet get -o json` a list."""
+    values = [{"kind": "A", "note": "😀"}, [{"kind": "B"}], *inside]
+    found = read_documents(json.dumps(values), "t.json")
+
+    assert [(each.kind, each.line) for each in found] == [("A", 1), ("B", 1), *[("C", 1)] * len(inside)]
+    assert found[0].document["note"] == "😀"
+
+
 @pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
 def test_what_ends_a_line_in_yaml_is_a_character_in_json(character):
     value = {"kind": "A", "b": f" {character} c {character}"}
