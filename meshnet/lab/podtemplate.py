@@ -88,9 +88,9 @@ class PodReader:
             self._env_from(namespace, source, env)
         for variable in entry.each("env"):
             key = _variable(variable)
-            value = self._value(namespace, pod, variable)
+            value = self._value(namespace, pod, variable, env)
             if value is not None:
-                env[key] = expand(value, env)
+                env[key] = value
         told = f"Pod {namespace}/{pod}: container {name!r}"
         return Container(
             name=name,
@@ -129,9 +129,9 @@ class PodReader:
         for key, value in (found.texts if found else {}).items():
             env[prefix + key] = value
 
-    def _value(self, namespace: str, pod: str, variable: Fields) -> str | None:
+    def _value(self, namespace: str, pod: str, variable: Fields, env: Mapping[str, str]) -> str | None:
         if not variable.has("valueFrom"):
-            return variable.text("value", "")
+            return expand(variable.text("value", ""), env)
         source = variable.inner("valueFrom")
         if source.has("fieldRef"):
             path = source.inner("fieldRef").text("fieldPath")

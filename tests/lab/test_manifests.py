@@ -94,6 +94,18 @@ def test_no_variable_comes_from_binary_data():
     assert found == ["spec.containers[0].env[0].valueFrom.configMapKeyRef.key"]
 
 
+def test_variables_of_a_config_map_are_taken_as_they_are():
+    """As on Kubernetes: `$(NAME)` has a meaning in `value` alone."""
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"secret": "pa$$word $(HERE)"}}
+    env = [
+        {"name": "HERE", "value": "1"},
+        {"name": "SECRET", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "secret"}}},
+        {"name": "USED", "value": "$(SECRET) $$ $(HERE)"},
+    ]
+    found = only(config, pod(containers=[container(command=["env"], env=env)]))
+    assert found.commands[0].env == {"HERE": "1", "SECRET": "pa$$word $(HERE)", "USED": "pa$$word $(HERE) $ 1"}
+
+
 @pytest.mark.parametrize(
     ("of_pod", "of_container", "told"),
     [
