@@ -85,7 +85,7 @@ class PodReader:
         name = entry.dns_label("name")
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
-            self._env_from(namespace, source, env)
+            self._env_from(namespace, pod, source, env)
         for variable in entry.each("env"):
             key = _variable(variable)
             value = self._value(namespace, pod, variable, env)
@@ -120,7 +120,9 @@ class PodReader:
             return ()
         return argv
 
-    def _env_from(self, namespace: str, source: Fields, env: dict[str, str]) -> None:
+    def _env_from(self, namespace: str, pod: str, source: Fields, env: dict[str, str]) -> None:
+        if source.has("secretRef"):
+            self._note(f"Pod {namespace}/{pod}: variables come from what a lab has not (secretRef): unset")
         reference = source.inner("configMapRef")
         found = self._config_map(namespace, reference) if reference.value else None
         prefix = source.text("prefix", "")

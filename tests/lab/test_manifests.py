@@ -106,6 +106,17 @@ def test_variables_of_a_config_map_are_taken_as_they_are():
     assert found.commands[0].env == {"HERE": "1", "SECRET": "pa$$word $(HERE)", "USED": "pa$$word $(HERE) $ 1"}
 
 
+def test_variables_of_a_secret_are_told():
+    of_secret = {"secretRef": {"name": "s"}}
+    env = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    found = read_manifests([pod(containers=[container(command=["env"], env=[env], envFrom=[of_secret, of_secret])])])
+    assert found.pods[0].commands[0].env == {}
+    assert found.notes == (
+        "Pod default/r1: variables come from what a lab has not (secretRef): unset",
+        "Pod default/r1: variable 'A' comes from what a lab has not: unset",
+    )
+
+
 @pytest.mark.parametrize(
     ("of_pod", "of_container", "told"),
     [
