@@ -162,19 +162,18 @@ class PodReader:
 
     def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
         name = entry.dns_label("name")
-        if entry.has("emptyDir"):
+        kinds = [key for key in entry.value if key != "name" and entry.has(key)]
+        if not kinds or "emptyDir" in kinds:
             return Volume(name, None)
-        if not entry.has("configMap"):
-            kinds = ", ".join(key for key in entry.value if key != "name")
-            self._note(
-                f"Pod {namespace}/{pod}: volume {name!r} ({kinds}): a lab mounts configMap and emptyDir: skipped"
-            )
+        if "configMap" not in kinds:
+            told = f"volume {name!r} ({', '.join(kinds)})"
+            self._note(f"Pod {namespace}/{pod}: {told}: a lab mounts configMap and emptyDir: skipped")
             return None
         source = entry.inner("configMap")
         found = self._config_map(namespace, source)
         files = found.files if found else {}
         mode = source.number("defaultMode", 0o644, high=0o777)
-        return Volume(name, _items(source, files) if found and source.has("items") else files, mode)
+        return Volume(name, _items(source, files) if found and source.items("items") else files, mode)
 
     def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")

@@ -152,6 +152,22 @@ def test_volume_items_choose_and_rename():
     assert (found.volumes[0].files, found.volumes[0].mode) == ({"deep/file": b"2"}, 0o400)
 
 
+@pytest.mark.parametrize("volume", [{}, {"emptyDir": None}, {"emptyDir": {}, "hostPath": None}])
+def test_volume_that_is_nothing_else_is_an_empty_directory(volume):
+    """As the API server has it; `emptyDir:` without a value is one, too."""
+    found = read_manifests([pod(containers=[], volumes=[{"name": "v", **volume}])])
+    assert [(each.name, each.files) for each in found.pods[0].volumes] == [("v", None)]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("items", [[], None])
+def test_volume_of_no_items_has_all(items):
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
+    source = {"name": "c", "items": items}
+    found = only(pod(containers=[], volumes=[{"name": "v", "configMap": source}]), config)
+    assert found.volumes[0].files == {"a": b"1", "b": b"2"}
+
+
 @pytest.mark.parametrize("items", [{}, {"items": [{"key": "none", "path": "p"}]}])
 @pytest.mark.parametrize("name", ["none", "c"])
 def test_volume_of_what_is_optional_and_not_there_is_empty(items, name):
