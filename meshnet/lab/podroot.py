@@ -38,7 +38,7 @@ def write_volumes(pod: PodSpec) -> None:
             file = directory / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-            file.chmod(volume.mode)
+            file.chmod(volume.mode_of(name))
 
 
 def enter_pod_root(pod: PodSpec, container: Container | None) -> None:

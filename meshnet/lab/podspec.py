@@ -22,12 +22,16 @@ class Volume:
 
     Attributes:
         files: content by relative path (ConfigMap); None for an empty directory to write in (emptyDir).
-        mode: permission bits of the files.
+        mode: permission bits of the files, but for those in `modes`.
     """
 
     name: str
     files: Mapping[str, bytes] | None
     mode: int = 0o644
+    modes: Mapping[str, int] = attrs.field(factory=dict)
+
+    def mode_of(self, file: str) -> int:
+        return self.modes.get(file, self.mode)
 
 
 @attrs.frozen

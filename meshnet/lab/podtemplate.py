@@ -173,7 +173,9 @@ class PodReader:
         found = self._config_map(namespace, source)
         files = found.files if found else {}
         mode = source.number("defaultMode", 0o644, high=0o777)
-        return Volume(name, _items(source, files) if found and source.items("items") else files, mode)
+        if not (found and source.items("items")):
+            return Volume(name, files, mode)
+        return Volume(name, _items(source, files), mode, _modes(source, mode))
 
     def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")
@@ -209,6 +211,10 @@ def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
         else:
             files[path] = data[key]
     return files
+
+
+def _modes(source: Fields, otherwise: int) -> dict[str, int]:
+    return {str(item.value.get("path")): item.number("mode", otherwise, high=0o777) for item in source.each("items")}
 
 
 def _mount(entry: Fields) -> VolumeMount:

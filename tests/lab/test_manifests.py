@@ -147,9 +147,11 @@ def test_a_user_that_kubernetes_refuses_is_refused():
 
 def test_volume_items_choose_and_rename():
     config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
-    source = {"name": "c", "items": [{"key": "b", "path": "deep/file"}], "defaultMode": 0o400}
-    found = only(pod(containers=[], volumes=[{"name": "v", "configMap": source}]), config)
-    assert (found.volumes[0].files, found.volumes[0].mode) == ({"deep/file": b"2"}, 0o400)
+    items = [{"key": "b", "path": "deep/file"}, {"key": "a", "path": "run", "mode": 0o755}]
+    source = {"name": "c", "items": items, "defaultMode": 0o400}
+    (volume,) = only(pod(containers=[], volumes=[{"name": "v", "configMap": source}]), config).volumes
+    assert volume.files == {"deep/file": b"2", "run": b"1"}
+    assert [volume.mode_of(name) for name in volume.files] == [0o400, 0o755]
 
 
 @pytest.mark.parametrize("volume", [{}, {"emptyDir": None}, {"emptyDir": {}, "hostPath": None}])

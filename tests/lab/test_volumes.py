@@ -66,3 +66,15 @@ def test_who_starts_a_lab_decides_on_no_files_mode(lab):
     finally:
         os.umask(before)
     assert said == "0022\n644\n755\n777\nend\n"
+
+
+def test_program_in_a_config_map_runs_by_the_mode_of_its_item(lab):
+    data = {"run": "#!/bin/sh\nstat -c %a /v/run /v/other\n", "other": ""}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data}
+    items = [{"key": "run", "path": "run", "mode": 0o755}, {"key": "other", "path": "other"}]
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    volumes = [{"name": "v", "configMap": {"name": "c", "items": items}}]
+    one = pod("r1", "/v/run", container=container, volumes=volumes, restartPolicy="Never")
+    lab.ok("lab", "up", "-", stdin=text(config, one))
+    machine.eventually(lambda: "code" in lab.ok("lab", "pods"), "the command does not end")
+    assert lab.ok("lab", "logs", "r1") == "755\n644\n"
