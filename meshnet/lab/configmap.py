@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from meshnet.model.fields import Fields
+
+_KEY = re.compile(r"(?!\.\.|\.$)[-._a-zA-Z0-9]{1,253}")
 
 
 @attrs.frozen
@@ -29,16 +32,33 @@ class ConfigMap:
 
 def read_config_map(document: Fields) -> ConfigMap:
     """Return what a ConfigMap holds; what is wrong is in the problems of `document`."""
-    data = document.inner("data")
-    texts = {str(key): data.text(key) for key in data.value}
-    files = {key: text.encode() for key, text in texts.items()}
-    binary = document.inner("binaryData")
-    for key in binary.value:
-        try:
-            files[str(key)] = base64.b64decode(binary.text(key), validate=True)
-        except (binascii.Error, ValueError):
-            binary.wrong(key, "must be base64")
-    for key in files:
-        if "/" in key or key in {".", ".."}:
-            document.wrong("data", f"key {key!r} must be a file name")
+    data, binary = document.inner("data"), document.inner("binaryData")
+    texts = {key: data.text(key) for key in _keys(data)}
+    files = {key: _encoded(data, key, text) for key, text in texts.items()}
+    files |= {key: _decoded(binary, key) for key in _keys(binary)}
     return ConfigMap(texts, files)
+
+
+def _keys(fields: Fields) -> Iterator[str]:
+    for key in fields.value:
+        if _KEY.fullmatch(key):
+            yield key
+        else:
+            fields.wrong(key, "its key must be 1 to 253 of a-z, A-Z, 0-9, '-', '_', '.'; not '.', nor begin with '..'")
+
+
+def _encoded(data: Fields, key: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        data.wrong(key, "must be text: half a surrogate pair is none")
+        return b""
+
+
+def _decoded(binary: Fields, key: str) -> bytes:
+    text = binary.text(key)
+    try:
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        binary.wrong(key, "must be base64")
+        return b""
