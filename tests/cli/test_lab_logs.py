@@ -30,3 +30,27 @@ def test_who_follows_a_log_reads_what_came_until_its_lab_ended(tmp_path: Path, m
         assert main(["lab", "logs", "-f", "r1"]) == 0
 
     assert shown == [b"begun\n", b"last words\n"]
+
+
+def test_who_follows_the_log_of_a_command_that_starts_later_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a pod that is not attached yet, or failed, and is started then."""
+    first, second = tmp_path / "first.log", tmp_path / "second.log"
+    first.write_text("first\n")
+    shown: list[bytes] = []
+    with subprocess.Popen(["sh", "-c", f"read _; echo second >{second}"], stdin=subprocess.PIPE) as lab:
+
+        def show(chunk: bytes) -> None:
+            shown.append(chunk)
+            assert lab.stdin is not None
+            lab.stdin.close()
+
+        LabRecords.of_this_user().create("demo", lab.pid)
+        monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
+        answer = {"paths": [str(first), str(second)]}
+        monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: (answer, []))
+        monkeypatch.setattr("meshnet.cli.lab.shell._write", show)
+        assert main(["lab", "logs", "-f", "r1"]) == 0
+
+    assert shown == [b"first\n", b"second\n"]

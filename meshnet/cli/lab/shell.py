@@ -100,11 +100,12 @@ def logs(args: argparse.Namespace) -> int:
         lab.register(pidfd, select.POLLIN)
         enter_box(record)
         answer, _ = ask_lab("logs", name=args.name)
-        files = [fd for path in answer["paths"] for fd in _opened(path, stack)]
+        files: dict[str, int | None] = {}
         over = not args.follow
         while True:
-            for fd in files:
-                for chunk in kept(fd):
+            for path in answer["paths"]:
+                fd = files[path] = files.get(path) or _opened(path, stack)
+                for chunk in kept(fd) if fd is not None else ():
                     _write(chunk)
             if over:
                 return 0
@@ -123,10 +124,10 @@ def _write(chunk: bytes) -> None:
         raise MeshnetError(f"standard output: {error.strerror}") from error
 
 
-def _opened(path: str, stack: contextlib.ExitStack) -> Iterator[int]:
+def _opened(path: str, stack: contextlib.ExitStack) -> int | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return  # a command that never started has written nothing
+        return None  # a command that has not started yet has written nothing
     stack.callback(os.close, fd)
-    yield fd
+    return fd
