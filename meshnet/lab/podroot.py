@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 VOLUMES = RUN / "volumes"
 _TMPFS = syscalls.MS_NOSUID | syscalls.MS_NODEV
-_SHELF = Path("/sys/kernel")
-"""Where a pod's volumes and covers are until they are mounted: a volume may be mounted over /run, not over this."""
+_SHELF = Path("/proc/fs")
+"""Where a pod's volumes and covers are until they are mounted. A volume may be mounted over /run and /sys, but over
+/proc runtimes mount none."""
 
 
 def volume_directory(pod: PodSpec, volume: Volume) -> Path:
@@ -113,7 +114,7 @@ def _cover(directory: Path) -> None:
     stage = _SHELF / ".cover"
     stage.mkdir()
     syscalls.mount(OWN, stage, "tmpfs", 0, "mode=755")
-    # else it would be part of the /sys that is bound into it
+    # else it would be part of the /proc that is bound into it
     syscalls.mount(None, stage, None, syscalls.MS_UNBINDABLE)
     _bind_all(directory.iterdir(), stage)
     syscalls.mount(None, stage, None, syscalls.MS_PRIVATE)  # a later cover may have to bind it

@@ -38,6 +38,14 @@ def test_volume_at_run_hides_none_of_the_others(lab):
     assert not os.path.exists("/the-third")
 
 
+def test_volume_at_sys_hides_none_of_the_others(lab):
+    """As of a pod that shall see no hardware."""
+    mounts = [{"name": name, "mountPath": path} for name, path in (("a", "/sys"), ("b", "/sys/b"), ("c", "/the-third"))]
+    script = "touch /sys/a /sys/b/b /the-third/c; ls -A /sys /sys/b /the-third; ls -d /proc/fs/*"
+    inside = "".join(f"{path}\n" for path in sorted(map(str, Path("/proc/fs").iterdir())))
+    assert told(lab, *mounts, script=script) == f"/sys:\na\nb\n\n/sys/b:\nb\n\n/the-third:\nc\n{inside}end\n"
+
+
 def test_directory_that_is_made_for_a_volume_in_a_volume_leaves_that_as_it_is(lab):
     mounts = [
         {"name": "outer", "mountPath": "/fixed", "readOnly": True},
