@@ -53,7 +53,9 @@ def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
     mount_proc()
     mount_sysfs()
     mounts = sorted(container.mounts if container else (), key=lambda mount: mount.path)
-    if mounts:
+    directory = Path(container.directory if container else "/").resolve()
+    shelved = bool(mounts) or not directory.is_dir()
+    if shelved:
         _fill_shelf(pod)
     syscalls.mount(OWN, "/run", "tmpfs", _TMPFS, "mode=755")
     hostname = Path("/run/hostname")
@@ -62,7 +64,9 @@ def enter_pod_root(pod: PodSpec, container: Container | None) -> None:
         syscalls.bind(hostname, "/etc/hostname")
     for mount in mounts:
         _mount_volume(mount)
-    if mounts:
+    if not directory.is_dir():
+        make_place(directory, directory=True)
+    if shelved:
         syscalls.unmount(_SHELF)
 
 

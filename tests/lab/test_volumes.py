@@ -86,3 +86,18 @@ def test_program_in_a_config_map_runs_by_the_mode_of_its_item(lab):
     lab.ok("lab", "up", "-", stdin=text(config, one))
     machine.eventually(lambda: "code" in lab.ok("lab", "pods"), "the command does not end")
     assert lab.ok("lab", "logs", "r1") == "755\n644\n"
+
+
+@pytest.mark.parametrize("directory", ["/the-working/directory", "/run/directory", "/volume/directory", ""])
+def test_working_directory_that_the_machine_has_not_is_made_for_the_pod(lab, directory):
+    """As container runtimes do."""
+    mounts = [{"name": "v", "mountPath": "/volume"}] if "volume" in directory else []
+    container = {"workingDir": directory, "volumeMounts": mounts}
+    volumes = [{"name": "v", "emptyDir": {}}]
+    one = pod("r1", "sh", "-c", "pwd; exec sleep 1000", container=container, volumes=volumes)
+    lab.ok("lab", "up", "-", stdin=text(one))
+    machine.eventually(lambda: lab.ok("lab", "logs", "r1") == (directory or "/") + "\n", "it did not start there")
+    if directory:
+        assert lab.sh("r1", "touch x; ls $PWD") == "x"
+        assert lab.sh("r1", "pwd") == directory
+        assert not os.path.exists(directory)
