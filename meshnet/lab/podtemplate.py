@@ -135,30 +135,28 @@ class PodReader:
         if not variable.has("valueFrom"):
             return expand(variable.text("value", ""), env)
         source = variable.inner("valueFrom")
-        if source.has("fieldRef"):
-            path = source.inner("fieldRef").text("fieldPath")
-            known = {
-                "metadata.name": pod,
-                "metadata.namespace": namespace,
-                "spec.nodeName": NODE,
-                "spec.serviceAccountName": "default",
-            }
-            if path in known:
-                return known[path]
-            source.inner("fieldRef").wrong("fieldPath", f"a lab knows {', '.join(known)}")
-        elif source.has("configMapKeyRef"):
-            reference = source.inner("configMapKeyRef")
-            found = self._config_map(namespace, reference)
-            key = reference.text("key")
-            if found and key in found.texts:
-                return found.texts[key]
-            if found and not reference.flag("optional"):
-                known_keys = ", ".join(found.texts) or "it has none"
-                reference.wrong("key", f"must be a key of the ConfigMap's data: {known_keys}")
-        else:
-            named = variable.value.get("name")
-            self._note(f"Pod {namespace}/{pod}: variable {named!r} comes from what a lab has not: unset")
-        return None
+        if source.has("configMapKeyRef"):
+            return self._key(namespace, source.inner("configMapKeyRef"))
+        known = {
+            "metadata.name": pod,
+            "metadata.namespace": namespace,
+            "spec.nodeName": NODE,
+            "spec.serviceAccountName": "default",
+        }
+        path = source.inner("fieldRef").text("fieldPath") if source.has("fieldRef") else ""
+        if path not in known:
+            told = f"variable {variable.value.get('name')!r} comes from what a lab has not"
+            self._note(f"Pod {namespace}/{pod}: {told} ({path or ', '.join(source.value)}): unset")
+        return known.get(path)
+
+    def _key(self, namespace: str, reference: Fields) -> str | None:
+        """The value of a key of a ConfigMap."""
+        found = self._config_map(namespace, reference)
+        key = reference.text("key")
+        if found and key not in found.texts and not reference.flag("optional"):
+            known = ", ".join(found.texts) or "it has none"
+            reference.wrong("key", f"must be a key of the ConfigMap's data: {known}")
+        return found.texts.get(key) if found else None
 
     def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
         name = entry.dns_label("name")

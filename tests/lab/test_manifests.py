@@ -106,6 +106,15 @@ def test_variables_of_a_config_map_are_taken_as_they_are():
     assert found.commands[0].env == {"HERE": "1", "SECRET": "pa$$word $(HERE)", "USED": "pa$$word $(HERE) $ 1"}
 
 
+@pytest.mark.parametrize("path", ["status.podIP", "status.hostIP", "metadata.uid", "metadata.labels['app']"])
+def test_variables_of_fields_that_a_lab_has_not_are_told(path):
+    """The manifest is a good one: on a cluster they have values."""
+    env = [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": path}}}, {"name": "B", "value": "$(A)"}]
+    found = read_manifests([pod(containers=[container(command=["env"], env=env)])])
+    assert found.pods[0].commands[0].env == {"B": "$(A)"}
+    assert found.notes == (f"Pod default/r1: variable 'A' comes from what a lab has not ({path}): unset",)
+
+
 def test_variables_of_a_secret_are_told():
     of_secret = {"secretRef": {"name": "s"}}
     env = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
@@ -113,7 +122,7 @@ def test_variables_of_a_secret_are_told():
     assert found.pods[0].commands[0].env == {}
     assert found.notes == (
         "Pod default/r1: variables come from what a lab has not (secretRef): unset",
-        "Pod default/r1: variable 'A' comes from what a lab has not: unset",
+        "Pod default/r1: variable 'A' comes from what a lab has not (secretKeyRef): unset",
     )
 
 
@@ -238,6 +247,10 @@ def test_topology_without_a_pod_and_unknown_kinds_are_named():
         ({"containers": [container(command=["sleep", 1])]}, "spec.containers[0].command[1]"),
         ({"containers": [{"command": ["true"]}]}, "spec.containers[0].name"),
         ({"containers": [container(env=[{"name": "A", "value": 1}])]}, "spec.containers[0].env[0].value"),
+        (
+            {"containers": [container(env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": 1}}}])]},
+            "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath",
+        ),
         ({"containers": [{"name": "../x"}]}, "spec.containers[0].name"),
         ({"volumes": [{"name": "../x", "emptyDir": {}}]}, "spec.volumes[0].name"),
         ({"hostname": "a/b"}, "spec.hostname"),
