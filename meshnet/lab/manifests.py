@@ -43,7 +43,7 @@ class Manifests:
 def read_manifests(documents: Iterable[Document], namespace: str = "default") -> Manifests:
     """Return what `documents` ask for; `namespace` is where those go that name none.
 
-    A StatefulSet's pods, and a Deployment's too, are NAME-0, NAME-1, ...
+    A StatefulSet's pods, and a Deployment's too, are NAME-0, NAME-1, ..., or from ``ordinals.start`` on.
 
     Raises InvalidObject for the first document that is wrong, with everything that is wrong in it.
     """
@@ -137,7 +137,8 @@ class _Reading:
         namespace, name = key
         if kind == "Deployment":
             self._note(f"Deployment {namespace}/{name}: its pods are named {name}-0, {name}-1, ... here")
-        for index in range(replicas):
+        first = spec.inner("ordinals").number("start", 0)
+        for index in range(first, first + replicas):
             before = len(template.problems)
             self._pod(f"{kind} {namespace}/{name}", reader.read(namespace, f"{name}-{index}", template))
             if len(template.problems) > before:

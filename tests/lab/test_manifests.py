@@ -212,6 +212,12 @@ def test_stateful_set_has_numbered_pods():
     assert [each.name for each in found.pods] == ["r-0", "r-1", "r-2"]
 
 
+def test_ordinals_of_a_stateful_set_may_start_elsewhere():
+    spec = {"replicas": 2, "ordinals": {"start": 1}, "template": {"spec": {"containers": [container()]}}}
+    found = read_manifests([{"kind": "StatefulSet", "metadata": {"name": "r"}, "spec": spec}])
+    assert [each.name for each in found.pods] == ["r-1", "r-2"]
+
+
 def test_names_of_a_deployment_are_said():
     template = {"spec": {"containers": [container()]}}
     found = read_manifests([{"kind": "Deployment", "metadata": {"name": "r"}, "spec": {"template": template}}])
