@@ -49,14 +49,14 @@ class PodReader:
             self._note(
                 f"Pod {namespace}/{name}: hostNetwork: has no meaning here; on a cluster the pod would have no links"
             )
-        restart = spec.text("restartPolicy", "Always")
+        restart = spec.text("restartPolicy", "") or "Always"
         if restart not in {"Always", "OnFailure", "Never"}:
             spec.wrong("restartPolicy", "must be Always, OnFailure or Never")
         volumes = {str(entry.value.get("name")): self._volume(namespace, name, entry) for entry in spec.each("volumes")}
         return PodSpec(
             namespace=namespace,
             name=name,
-            hostname=spec.dns_label("hostname", name)[:_LONGEST_HOSTNAME],
+            hostname=(spec.dns_label("hostname") if spec.text("hostname", "") else name)[:_LONGEST_HOSTNAME],
             node=self._node(spec),
             containers=tuple(self._containers(namespace, name, spec, volumes)),
             volumes=tuple(volume for volume in volumes.values() if volume is not None),

@@ -218,6 +218,12 @@ def test_ordinals_of_a_stateful_set_may_start_elsewhere():
     assert [each.name for each in found.pods] == ["r-1", "r-2"]
 
 
+def test_what_is_empty_counts_as_absent():
+    """As the API server has it, and as templates write it."""
+    found = only(pod(hostname="", restartPolicy="", nodeName="", containers=[container()]))
+    assert (found.hostname, found.restart, found.node) == ("r1", "Always", None)
+
+
 def test_names_of_a_deployment_are_said():
     template = {"spec": {"containers": [container()]}}
     found = read_manifests([{"kind": "Deployment", "metadata": {"name": "r"}, "spec": {"template": template}}])
