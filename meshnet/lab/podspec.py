@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 NODE = "\0node\0"
-"""Stands for the pod's node, known when it starts, in commands and environment: neither can have a zero byte."""
+"""Stands for the pod's node, known when it starts, in commands, environment and sub paths: none has a zero byte."""
 
 
 @attrs.frozen
@@ -66,6 +66,7 @@ class Container:
             self,
             argv=tuple(word.replace(NODE, node) for word in self.argv),
             env={name: value.replace(NODE, node) for name, value in self.env.items()},
+            mounts=tuple(attrs.evolve(each, sub_path=each.sub_path.replace(NODE, node)) for each in self.mounts),
         )
 
 

@@ -97,14 +97,14 @@ class PodReader:
             argv=self._argv(told, entry, env),
             env=env,
             directory=entry.text("workingDir", ""),
-            mounts=tuple(self._mounts(told, entry, volumes)),
+            mounts=tuple(self._mounts(told, entry, volumes, env)),
         )
 
-    def _mounts(self, container: str, entry: Fields, volumes: Volumes) -> Iterator[VolumeMount]:
+    def _mounts(self, container: str, entry: Fields, volumes: Volumes, env: Mapping[str, str]) -> Iterator[VolumeMount]:
         for mount in entry.each("volumeMounts"):
             name = mount.text("name")
             if volumes.get(name) is not None:
-                yield _mount(mount)
+                yield _mount(mount, env)
             elif name not in volumes:
                 self._note(f"{container} mounts {name!r}, which is none of its pod's volumes: skipped")
 
@@ -215,10 +215,18 @@ def _modes(source: Fields, otherwise: int) -> dict[str, int]:
     return {str(item.value.get("path")): item.number("mode", otherwise, high=0o777) for item in source.each("items")}
 
 
-def _mount(entry: Fields) -> VolumeMount:
-    path, sub_path = entry.text("mountPath"), entry.text("subPath", "")
+def _mount(entry: Fields, env: Mapping[str, str]) -> VolumeMount:
+    path = entry.text("mountPath")
     if not path.startswith("/") or ".." in path.split("/") or path.strip("/") == "":
         entry.wrong("mountPath", "must be an absolute path without '..', other than /")
+    return VolumeMount(entry.text("name"), path, _sub_path(entry, env), entry.flag("readOnly"))
+
+
+def _sub_path(entry: Fields, env: Mapping[str, str]) -> str:
+    if entry.has("subPathExpr"):
+        name, sub_path = "subPathExpr", expand(entry.text("subPathExpr"), env)
+    else:
+        name, sub_path = "subPath", entry.text("subPath", "")
     if sub_path.startswith("/") or ".." in sub_path.split("/"):
-        entry.wrong("subPath", "must be a relative path without '..'")
-    return VolumeMount(entry.text("name"), path, sub_path, entry.flag("readOnly"))
+        entry.wrong(name, "must be a relative path without '..'")
+    return sub_path

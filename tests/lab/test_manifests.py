@@ -276,6 +276,25 @@ def test_what_is_wrong_is_told_with_its_path(spec, path):
     assert path in problems(pod(**spec))
 
 
+def _with_expression(expression: str) -> dict[str, Any]:
+    fields = {"POD": "metadata.name", "NODE": "spec.nodeName"}
+    env = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+    mounts = [{"name": "v", "mountPath": "/etc/router.conf", "subPathExpr": expression}]
+    containers = [container(command=["id"], env=env, volumeMounts=mounts)]
+    return pod(containers=containers, volumes=[{"name": "v", "emptyDir": {}}])
+
+
+def test_sub_path_may_have_variables():
+    """As a StatefulSet's pods have a file each of one ConfigMap."""
+    (mount,) = only(_with_expression("$(NODE)/$(POD).conf")).on("n1").commands[0].mounts
+    assert mount.sub_path == "n1/r1.conf"
+
+
+@pytest.mark.parametrize("expression", ["/$(POD)", "$(POD)/../.."])
+def test_sub_paths_with_variables_stay_inside(expression):
+    assert problems(_with_expression(expression)) == ["spec.containers[0].volumeMounts[0].subPathExpr"]
+
+
 @pytest.mark.parametrize("path", ["relative", "/a/../b", "/"])
 def test_mount_paths_stay_inside(path):
     mounts = [{"name": "v", "mountPath": path}]
