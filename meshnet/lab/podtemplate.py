@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from meshnet.lab.expansion import expand
-from meshnet.lab.podspec import NODE, Container, PodSpec, Volume, VolumeMount
+from meshnet.lab.podspec import NODE, Container, PodSpec, Volume
+from meshnet.lab.podvolumes import read_mount, volume_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from meshnet.lab.configmap import ConfigMap
+    from meshnet.lab.podspec import VolumeMount
     from meshnet.model.fields import Fields
     from meshnet.model.resource import ObjectKey
 
@@ -104,7 +106,7 @@ class PodReader:
         for mount in entry.each("volumeMounts"):
             name = mount.text("name")
             if volumes.get(name) is not None:
-                yield _mount(mount, env)
+                yield read_mount(mount, env)
             elif name not in volumes:
                 self._note(f"{container} mounts {name!r}, which is none of its pod's volumes: skipped")
 
@@ -168,12 +170,7 @@ class PodReader:
             self._note(f"Pod {namespace}/{pod}: {told}: a lab mounts configMap and emptyDir: skipped")
             return None
         source = entry.inner("configMap")
-        found = self._config_map(namespace, source)
-        files = found.files if found else {}
-        mode = source.number("defaultMode", 0o644, high=0o777)
-        if not (found and source.items("items")):
-            return Volume(name, files, mode)
-        return Volume(name, _items(source, files), mode, _modes(source, mode))
+        return volume_of(name, source, self._config_map(namespace, source))
 
     def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")
@@ -195,38 +192,3 @@ def _variable(entry: Fields) -> str:
     if entry.value.get("name") == name and not _VARIABLE.fullmatch(name):
         entry.wrong("name", _VARIABLE_RIGHT)
     return name
-
-
-def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
-    files = {}
-    for item in source.each("items"):
-        key, path = item.text("key"), item.text("path")
-        if key not in data:
-            if not source.flag("optional"):
-                item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
-        elif not path or path.startswith("/") or ".." in path.split("/"):
-            item.wrong("path", "must be a relative path without '..'")
-        else:
-            files[path] = data[key]
-    return files
-
-
-def _modes(source: Fields, otherwise: int) -> dict[str, int]:
-    return {str(item.value.get("path")): item.number("mode", otherwise, high=0o777) for item in source.each("items")}
-
-
-def _mount(entry: Fields, env: Mapping[str, str]) -> VolumeMount:
-    path = entry.text("mountPath")
-    if not path.startswith("/") or ".." in path.split("/") or path.strip("/") == "":
-        entry.wrong("mountPath", "must be an absolute path without '..', other than /")
-    return VolumeMount(entry.text("name"), path, _sub_path(entry, env), entry.flag("readOnly"))
-
-
-def _sub_path(entry: Fields, env: Mapping[str, str]) -> str:
-    if entry.has("subPathExpr"):
-        name, sub_path = "subPathExpr", expand(entry.text("subPathExpr"), env)
-    else:
-        name, sub_path = "subPath", entry.text("subPath", "")
-    if sub_path.startswith("/") or ".." in sub_path.split("/"):
-        entry.wrong(name, "must be a relative path without '..'")
-    return sub_path
