@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,12 +83,20 @@ def _mount_volume(mount: VolumeMount) -> None:
     # a symbolic link, as /var/run, would have mounts in another place than what is asked about them
     source, target = _SHELF / mount.volume / mount.sub_path, Path(mount.path).resolve()
     if not source.exists():
-        source.mkdir(parents=True, exist_ok=True)
+        _make_in_volume(source, _SHELF / mount.volume)
     if source.is_dir() and not target.is_dir():
         make_place(target, directory=True)
     elif not source.is_dir() and not target.exists():
         make_place(target, directory=False)
     syscalls.bind(source, target, read_only=mount.read_only)
+
+
+def _make_in_volume(directory: Path, volume: Path) -> None:
+    """Make a directory, and those above it, with the mode of their volume: not root alone may write there."""
+    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)  # another container of the pod may start now, too
+        each.chmod(stat.S_IMODE(volume.stat().st_mode))
 
 
 def make_place(target: Path, *, directory: bool) -> None:

@@ -64,7 +64,8 @@ def test_sub_path_that_a_volume_has_not_is_a_directory_in_it(lab):
         {"name": "v", "mountPath": "/whole"},
         {"name": "v", "mountPath": "/part", "subPath": "a/b"},
     ]
-    assert told(lab, *mounts, script="touch /part/x; ls /whole/a/b") == "x\nend\n"
+    script = "touch /part/x; ls /whole/a/b; stat -c %a /whole /whole/a /part"
+    assert told(lab, *mounts, script=script) == "x\n777\n777\n777\nend\n"
 
 
 def test_who_starts_a_lab_decides_on_no_files_mode(lab):
