@@ -22,9 +22,12 @@ PLACES = ("net", "uts", "ipc", "pid", "mnt", "root")
 """Namespaces by kind and the root directory, in the order of the descriptors of a reply."""
 
 
-def inside_pod(pod: PodSpec, pid: int) -> Reply:
-    """Return where a pod's process `pid` is. Raises MeshnetError when it has ended meanwhile."""
-    command = next(iter(pod.commands), None)
+def inside_pod(pod: PodSpec, container: str, pid: int) -> Reply:
+    """Return where a pod's process `pid` is, of its `container` or the holder of its namespaces.
+
+    Raises MeshnetError when it has ended meanwhile.
+    """
+    command = next((each for each in pod.commands if each.name == container), next(iter(pod.commands), None))
     try:
         descriptors = _opened(path_of(pid, place) for place in PLACES)
     except OSError as error:

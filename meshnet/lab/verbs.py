@@ -90,7 +90,9 @@ class Verbs:
         if node is not None:
             return inside_node(node)
         pod = self._find(name)
-        return inside_pod(pod.spec.on(pod.node), await self._containers.holder(pod.spec))
+        pid = await self._containers.holder(pod.spec)
+        container = next((each.name for each in self._containers.of(pod.spec) if each.pid == pid), PAUSE)
+        return inside_pod(pod.spec.on(pod.node), container, pid)
 
     async def _logs(self, request: Mapping[str, Any]) -> Reply:
         """Return where the output of a pod's commands, or of a node's daemon, is."""

@@ -46,6 +46,17 @@ def test_exec_in_a_pod_whose_command_has_another_root_directory(lab, tmp_path):
     assert lab.sh("r1", "cat /run/hostname") == "r1"
 
 
+def test_exec_in_a_pod_whose_first_command_has_ended_is_in_the_other_one(lab):
+    names = {"first": ("true",), "second": ("sleep", "1000")}
+    containers = [
+        {"name": name, "command": list(command), "workingDir": f"/{name}", "env": [{"name": "WHO", "value": name}]}
+        for name, command in names.items()
+    ]
+    lab.ok("lab", "up", "-", stdin=text(pod("r1", containers=containers, restartPolicy="Never")))
+    machine.eventually(lambda: "first: ended" in lab.ok("lab", "pods"), "it did not end")
+    assert lab.sh("r1", "echo $WHO; pwd").split() == ["second", "/second"]
+
+
 def test_several_exec_at_once_in_a_pod_without_a_command(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     script = (
