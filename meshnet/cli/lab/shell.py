@@ -12,7 +12,7 @@ from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from meshnet.cli.lab.verbparser import Verbs
 
@@ -104,7 +104,8 @@ def logs(args: argparse.Namespace) -> int:
         over = not args.follow
         while True:
             for path in answer["paths"]:
-                fd = files[path] = files.get(path) or _opened(path, stack)
+                fd = files.get(path)
+                fd = files[path] = _opened(path, stack) if fd is None else fd
                 for chunk in kept(fd) if fd is not None else ():
                     _write(chunk)
             if over:
