@@ -75,7 +75,7 @@ class ReadinessGate:
             told.task = asyncio.get_running_loop().create_task(self._write(sandbox, told), name=name)
 
     def forget(self, sandbox: Sandbox) -> None:
-        """Write nothing more about the pod of a sandbox, which is gone."""
+        """Write nothing more for a sandbox, which is gone or has lost its pod."""
         told = self._told.pop(sandbox, None)
         if told is not None and told.task is not None:
             told.task.cancel()

@@ -116,7 +116,7 @@ class Publisher:
         self._writer.close()
 
     def forget(self, sandbox: Sandbox) -> None:
-        """Drop what is due for a sandbox, which is gone."""
+        """Drop what is due for a sandbox, which is gone or has lost its pod."""
         self._writer.forget(sandbox)
         self._last.pop(sandbox, None)
         pending = self._pending.pop(sandbox, None)

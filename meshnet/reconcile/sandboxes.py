@@ -243,6 +243,7 @@ class Sandboxes:
         """A newer sandbox has the pod: unplug the old one, whose DEL will come."""
         if before is not None:
             log.info("%s/%s: sandbox %s is superseded", before.namespace, before.pod, _short(before))
+            self._publisher.forget(before)
             for end in before.ends.values():
                 self._patcher.unplug(end)
 

@@ -107,7 +107,7 @@ class StatusWriter:
         await self._herald.told(TELL_S)
 
     def forget(self, sandbox: Sandbox) -> None:
-        """Tell nothing more of a sandbox, which is gone."""
+        """Tell nothing more of a sandbox, which is gone or has lost its pod."""
         if self._gate is not None:
             self._gate.forget(sandbox)
 

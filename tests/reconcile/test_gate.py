@@ -11,8 +11,7 @@ from meshnet.errors import InvalidObject, NotFound, StoreUnavailable
 from meshnet.model.resource import Kind
 from meshnet.reconcile.gate import CONDITION, LONGEST_DELAY_S, ReadinessGate
 from meshnet.reconcile.publish import PAUSE_S
-from tests.reconcile.made import sandbox
-from tests.reconcile.room import R1, room
+from tests.reconcile.room import R1, room, sandbox
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -164,5 +163,19 @@ def test_before_the_store_has_told_its_topologies_none_counts_as_deleted(tmp_pat
             here.publisher.changed(box)
             await asyncio.sleep(PAUSE_S * 2)
             assert cluster.written == []
+
+    run(main())
+
+
+def test_what_an_older_sandbox_could_not_tell_is_not_told_after_what_its_successor_did(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster = Cluster(StoreUnavailable("away"))
+        async with room(tmp_path, gate=ReadinessGate(cluster)) as here:
+            await here.declare()
+            await here.add(sandbox("r1"))
+            await here.declare("eth1")
+            await here.add(sandbox("r1", "newer"))
+            await asyncio.sleep(PAUSE_S * 2)
+            assert cluster.written == [("default/r1", "False")]
 
     run(main())
