@@ -61,6 +61,7 @@ class StatusWriter:
         self._node_ip = node_ip
         self._gate = gate
         self._herald = Herald(store, node)
+        self._untold: dict[Sandbox, Mapping[str, Any]] = {}
 
     async def claim(self, sandbox: Sandbox, *, over: bool) -> bool:
         """Write that the pod is a sandbox's: epoch + 1.
@@ -108,6 +109,7 @@ class StatusWriter:
 
     def forget(self, sandbox: Sandbox) -> None:
         """Tell nothing more of a sandbox, which is gone or has lost its pod."""
+        self._untold.pop(sandbox, None)
         if self._gate is not None:
             self._gate.forget(sandbox)
 
@@ -135,7 +137,7 @@ class StatusWriter:
                 sandbox.epoch = max(sandbox.epoch, claim.epoch if owned else claim.next_epoch)
             wanted = self._compose(sandbox, entry)
             try:
-                await self._put(entry, wanted)
+                await self._put(sandbox, entry, wanted)
             except NotFound:
                 return False
             except Conflict:
@@ -154,14 +156,17 @@ class StatusWriter:
         if self._gate is not None and known and sandbox.claimed and self._cache.entry(sandbox.pod_key) is None:
             self._gate.lose(sandbox)
 
-    async def _put(self, entry: Entry, wanted: Mapping[str, Any]) -> None:
-        """Write a status and tell of what newly fails in it, unless it says all that already."""
+    async def _put(self, sandbox: Sandbox, entry: Entry, wanted: Mapping[str, Any]) -> None:
+        """Write a status, unless it says all that already, and tell of what newly fails in it."""
         status = entry.resource.status
-        if covers(status, wanted):
-            return
-        await self._kept()
-        await self._patch(entry, wanted)
-        self._herald.tell(str(entry.resource), failures(status, wanted))
+        if not covers(status, wanted):
+            await self._kept()
+            try:
+                await self._patch(entry, wanted)
+            except StoreUnavailable:
+                self._untold.setdefault(sandbox, status)  # the store may have it without having said so
+                raise
+        self._herald.tell(str(entry.resource), failures(self._untold.pop(sandbox, status), wanted))
 
     def _compose(self, sandbox: Sandbox, entry: Entry) -> dict[str, Any]:
         return compose(

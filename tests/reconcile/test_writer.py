@@ -161,6 +161,21 @@ def test_each_failure_is_told_once() -> None:
     run(main())
 
 
+def test_a_failure_is_told_though_the_answer_to_its_writing_was_lost() -> None:
+    async def main() -> None:
+        room = Room(NotingStore())
+        await settled(room)
+        room.store.lost = StoreUnavailable("no answer")
+        room.fail(1)
+        await asyncio.sleep(PAUSE_S * 4)
+        room.fail(2)
+        await asyncio.sleep(PAUSE_S * 2)
+        events = await room.store.events("Topology default/r1")
+        assert [(event.message[-1], event.count) for event in events] == [("1", 1), ("2", 1)]
+
+    run(main())
+
+
 def test_what_is_written_is_whole() -> None:
     async def main() -> None:
         room = Room(NotingStore())
