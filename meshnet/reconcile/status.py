@@ -77,18 +77,20 @@ def ready_condition(
     message = "; ".join(f"{link['local_intf']}: {link['message']}" for link in waiting[:8])
     if entry.invalid is not None:
         reason, message = "InvalidTopology", str(entry.invalid)
-    since = next(
-        (old.get("lastTransitionTime") for old in before if old.get("type") == "Ready" and old.get("status") == status),
-        None,
-    )
     return {
         "type": "Ready",
         "status": status,
         "reason": reason,
         "message": message or f"{len(entries)} links ready",
         "observedGeneration": entry.resource.generation,
-        "lastTransitionTime": since or stamp(now),
+        "lastTransitionTime": _since(status, before) or stamp(now),
     }
+
+
+def _since(status: str, before: Iterable[Mapping[str, Any]]) -> Any:
+    """Return since when the condition Ready has that status, by the conditions as they stand; None: from now on."""
+    stands = (old for old in before if (old.get("type"), old.get("status")) == ("Ready", status))
+    return next((old.get("lastTransitionTime") for old in stands), None)
 
 
 def _is_ready(link: Mapping[str, Any]) -> bool:
@@ -179,7 +181,7 @@ def cleared(before: Mapping[str, Any]) -> dict[str, Any]:
         "reason": "PodNotRunning",
         "message": "the pod is not running",
         "observedGeneration": before.get("observedGeneration", 0),
-        "lastTransitionTime": stamp(),
+        "lastTransitionTime": _since("False", rows(before, "conditions")) or stamp(),
     }
     gone = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid", "links_ready", "links"))
     return {**gone, "conditions": [condition, *foreign_conditions(before)]}

@@ -132,6 +132,14 @@ def test_the_time_is_that_of_the_change_of_status_alone():
     assert room.ready(before)["lastTransitionTime"] != "2001-01-01T00:00:00Z"
 
 
+@pytest.mark.parametrize(("ready", "stays"), [("False", True), ("True", False)])
+def test_a_pod_that_was_not_ready_when_it_ended_has_not_been_since_then(ready, stays):
+    before = {"type": "Ready", "status": ready, "lastTransitionTime": "then"}
+    (condition,) = cleared({"conditions": [before]})["conditions"]
+    assert condition["status"] == "False"
+    assert (condition["lastTransitionTime"] == "then") is stays
+
+
 def test_an_invalid_topology_is_not_ready_though_its_links_are():
     room = Room()
     room.invalid = InvalidObject("Topology default/r1", [Problem("spec.links[0].uid", -1, "0 or more")])
