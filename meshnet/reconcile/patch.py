@@ -7,6 +7,7 @@ made anew.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,8 @@ class Patcher:
             wanted = attrs.evolve(wanted, mac_before=end.patched.mac)
         end.receive_id, end.told = wanted.receive_id, peer
         if type(driver).offer is not LinkDriver.offer:
-            end.offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)
+            offer = await call(driver, "offer", end.endpoint, limit_s=CALL_LIMIT_S)
+            end.offer = json.loads(json.dumps(dict(offer)))  # as it is now: the driver may keep it, and change it
         try:
             splice: Splice = await call(driver, "patch", wanted, peer, limit_s=CALL_LIMIT_S)
         except Rebuild:

@@ -34,9 +34,11 @@ class Tunnel(LinkDriver):
     def __init__(self):
         self.calls = []
         self.error = None
+        self.offered = {}
 
     async def offer(self, local):
-        return {"mine": str(local)}
+        self.offered["mine"] = str(local)
+        return self.offered
 
     async def patch(self, link, peer):
         self.calls.append(("patch", link, peer))
@@ -377,6 +379,18 @@ def test_the_other_node_is_told_of_this_end():
         assert room.audience.told[-1] == ("n2", HERE, None)
         await asyncio.sleep(0)
         assert room.audience.wanted[-1] == set()
+
+    in_room(main)
+
+
+def test_what_a_driver_changes_in_an_offer_that_it_keeps_is_told():
+    async def main(room):
+        for number in (1, 2):
+            room.driver().offered["more"] = {"number": number}
+            await room.settle()
+            assert [state.offer for _, _, state in room.audience.told[number:]] == [
+                {"mine": str(HERE), "more": {"number": number}}
+            ]
 
     in_room(main)
 
