@@ -197,7 +197,7 @@ def failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[
     known = {_failure(entry) for entry in rows(before, "links")}
     news = [failure for entry in after["links"] if (failure := _failure(entry)) and failure not in known]
     ready = after["conditions"][0]
-    told = {old.get("message") for old in rows(before, "conditions")}
+    told = [old.get("message") for old in rows(before, "conditions")]
     if ready["reason"] == "InvalidTopology" and ready["message"] not in told:
         news.append((ready["reason"], ready["message"]))
     return news

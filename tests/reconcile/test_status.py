@@ -211,6 +211,7 @@ def test_an_invalid_topology_is_told_once_a_message():
         {"links": ["eth1", None, 3], "conditions": [None, "Ready", 4]},
         {"links": {"eth1": {}}, "conditions": {"type": "Ready"}},
         {"links": 7, "conditions": 7},
+        {"links": [{"state": "Failed", "reason": {}}], "conditions": [{"type": "Ready", "message": ["no", "text"]}]},
     ],
 )
 def test_a_status_that_somebody_broke_is_written_over(broken):
