@@ -15,6 +15,8 @@ from meshnet.wholefile import sync_directory
 if TYPE_CHECKING:
     from pathlib import Path
 
+HALF = ".half"
+"""What the name of a file that is not written whole ends in."""
 FORGOTTEN_S = 60.0
 """Age of a half-written file whose writer is certainly gone."""
 
@@ -62,8 +64,8 @@ def take_away(path: Path) -> bool:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    # a dot before and a random end behind: no runtime takes it for a list, no user for a plugin
-    fd, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # a dot before and an end of its own: no runtime takes it for a list, no user for a plugin
+    fd, fresh = tempfile.mkstemp(prefix=f".{path.name}.", suffix=HALF, dir=path.parent)
     try:
         with open(fd, "wb") as file:
             file.write(content)
@@ -79,8 +81,8 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what a writer that was killed left half-written."""
-    for left in path.parent.glob(f".{path.name}.*"):
+    """Remove what a writer that was killed left half-written; what else is there, as an editor's swap file, stays."""
+    for left in path.parent.glob(f".{path.name}.*{HALF}"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > FORGOTTEN_S:
                 left.unlink()

@@ -77,16 +77,48 @@ def test_a_reader_never_sees_a_part(tmp_path):
     assert seen
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path):
-    left, fresh = tmp_path / ".a.x1", tmp_path / ".a.x2"
-    for path in (left, fresh):
-        path.touch()
+def write_half(path, monkeypatch):
+    """Write a file as a writer that is killed before it has its name; return what it leaves."""
+
+    def never(*_):
+        raise OSError
+
+    before = set(path.parent.iterdir())
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "replace", never)
+        killed.setattr(os, "unlink", never)
+        with pytest.raises(InstallError):
+            place(path, b"half", 0o600)
+    (left,) = set(path.parent.iterdir()) - before
+    return left
+
+
+def age(*paths):
     long_ago = time.time() - FORGOTTEN_S - 1
-    os.utime(left, (long_ago, long_ago))
+    for path in paths:
+        os.utime(path, (long_ago, long_ago))
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path, monkeypatch):
+    left, fresh = (write_half(tmp_path / "a", monkeypatch) for _ in range(2))
+    age(left)
 
     place(tmp_path / "a", b"", 0o600)
 
-    assert sorted(os.listdir(tmp_path)) == [".a.x2", "a"]
+    assert sorted(os.listdir(tmp_path)) == [fresh.name, "a"]
+
+
+def test_what_others_keep_beside_a_file_stays(tmp_path):
+    """An editor's swap file has what its user has not saved yet."""
+    others = [tmp_path / name for name in (".a.swp", ".a.orig", ".a.d")]
+    for path in others[:2]:
+        path.touch()
+    others[2].mkdir()
+    age(*others)
+
+    place(tmp_path / "a", b"", 0o600)
+
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a"])
 
 
 def test_errors_name_the_file_and_leave_nothing(tmp_path):
