@@ -44,7 +44,10 @@ async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> A
         await _abandon(task)
         raise
     if task.done():
-        return task.result()
+        try:
+            return task.result()
+        except asyncio.CancelledError as error:  # by the driver: core has not cancelled it
+            raise _failed(driver, error) from error
     ended = await _abandon(task)
     late = f"driver {driver.name}: {method} took longer than {limit_s:g} s"
     if ended:
@@ -83,8 +86,8 @@ async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> An
     try:
         result = await getattr(driver, method)(*args)
         right = what_is_right(driver, method, args, result)
-    except GeneratorExit:
-        raise  # the loop's end
+    except (GeneratorExit, asyncio.CancelledError):
+        raise  # the loop's end; `call` knows whose a cancellation is
     except BaseException as error:
         outcome = _outcome(driver, method, error)
         if outcome is error:
@@ -97,10 +100,6 @@ async def _guarded(driver: LinkDriver, method: str, args: tuple[Any, ...]) -> An
 
 def _outcome(driver: LinkDriver, method: str, error: BaseException) -> BaseException:
     """Return what core goes by when a driver's method raises."""
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        by_core = task is None or bool(task.cancelling())
-        return error if by_core else _failed(driver, error)  # it waited for a task of its own that it had cancelled
     if isinstance(error, Rebuild) and method == "patch":
         return error
     return _link_error(driver, error) if isinstance(error, LinkError) else _failed(driver, error)

@@ -243,14 +243,21 @@ def test_rebuild_means_something_of_a_patch_alone(method):
     assert raised.value.reason == "DriverFailed"
 
 
-@pytest.mark.parametrize("method", ["start", "inspect", "patch", "node_offer"])
-def test_a_cancelled_task_of_the_drivers_own_cancels_nothing_of_cores(method):
-    async def waits_for_its_own(self, *_):
-        task = asyncio.create_task(asyncio.sleep(60))
-        task.cancel()
-        await task
+async def waits_for_its_own(self, *_):
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
 
-    wire = driver("wire", **{method: waits_for_its_own})()
+
+async def cancels_itself(self, *_):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("method", ["start", "inspect", "patch", "node_offer"])
+@pytest.mark.parametrize("act", [waits_for_its_own, cancels_itself])
+def test_what_a_driver_cancels_itself_cancels_nothing_of_cores(method, act):
+    wire = driver("wire", **{method: act})()
     with pytest.raises(LinkError, match="driver wire: CancelledError") as raised:
         asyncio.run(call(wire, method, None, None, limit_s=5))
 
