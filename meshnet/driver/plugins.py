@@ -29,7 +29,7 @@ class Broken:
     """Something installed as a driver that cannot be one.
 
     Attributes:
-        name: of the driver where it could be told, else of the entry point.
+        name: of the driver where it could be told, else of the entry point, or of the distribution.
         distribution: which installed distribution brought it.
         version: of that distribution.
         reason: a sentence.
@@ -81,12 +81,12 @@ def discover(
         entry_points: instead of those of the installed distributions.
         within: what each is imported within; what it raises counts as the import's.
     """
-    points = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
     candidates: list[Candidate] = []
     broken: list[Broken] = []
+    points = _installed(broken) if entry_points is None else entry_points
     # In a fixed order: of two that want one name, the same wins on every node and at every start.
-    for point in sorted(points, key=lambda point: (*_origin(point), point.name)):
-        distribution, version = _origin(point)
+    for point in sorted(points, key=lambda point: (*_origin(point.dist), point.name)):
+        distribution, version = _origin(point.dist)
         try:
             with within():
                 registered = _registered(point)
@@ -105,19 +105,41 @@ def discover(
 _NOTHING = "registers no driver; right would be a @hookimpl named meshnet_register_drivers that calls register(Driver)"
 
 
-def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that an entry point belongs to.
+def _installed(broken: list[Broken]) -> list[metadata.EntryPoint]:
+    """Return the group's entry points of what is installed; a distribution with some that cannot be read is `broken`.
+
+    `metadata.entry_points` reads those of every distribution, and raises for all when one, whatever it is, is damaged.
+    """
+    found: list[metadata.EntryPoint] = []
+    names: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            points = distribution.entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001 - it is no text, or one without sense, for which there is no one error
+            name, version = _origin(distribution)
+            broken.append(Broken(name, name, version, f"entry_points.txt: {told.of_error(error)}"))
+            continue
+        name = _metadata(distribution, "Name") if points else ""
+        if name not in names:  # of two the first on the path is what Python imports
+            found += points
+        if name:
+            names.add(name)
+    return found
+
+
+def _origin(distribution: metadata.Distribution | None) -> tuple[str, str]:
+    """Name and version of a distribution.
 
     Half removed or damaged, it may have no metadata, which should tell them, or none that can be read.
     """
-    return (_metadata(point, "Name") or "unknown", _metadata(point, "Version"))
+    return (_metadata(distribution, "Name") or "unknown", _metadata(distribution, "Version"))
 
 
-def _metadata(point: metadata.EntryPoint, field: str) -> str:
+def _metadata(distribution: metadata.Distribution | None, field: str) -> str:
     # asked for by `dist.name`, what is missing is None, of which Python 3.13 warns and a later one makes a KeyError;
     # later still all of it is None where there is no file
     try:
-        found = point.dist.metadata if point.dist else None
+        found = distribution.metadata if distribution else None
     except (OSError, UnicodeError):
         return ""
     return found[field] if found and field in found else ""

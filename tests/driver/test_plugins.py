@@ -1,11 +1,13 @@
 """Each way a distribution can fail before its driver can be looked at, beside one that is fine."""
 
 import re
+import sys
 from importlib import metadata
 
 import pytest
 
 from meshnet.driver.registry import Registry
+from tests.driver.conftest import Site
 
 HOOK = "from meshnet.driver import hookimpl\n@hookimpl\n"
 
@@ -98,6 +100,38 @@ def test_one_whose_metadata_is_no_text_stops_no_other(site):
     latin, fine = registry.get("latin"), registry.get("fine")
     assert (latin.distribution, latin.version) == ("unknown", "")
     assert (fine.distribution, fine.version) == ("zz-fine", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"[console_scripts]\nx = \xff\n", "entry_points.txt: UnicodeDecodeError: .* invalid start byte"),
+        (b"[meshnet]\nlatin\n", "entry_points.txt: .*Error"),
+    ],
+)
+def test_one_whose_entry_points_cannot_be_read_stops_no_other(site, text, reason):
+    site.install("aa-torn", HOOK, version="2.5")
+    site.install_driver("zz-fine", driver="fine")
+    (site.path / "aa_torn-2.5.dist-info" / "entry_points.txt").write_bytes(text)
+
+    registry = Registry.load()
+
+    (torn,) = (broken for broken in registry.broken() if broken.distribution == "aa-torn")
+    assert (torn.name, torn.version) == ("aa-torn", "2.5")
+    assert_matches(reason, torn.reason)
+    assert registry.get("fine").distribution == "zz-fine"
+
+
+def test_of_two_of_one_name_the_first_on_the_path_counts(site, tmp_path_factory, monkeypatch):
+    behind = Site(tmp_path_factory.mktemp("behind"))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(behind.path)])
+    behind.install("zz-twice", HOOK, version="1.0")
+    site.install_driver("zz-twice", driver="twice", version="2.0")
+
+    registry = Registry.load()
+
+    assert registry.get("twice").version == "2.0"
+    assert not [broken for broken in registry.broken() if broken.distribution == "zz-twice"]
 
 
 def test_one_whose_metadata_is_none_is_told_as_far_as_can_be(site, monkeypatch):
