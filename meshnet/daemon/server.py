@@ -67,7 +67,10 @@ class LocalServer:
         before = self._socket
         if before is None or self._identity() is not None:
             return
-        self._open()
+        try:
+            self._open()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error  # of a bind it names no file
         log.warning("local socket: %s was removed, listening there again", self._path)
         asyncio.get_running_loop().remove_reader(before.fileno())
         before.close()

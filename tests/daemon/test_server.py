@@ -473,7 +473,7 @@ def test_a_socket_whose_directory_is_gone_is_put_back_when_that_is_there_again(t
         room.server.start()
         room.path.unlink()
         room.path.parent.rmdir()
-        with pytest.raises(OSError, match="No such file"):
+        with pytest.raises(OSError, match=f"No such file or directory: '{room.path}'"):
             room.server.renew()
         room.path.parent.mkdir()
         room.server.renew()
