@@ -11,6 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import AcceptsStreams
+from meshnet.driver.calls import FAILED
+from meshnet.driver.told import of_error
 from meshnet.errors import LinkError, MeshnetError
 from meshnet.peers.book import NOT_YET
 from meshnet.reconcile.end import Joint
@@ -182,11 +184,14 @@ class Between:
         return f"{NOT_YET}: {why}" if soon else why
 
     async def serve(self, driver: str, local: Endpoint, peer: Endpoint, stream: Stream) -> None:
-        """Give a stream that was admitted to its driver."""
+        """Give a stream that was admitted to its driver. Raises LinkError, and what else the driver raises."""
         found = self._core.place.catalog.find(driver)
         if not isinstance(found, AcceptsStreams):
             raise LinkError("StreamRefused", f"driver {driver} takes no streams")
-        await found.accept_stream(local, peer, stream)
+        try:
+            await found.accept_stream(local, peer, stream)
+        except (SystemExit, KeyboardInterrupt) as error:  # out of a task they would end the daemon
+            raise LinkError(FAILED, f"driver {driver}: {of_error(error)}") from error
 
     def opener(self, driver: str) -> OpenStream:
         """Return what opens streams for a driver."""

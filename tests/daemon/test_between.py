@@ -11,6 +11,7 @@ import pytest
 
 from meshnet.daemon.between import Between
 from meshnet.daemon.settings import Settings
+from meshnet.errors import LinkError
 from meshnet.model.resource import Kind
 from meshnet.model.topology import Endpoint
 from meshnet.peers.book import NOT_YET
@@ -112,3 +113,20 @@ def test_all_that_a_stream_waits_for_has_one_time(monkeypatch):
 
     in_room(main)
     assert left == [pytest.approx(0.2, abs=0.2)]
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt()])
+def test_a_driver_that_would_end_the_process_ends_its_stream_alone(ending):
+    class Wire:
+        async def accept_stream(self, *_: Any) -> None:
+            raise ending
+
+    catalog = SimpleNamespace(find=lambda _: Wire())
+    core = cast("Any", SimpleNamespace(place=SimpleNamespace(catalog=catalog)))
+
+    async def main() -> None:
+        between = Between(Settings.read({"NODE_NAME": "n1"}), core, lambda: None)
+        with pytest.raises(LinkError, match=f"driver wire: {type(ending).__name__}"):
+            await asyncio.create_task(between.serve("wire", HERE, THERE, cast("Any", None)))
+
+    asyncio.run(main())
