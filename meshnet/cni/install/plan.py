@@ -59,7 +59,8 @@ def plan(directory: Path) -> Plan:
     name = source.path.name
     if not passed and (is_chained(source) or delegates_to_meshnet(source)):
         return Plan(name, chained=True, remove=(*old, LIST), remarks=remarks)
-    return Plan(name, merged(source, current), remove=old, problem=_hidden(directory, others), remarks=remarks)
+    problem = "" if passed else _hidden(directory, name)  # a runtime takes the first of those, which leads to ours
+    return Plan(name, merged(source, current), remove=old, problem=problem, remarks=remarks)
 
 
 def leftovers(directory: Path) -> tuple[str, ...]:
@@ -125,8 +126,7 @@ def _nothing_to_follow(directory: Path, current: NetworkList | None) -> str:
     return f"{told}: {LIST} stays as it is until there is one"
 
 
-def _hidden(directory: Path, others: Sequence[str]) -> str:
-    first = others[0]
+def _hidden(directory: Path, first: str) -> str:
     if os.fsencode(first) > os.fsencode(LIST):
         return ""
     told = f"{directory}/{first} sorts before {LIST}, so that a runtime takes it, without meshnet"

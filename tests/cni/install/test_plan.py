@@ -103,6 +103,18 @@ def test_one_that_took_our_list_for_its_primary_is_not_followed(directory, multu
     assert "00-multus.conf calls meshnet" in decided.remarks[0]
 
 
+@pytest.mark.parametrize("multus", [BY_PATH, INSIDE])
+def test_one_before_our_list_that_calls_it_hides_nothing(directory, multus):
+    """Renamed as one that hides it should be, it would be passed over by the runtime itself."""
+    write(directory / "00-a-multus.conf", multus)
+    ours(directory, "flannel", "portmap", "meshnet")
+
+    decided = plan(directory)
+
+    assert (decided.source, decided.problem) == ("10-flannel.conflist", "")
+    assert "00-a-multus.conf calls meshnet" in decided.remarks[0]
+
+
 def test_our_list_stays_while_another_needs_it(directory):
     write(directory / "00-multus.conf", BY_PATH)
     write(directory / "10-flannel.conflist", flannel(plugins=[{"type": "meshnet"}, {"type": "flannel"}]))
