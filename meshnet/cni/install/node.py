@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def uninstall(places: Places) -> Done:
     """
     changed, kept = [], []
     for path in [*_leftovers(places), places.list, *(places.conf_dir / (LIST + suffix) for suffix in MOVED_AWAY)]:
-        if path == places.list and (why := _why_it_stays(path)):
+        if path == places.list and (why := _why_it_stays(path) or _needed(places)):
             kept.append(why)
         elif take_away(path):
             changed.append(f"{path} removed")
@@ -127,18 +128,31 @@ def _why_it_stays(path: Path) -> str:
         return _unread(path, error)
 
 
+def _needed(places: Places) -> str:
+    """Why our own list stays: no pod could start with one that refers to it; ``""`` where none does."""
+    for path in _lists(places) if exists(places.list) else ():
+        with contextlib.suppress(InvalidObject, OSError):
+            if refers_to_our_list(read_list(path)):
+                return f"{places.list} stays: {path.name} refers to it"
+    return ""
+
+
 def _callers(places: Places) -> dict[Path, str]:
     """Lists that call meshnet, as ours that a daemon has put back, or may call it, and what is to be done about each.
 
     Without the plugin no pod could start with them. Raises InstallError.
     """
+    return {path: why for path in _lists(places) if (why := _call(path))}
+
+
+def _lists(places: Places) -> list[Path]:
+    """Every network list, in a runtime's order. Raises InstallError."""
     try:
-        paths = [places.conf_dir / name for name in list_files(places.conf_dir)]
+        return [places.conf_dir / name for name in list_files(places.conf_dir)]
     except FileNotFoundError:
-        return {}
+        return []
     except OSError as error:
         raise _unreadable(places.conf_dir, error) from error
-    return {path: why for path in paths if (why := _call(path))}
 
 
 def _call(path: Path) -> str:

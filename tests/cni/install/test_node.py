@@ -125,6 +125,24 @@ def test_uninstall_keeps_the_plugin_while_a_users_list_calls_it(places):
     assert places.plugin.exists()
 
 
+def test_uninstall_keeps_the_list_while_a_users_list_refers_to_it(places):
+    install(places)
+    multus = {"name": "m", "type": "multus", "clusterNetwork": f"/host/etc/cni/net.d/{LIST}"}
+    write(places.conf_dir / "00-a-multus.conf", multus)
+
+    done = uninstall(places)
+
+    assert done.changed == ()
+    assert done.kept[0].endswith(f"{LIST} stays: 00-a-multus.conf refers to it")
+    assert "00-a-multus.conf calls meshnet: take it out there, then again" in done.kept[1]
+    assert (places.list.exists(), places.plugin.exists()) == (True, True)
+
+    places.list.unlink()
+    assert len(uninstall(places).kept) == 1  # what is not there does not stay
+    (places.conf_dir / "00-a-multus.conf").unlink()
+    assert (uninstall(places).kept, places.list.exists(), places.plugin.exists()) == ((), False, False)
+
+
 @pytest.mark.parametrize("name", ["99-other.conflist", LIST])
 def test_a_list_that_cannot_be_read_is_not_taken_for_one_without_meshnet(places, name):
     install(places)
