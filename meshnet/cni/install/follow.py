@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.backoff import doubling
 from meshnet.cni.install.inotify import DirectoryWatch
-from meshnet.cni.install.names import LIST
 from meshnet.cni.install.node import install
 from meshnet.cni.install.pace import Pace
 from meshnet.errors import KernelError, MeshnetError
@@ -38,7 +37,7 @@ class Follower:
     def __init__(self, places: Places, pass_s: float) -> None:
         self._places = places
         self._pass_s = pass_s
-        self._pace = Pace()
+        self._paces = {path: Pace() for path in (places.plugin, places.list)}
         self._delays = doubling(FIRST_RETRY_S, LAST_RETRY_S)
         self._heard = asyncio.Event()
         self._watch: DirectoryWatch | None = None
@@ -65,7 +64,8 @@ class Follower:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._heard.wait()
-                await asyncio.sleep(max(SETTLE_S, self._pace.wait_s(time.monotonic())))
+                now = time.monotonic()
+                await asyncio.sleep(max(SETTLE_S, *(pace.wait_s(now) for pace in self._paces.values())))
         finally:
             if self._watch:
                 asyncio.get_running_loop().remove_reader(self._watch.fileno())
@@ -113,8 +113,8 @@ class Follower:
         now = time.monotonic()
         for line in done.changed:
             log.info("%s", line)
-        if done.wrote_list:
-            self._pace.wrote(now)
+        for path in done.wrote:
+            self._paces[path].wrote(now)
         for remark in done.plan.remarks:
             if remark not in self._remarks:
                 log.warning("%s", remark)
@@ -122,11 +122,12 @@ class Follower:
         return done.plan.problem or self._contested(now)
 
     def _contested(self, now: float) -> str:
-        if not self._pace.contested(now):
-            return ""
-        told = f"{self._places.list} was written {self._pace.recent(now)} times in two minutes, and undone each time"
-        moved = self._places.conf_dir / f"{LIST}.cilium_bak"
-        return f"{told}: Cilium moves it away; set cni.exclusive=false in Cilium" if moved.exists() else told
+        for path, pace in self._paces.items():
+            if pace.contested(now):
+                told = f"{path} was written {pace.recent(now)} times in two minutes, and undone each time"
+                moved = path.with_name(f"{path.name}.cilium_bak")
+                return f"{told}: Cilium moves it away; set cni.exclusive=false in Cilium" if moved.exists() else told
+        return ""
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._problem:

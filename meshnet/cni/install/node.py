@@ -37,13 +37,13 @@ class Done:
         changed: what, a line each; empty when everything was so already.
         plan: what was decided of the network lists.
         kept: what stayed though one might expect it gone, a line each.
-        wrote_list: whether our list was written.
+        wrote: what of plugin and list was written.
     """
 
     changed: tuple[str, ...]
     plan: Plan = field(default_factory=Plan)
     kept: tuple[str, ...] = ()
-    wrote_list: bool = False
+    wrote: tuple[Path, ...] = ()
 
 
 def install(places: Places) -> Done:
@@ -56,15 +56,16 @@ def install(places: Places) -> Done:
         InstallError: a directory or file cannot be read or written; what comes after it was not tried.
         MeshnetError: this installation of meshnet has no plugin.
     """
-    changed = []
+    changed, wrote = [], []
     if place(places.plugin, plugin_command().read_bytes(), PLUGIN_MODE):
+        wrote.append(places.plugin)
         changed.append(f"{places.plugin} written")
     decided = decide(places)
-    wrote = decided.content is not None and place(places.list, decided.content, LIST_MODE)
-    if wrote:
+    if decided.content is not None and place(places.list, decided.content, LIST_MODE):
+        wrote.append(places.list)
         changed.append(f"{places.list} written: meshnet after {decided.source}")
     changed += [f"{places.conf_dir / name} removed" for name in decided.remove if take_away(places.conf_dir / name)]
-    return Done(tuple(changed), decided, wrote_list=wrote)
+    return Done(tuple(changed), decided, wrote=tuple(wrote))
 
 
 def decide(places: Places) -> Plan:

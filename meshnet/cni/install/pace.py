@@ -1,4 +1,4 @@
-"""How often our list is written while somebody else undoes it: at once at first, then ever more seldom."""
+"""How often a file of ours is written while somebody else undoes it: at once at first, then ever more seldom."""
 
 from __future__ import annotations
 

@@ -191,6 +191,25 @@ def test_who_takes_it_away_each_time_is_named_and_not_raced(places, caplog):
         asyncio.run(check())
 
 
+def test_who_puts_another_plugin_there_each_time_is_told_of_and_not_raced(places, caplog):
+    """As another release of meshnet does that installs on this node, too."""
+
+    async def check():
+        async with following(places) as follower:
+
+            def replaced():
+                if places.plugin.exists() and places.plugin.read_bytes() != b"another":
+                    write(places.plugin, "another")
+                return f"{places.plugin} was written 4 times" in follower.told()["problem"]
+
+            await until(replaced, "said")
+            assert sum(f"{places.plugin} written" in message for message in caplog.messages) == 4
+            assert "Cilium" not in follower.told()["problem"]
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(check())
+
+
 def test_nothing_is_done_at_rest(places, monkeypatch):
     passes = []
 
