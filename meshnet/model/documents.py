@@ -151,7 +151,9 @@ def _yaml_trees(text: str, source: str) -> Iterator[Tree]:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise BadText(source, line, column, f"not YAML: {error.problem or error.context or 'unreadable'}") from None
     except yaml.reader.ReaderError as error:
-        raise BadText(source, *_position(text, error.position), f"not YAML: {error.reason}") from None
+        # libyaml counts bytes
+        index = len(text.encode()[: error.position].decode()) if yaml.__with_libyaml__ else error.position
+        raise BadText(source, *_position(text, index), f"not YAML: {error.reason}") from None
     except UnicodeEncodeError as error:
         raise BadText(source, *_position(text, error.start), "not text: must be UTF-8") from None
 

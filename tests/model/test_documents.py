@@ -223,6 +223,7 @@ def test_plain_json_has_lines():
         ("a: 1\n\tb: 2", 2, 1, "character"),
         ("a: b: c", 1, 5, "mapping values"),
         ("a: 1\nb: \x00", 2, 4, "control characters"),
+        ("a: über\nb: \x00\nc: 1\n", 2, 4, "control characters"),
         ("a: 1\nb: '\ud800'", 2, 5, "UTF-8"),
         ("- 1", 1, 1, "Kubernetes object"),
         ("kind: A\n---\njust text", 3, 1, "Kubernetes object"),
