@@ -16,6 +16,7 @@ from meshnet.cli.targets.lab import Lab
 from meshnet.cli.targets.node import Node
 from meshnet.errors import UsageError
 from meshnet.lab.record import LabRecords
+from meshnet.stores.kubernetes.store import KubernetesStore
 from tests.cli.cluster.configs import kubeconfig
 
 if TYPE_CHECKING:
@@ -82,10 +83,15 @@ def test_a_cluster_is_one_store_and_a_namespace(tmp_path: Path, monkeypatch: pyt
     found = target("--kubeconfig", named)
     assert isinstance(found, Cluster)
     assert found.namespace == "team"
-    assert found.store_url.startswith("kubernetes:?kubeconfig=")
-    assert "a+config&context=x" in found.store_url
+    assert isinstance(found.open_store(), KubernetesStore)
     monkeypatch.setenv("KUBECONFIG", named)
     assert target().namespace == "team"
+
+
+def test_a_kubeconfig_may_stand_in_a_directory_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"caf\xe9")
+    directory.mkdir()
+    assert target("--kubeconfig", kubeconfig(directory / "config", "x", current="x")).name == "cluster x"
 
 
 def test_a_lab_that_does_not_run_is_wrong_use() -> None:

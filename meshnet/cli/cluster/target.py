@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.cluster.daemons import Daemons
@@ -29,12 +28,11 @@ class Cluster(Target):
         daemons: of its nodes.
     """
 
+    store_url = "kubernetes:"
+
     def __init__(self, chosen: Chosen) -> None:
         self.name = f"cluster {chosen.context}" if chosen.context else "the cluster of this pod"
         self.namespace = chosen.namespace
-        named = {"kubeconfig": chosen.files, "context": chosen.context}
-        query = urllib.parse.urlencode({option: value for option, value in named.items() if value})
-        self.store_url = f"kubernetes:?{query}" if query else "kubernetes:"
         self._access = SignedIn(chosen.files, chosen.context)
         self.reader = Reader(self._access)
         self.daemons = Daemons(self._access, self.reader)
