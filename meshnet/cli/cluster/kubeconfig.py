@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.errors import Problem, UsageError
+from meshnet.model import rules
 from meshnet.model.documents import read_documents
 from meshnet.model.resource import DEFAULT_NAMESPACE
 from meshnet.presence import is_file
@@ -79,10 +80,11 @@ def _in_files(files: Sequence[str], context: str | None) -> Chosen:
     if name not in contexts:
         said = f"--context {name}" if context is not None else f"{what}: current-context: {name!r}"
         raise UsageError(f"{said}: there is no such context in {what}; {known}")
-    namespace = contexts[name].get("namespace")
-    return Chosen(
-        os.pathsep.join(files), name, namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE
-    )
+    try:
+        namespace = rules.namespace_name(contexts[name].get("namespace") or DEFAULT_NAMESPACE)
+    except rules.RuleError as error:  # in a URL ".." would be every namespace
+        raise UsageError(f"{what}: context {name}: {Problem('namespace', error.value, error.right)}") from None
+    return Chosen(os.pathsep.join(files), name, namespace)
 
 
 def _read(file: str) -> Iterator[Mapping[str, Any]]:

@@ -41,6 +41,13 @@ def test_a_context_without_a_namespace_means_default(tmp_path: Path) -> None:
     assert chosen.namespace == "default"
 
 
+@pytest.mark.parametrize("namespace", ["..", "My_Team", "a/b"])
+def test_a_namespace_is_none_that_reads_others(namespace: str, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path / "c", "a", current="a", namespace=namespace)
+    with pytest.raises(UsageError, match=rf"kubeconfig .*/c: context a: namespace: '{namespace}': must be a namespace"):
+        choose(config, None, {})
+
+
 def test_yaml_as_people_write_it(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("# mine\ncurrent-context: a\ncontexts:\n- name: a\n  context: {namespace: x}\n")
     assert choose(str(tmp_path / "c"), None, {}) == Chosen(str(tmp_path / "c"), "a", "x")
