@@ -88,7 +88,7 @@ def refusal(request: Request, answer: Answer, server: str) -> MeshnetError:
             return Conflict(f"{request.what}: {why}")
         case 410:
             return WatchExpired(f"{told}: list again")
-        case 400 | 413 | 422 if status:
+        case 400 | 413 | 422 if status and request.method != "GET":  # to read is never an object's fault
             return InvalidObject(request.what, list(_problems(status, request.document)))
         case 403:
             return _forbidden(request, status, told)

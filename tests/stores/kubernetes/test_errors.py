@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
@@ -15,6 +16,7 @@ from tests.stores.kubernetes.server import status
 
 R1 = Place(Kind.TOPOLOGY, "default", "r1")
 GET = R1.get()
+LIST = Place(Kind.TOPOLOGY, "").list()
 CREATE = R1.create({"spec": {"links": [{"uid": -1}]}, "metadata": {"labels": {"a b": "c"}}})
 
 
@@ -31,6 +33,8 @@ def refused(request: Request, code: int, body: Any) -> Exception:
         (GET, 401, status(401, "Unauthorized"), StoreUnavailable, "the token or certificate is not valid"),
         (GET, 500, "oops", StoreUnavailable, "https://server answered 500 to get topologies: oops"),
         (GET, 400, "<html>", StoreUnavailable, "answered 400"),
+        (GET, 400, status(400, "BadRequest", "no such"), StoreUnavailable, "answered 400 to get topologies: no such"),
+        (LIST, 422, status(422, "Invalid", "no such"), StoreUnavailable, "answered 422 to list topologies: no such"),
         (CREATE, 409, status(409, "AlreadyExists"), Conflict, "Topology default/r1: exists already"),
         (CREATE, 409, status(409, "Conflict", "modified"), Conflict, "changed since it was read: modified"),
     ],
@@ -137,7 +141,7 @@ def test_a_cause_is_a_problem(message: str, field: str, problem: Problem) -> Non
 
 def test_without_the_document_the_server_tells_the_value() -> None:
     cause = {"message": 'Invalid value: "a b": must be a label', "field": "metadata.labels"}
-    told = refused(GET, 422, status(422, "Invalid", causes=[cause]))
+    told = refused(attrs.evolve(CREATE, document=None), 422, status(422, "Invalid", causes=[cause]))
     assert isinstance(told, InvalidObject)
     assert told.problems == (Problem("metadata.labels", "a b", "must be a label"),)
 
