@@ -114,7 +114,7 @@ class SqliteFile:
                 return "does not exist"
         except OSError as error:
             return f"cannot be opened: {error.strerror}"
-        return "cannot be opened: permission denied, or not a file"
+        return "cannot be opened: permission denied, not a file, or too many files are open"
 
 
 def _transaction(connection: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -120,6 +121,28 @@ def test_where_no_file_can_be(tmp_path: Path) -> None:
         ask(tmp_path / "none" / "store.db")
     with pytest.raises(StoreUnavailable, match="not a file"):
         ask(tmp_path)
+
+
+def test_where_too_many_files_are_open(tmp_path: Path) -> None:
+    path, limits = tmp_path / "store.db", resource.getrlimit(resource.RLIMIT_NOFILE)
+    make(path)
+
+    async def run() -> None:
+        taken = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.open("/", os.O_PATH))
+            os.close(taken.pop())  # one for the file, and none for what stands beside it
+            await SqliteStore(path).list(Kind.TOPOLOGY)
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    with pytest.raises(StoreUnavailable, match="too many files are open"):
+        asyncio.run(run())
 
 
 def test_a_file_of_another_user(tmp_path: Path) -> None:
