@@ -12,6 +12,7 @@ import attrs
 from meshnet.errors import StoreUnavailable, UsageError
 from meshnet.presence import is_file
 from meshnet.stores.kubernetes.client_modules import client_modules
+from meshnet.stores.kubernetes.proxy import set_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,7 @@ class Access:
                 f"service account in {self.account}: {error}: the pod needs one (automountServiceAccountToken), "
                 "or name a kubeconfig: kubernetes:?kubeconfig=PATH"
             ) from error
+        set_proxy(made, "", self.environ)
         return made, rest.RESTClientObject
 
     def _by_kubeconfig(self) -> tuple[Any, Any]:
@@ -105,7 +107,11 @@ class Access:
         )
         made = configuration.Configuration()
         try:
-            kube_config.load_kube_config(os.pathsep.join(present), self.context or None, made, persist_config=False)
+            merged = kube_config.KubeConfigMerger(os.pathsep.join(present)).config
+            loader = kube_config.KubeConfigLoader(merged, self.context or None, config_base_path=None)
+            loader.load_and_set(made)
+            cluster = merged["clusters"].get_with_name(loader.current_context["context"]["cluster"])["cluster"]
+            set_proxy(made, str(cluster.safe_get("proxy-url") or ""), self.environ)
         except Exception as error:  # the package raises whatever a broken file makes it stumble over
             if isinstance(error, exceptions.ConfigException):
                 raise StoreUnavailable(f"{what}: {error}") from error

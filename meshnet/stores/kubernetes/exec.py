@@ -16,6 +16,7 @@ from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.access import credentials
 from meshnet.stores.kubernetes.door import Answer
 from meshnet.stores.kubernetes.errors import refusal
+from meshnet.stores.kubernetes.proxy import who_asks
 from meshnet.stores.kubernetes.request import Request, path_of
 
 if TYPE_CHECKING:
@@ -109,15 +110,12 @@ def _tls(configuration: Any) -> ssl.SSLContext:
 
 
 def _proxy(configuration: Any) -> Mapping[str, Any]:
-    if not configuration.proxy:
-        return {}
-    proxy = urllib.parse.urlsplit(configuration.proxy)
-    found: dict[str, Any] = {"http_proxy_host": proxy.hostname, "http_proxy_port": proxy.port or 80}
-    if configuration.no_proxy:
-        found["http_no_proxy"] = [host.strip() for host in configuration.no_proxy.split(",")]
-    if proxy.username:
-        found["http_proxy_auth"] = (proxy.username, proxy.password or "")
-    return found
+    """Return by which proxy, as the client has it. Without a proxy's name the environment would be asked anew."""
+    proxy = urllib.parse.urlsplit(configuration.proxy or "")
+    direct = (configuration.no_proxy or "-").split(",") if configuration.proxy else ["*"]
+    found: dict[str, Any] = {"http_proxy_host": proxy.hostname or "-", "http_proxy_port": proxy.port or 80}
+    found["http_no_proxy"] = [host.strip() for host in direct]
+    return found | ({"http_proxy_auth": who} if (who := who_asks(configuration.proxy or "")) else {})
 
 
 def _streams(socket: Any, deadline: float) -> Mapping[int, bytes]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import select
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,12 +96,16 @@ def test_tls_is_as_the_client_has_it(verified: bool, checks: bool, tmp_path: Pat
 @pytest.mark.parametrize(
     ("proxy", "bypass", "options"),
     [
-        (None, None, {}),
-        ("http://p:3128", None, {"http_proxy_host": "p", "http_proxy_port": 3128}),
+        ("http://p:3128", None, {"http_proxy_host": "p", "http_proxy_port": 3128, "http_no_proxy": ["-"]}),
         (
-            "http://u:w@p",
+            "http://u:w%40@p",
             "a, b",
-            {"http_proxy_host": "p", "http_proxy_port": 80, "http_no_proxy": ["a", "b"], "http_proxy_auth": ("u", "w")},
+            {
+                "http_proxy_host": "p",
+                "http_proxy_port": 80,
+                "http_no_proxy": ["a", "b"],
+                "http_proxy_auth": ("u", "w@"),
+            },
         ),
     ],
 )
@@ -109,3 +115,13 @@ def test_a_proxy_is_as_the_client_has_it(
     configuration, _ = access_to("https://127.0.0.1:1", tmp_path).configuration()
     configuration.proxy, configuration.no_proxy = proxy, bypass
     assert _proxy(configuration) == options
+
+
+def test_no_proxy_is_as_the_client_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{other.getsockname()[1]}")
+        configuration, _ = access_to(f"http://127.0.0.1:{server.getsockname()[1]}", tmp_path).configuration()
+        with pytest.raises(StoreUnavailable, match="no answer"):
+            run_in_pod(configuration, REQUEST, 0.3)
+        asked, _, _ = select.select([server, other], [], [], 0)
+    assert asked == [server]
