@@ -29,7 +29,7 @@ class Chosen:
     """A cluster, and as whom.
 
     Attributes:
-        files: kubeconfigs as in KUBECONFIG; ``""``: the service account of the pod in which this runs.
+        files: kubeconfigs as in KUBECONFIG, none that is empty; ``""``: the service account of the pod where this runs.
         context: of the kubeconfig.
         namespace: that the context names, else ``default``.
     """
@@ -71,7 +71,8 @@ def _is_there(file: str) -> bool:
 
 def _in_files(files: Sequence[str], context: str | None) -> Chosen:
     what = f"kubeconfig {os.pathsep.join(files)}"
-    configs = [config for file in files for config in _checked(file, _read(file))]
+    read = {file: list(_checked(file, _read(file))) for file in files}
+    configs = list(itertools.chain(*read.values()))
     contexts = _contexts(configs)
     known = f"it has {', '.join(contexts)}" if contexts else "it has none"
     name = context if context is not None else next(filter(None, map(_current, configs)), None)
@@ -84,7 +85,7 @@ def _in_files(files: Sequence[str], context: str | None) -> Chosen:
         namespace = rules.namespace_name(contexts[name].get("namespace") or DEFAULT_NAMESPACE)
     except rules.RuleError as error:  # in a URL ".." would be every namespace
         raise UsageError(f"{what}: context {name}: {Problem('namespace', error.value, error.right)}") from None
-    return Chosen(os.pathsep.join(files), name, namespace)
+    return Chosen(os.pathsep.join(file for file in files if read[file]), name, namespace)
 
 
 def _read(file: str) -> Iterator[Mapping[str, Any]]:

@@ -35,6 +35,14 @@ def test_several_files_are_one_and_the_first_counts(tmp_path: Path) -> None:
     assert choose(two, None, environ) == Chosen(two, "a", "second")
 
 
+@pytest.mark.parametrize("text", ["", "# not yet\n"])
+def test_an_empty_one_of_several_files_says_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(text)
+    two = kubeconfig(tmp_path / "two", "a", current="a")
+    environ = {"KUBECONFIG": os.pathsep.join([str(tmp_path / "empty"), two])}
+    assert choose(None, None, environ) == Chosen(two, "a")
+
+
 def test_a_context_without_a_namespace_means_default(tmp_path: Path) -> None:
     chosen = choose(kubeconfig(tmp_path / "c", "a", current="a"), None, {})
     assert chosen is not None
