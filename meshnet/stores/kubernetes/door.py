@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import urllib3
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, InsecureRequestWarning, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InsecureRequestWarning,
+    NewConnectionError,
+    ProxyError,
+)
 
 from meshnet import __version__
 from meshnet.errors import StoreUnavailable
@@ -197,6 +203,8 @@ def _answer(response: BaseHTTPResponse) -> Answer:
 
 def _why(error: Exception) -> str:
     """Why there was no answer, in as few words as the system has for it."""
+    if isinstance(error, ProxyError):
+        return f"by a proxy: {_why(error.original_error)}"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

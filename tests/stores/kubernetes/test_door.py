@@ -70,6 +70,22 @@ def test_a_watch_that_is_not_answered(tmp_path: Path) -> None:
         door.close()
 
 
+def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    file = access_to("http://10.255.255.1", tmp_path).kubeconfig
+    door = Door(Access(file, environ={"HTTP_PROXY": "http://127.0.0.1:1"}), 2)
+    for ask in (lambda: door.ask(GET, 5.0), lambda: door.watch(WATCH)):
+        with pytest.raises(Unreachable, match=r"^by a proxy: connection refused$"):
+            ask()
+
+
+def test_a_proxy_that_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    with Server(Reply(407, {})) as proxy:
+        file = access_to("https://10.255.255.1", tmp_path).kubeconfig
+        door = Door(Access(file, environ={"HTTPS_PROXY": proxy.url}), 2)
+        with pytest.raises(Unreachable, match=r"^by a proxy: Tunnel connection failed: "):
+            door.ask(GET, 5.0)
+
+
 def test_a_closed_door_sends_nothing(tmp_path: Path) -> None:
     with Server(Reply(200, {})) as server:
         door = Door(server.access(tmp_path), 2)
