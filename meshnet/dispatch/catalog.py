@@ -25,6 +25,9 @@ class Catalog(Protocol):
     def find(self, name: str) -> LinkDriver | None:
         """Return the usable driver of that name or alias."""
 
+    def canonical(self, name: str) -> str:
+        """Return the one of a driver's names that is its own, usable or not; of no driver's, the name in lower case."""
+
     def refusal(self, name: str) -> LinkError:
         """Return why a driver that `find` does not find cannot be used, with its name.
 

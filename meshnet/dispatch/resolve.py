@@ -17,8 +17,6 @@ from meshnet.errors import InvalidObject, LinkError
 from meshnet.model.effective import EffectiveLink, addresses, effective, wanted_mtu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from meshnet.dispatch.place import Place
     from meshnet.model.topology import Claim, Endpoint, Link, Topology
 
@@ -87,7 +85,7 @@ def resolve(place: Place, topology: Topology, link: Link, peer: Topology | None,
     known = _before_the_peer(place, topology, link, peer)
     try:
         own = _per_end(place, topology, link, peer, peer_here=peer_here)
-        agreed = effective(topology, link, peer, own, canonical=_canonical(place))
+        agreed = effective(topology, link, peer, own, canonical=place.catalog.canonical)
         known["down"] = agreed.down
         known["mtu"] = agreed.mtu or known["mtu"]
         scope = _scope(place, link, peer, peer_here=peer_here)
@@ -166,16 +164,6 @@ def _with_driver(agreed: EffectiveLink, driver: LinkDriver, why: str) -> dict[st
         problems = "; ".join(map(str, error.problems))
         return known | {"reason": "InvalidOptions", "message": f"driver {driver.name}: {problems}"}
     return known | {"options": options, "offload": core.offload}
-
-
-def _canonical(place: Place) -> Callable[[str], str]:
-    """Return what makes one name of all that a driver has."""
-
-    def canonical(name: str) -> str:
-        driver = place.catalog.find(name)
-        return driver.name if driver else name.lower()
-
-    return canonical
 
 
 def _per_end(place: Place, topology: Topology, link: Link, peer: Topology | None, *, peer_here: bool) -> frozenset[str]:

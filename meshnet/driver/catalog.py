@@ -24,6 +24,11 @@ class NodeCatalog:
         entry = self._registry.find(name)
         return None if entry is None or entry.unusable else entry.driver
 
+    def canonical(self, name: str) -> str:
+        """Return the one of a driver's names that is its own, usable or not; of no driver's, the name in lower case."""
+        entry = self._registry.find(name)
+        return name.lower() if entry is None else entry.name
+
     def refusal(self, name: str) -> LinkError:
         """Return why a driver that `find` does not find cannot be used here.
 

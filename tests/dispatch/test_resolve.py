@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import attrs
 import pytest
 
@@ -10,6 +12,7 @@ from meshnet.dispatch.resolve import resolve
 from meshnet.driver.api import Attachment, LinkDriver, Scope
 from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.registry import Registry
+from meshnet.errors import LinkError
 from meshnet.model.node_record import DriverFacts, NodeRecord
 from meshnet.model.topology import Claim, Endpoint, Link, Topology
 
@@ -91,6 +94,20 @@ def test_a_link_on_one_node():
     )
     assert found.options == WireOptions()
     assert "wire claims such links" in found.why
+
+
+def test_the_names_of_a_driver_that_does_not_work_here_agree():
+    class Stuck(Wire):
+        async def start(self, ctx):
+            raise LinkError("No", "no such device")
+
+    registry = Registry.of(Stuck)
+    asyncio.run(registry.start_all(lambda _: None))
+    found = plan({"driver": "wire"}, {"driver": "CABLE"}, place=Place("n1", NodeCatalog(registry)))
+    assert (found.reason, found.message) == (
+        "DriverUnusable",
+        "driver 'wire' does not work on this node: no such device",
+    )
 
 
 def test_a_link_between_nodes():
