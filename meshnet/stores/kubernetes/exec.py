@@ -110,11 +110,10 @@ def _tls(configuration: Any) -> ssl.SSLContext:
 
 
 def _proxy(configuration: Any) -> Mapping[str, Any]:
-    """Return by which proxy, as the client has it. Without a proxy's name the environment would be asked anew."""
+    """Return by which proxy, if any, as the client has it, and nothing that has the environment asked anew."""
     proxy = urllib.parse.urlsplit(configuration.proxy or "")
-    direct = (configuration.no_proxy or "-").split(",") if configuration.proxy else ["*"]
     found: dict[str, Any] = {"http_proxy_host": proxy.hostname or "-", "http_proxy_port": proxy.port or 80}
-    found["http_no_proxy"] = [host.strip() for host in direct]
+    found["http_no_proxy"] = ["-" if configuration.proxy else "*"]
     return found | ({"http_proxy_auth": who} if (who := who_asks(configuration.proxy or "")) else {})
 
 

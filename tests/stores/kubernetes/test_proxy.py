@@ -41,6 +41,15 @@ def manager(directory: Path, server: str, environ: dict[str, str], **cluster: st
         (HTTPS, PROXY | {"no_proxy": "10.0.0.1"}, None),
         (HTTPS, PROXY | {"NO_PROXY": "10.1.0.0/16"}, "http://p:3128"),
         ("https://api.example.org", PROXY | {"NO_PROXY": "example.org"}, None),
+        ("https://api.example.org", PROXY | {"NO_PROXY": "*.example.org"}, None),
+        ("https://badexample.org", PROXY | {"NO_PROXY": "example.org"}, "http://p:3128"),
+        ("https://[fd00::1]:6443", PROXY | {"NO_PROXY": "10.0.0.0/8, fd00::/8"}, None),
+        ("https://[fd00::1]:6443", PROXY | {"NO_PROXY": "[fd00::1]:6443"}, None),
+        ("https://[fd00::1]:6443", PROXY | {"NO_PROXY": "[fd00::1]"}, None),
+        ("https://[fd00::1]:6443", PROXY | {"NO_PROXY": "fe80::/10,::1"}, "http://p:3128"),
+        (HTTPS, PROXY | {"NO_PROXY": "10.0.0.1:443, 10.0.0.1:x"}, "http://p:3128"),
+        ("https://10.0.0.1", PROXY | {"NO_PROXY": "10.0.0.1:443"}, None),
+        (HTTPS, PROXY | {"NO_PROXY": " * "}, None),
         ("https://127.0.0.1:6443", PROXY, None),
         ("https://localhost:6443", PROXY, None),
         ("https://[::1]:6443", PROXY, None),
@@ -58,7 +67,8 @@ def test_the_environment_says_as_to_kubectl(
     assert (None if proxy is None else proxy.url) == expected
 
 
-def test_a_clusters_own_proxy_goes_before_it(tmp_path: Path) -> None:
+def test_a_clusters_own_proxy_goes_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "10.0.0.1")  # where the client looks by itself
     environ = PROXY | {"NO_PROXY": "10.0.0.1"}
     assert manager(tmp_path, HTTPS, environ, **{"proxy-url": "http://own:8080"}).proxy.url == "http://own:8080"
 
