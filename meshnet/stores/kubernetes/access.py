@@ -113,7 +113,7 @@ class Access:
             cluster = merged["clusters"].get_with_name(loader.current_context["context"]["cluster"])["cluster"]
             set_proxy(made, str(cluster.safe_get("proxy-url") or ""), self.environ)
         except Exception as error:  # the package raises whatever a broken file makes it stumble over
-            if isinstance(error, exceptions.ConfigException):
+            if isinstance(error, (exceptions.ConfigException, StoreUnavailable)):
                 raise StoreUnavailable(f"{what}: {error}") from error
             raise StoreUnavailable(f"{what}: cannot be understood: {type(error).__name__}: {error}") from error
         return made, rest.RESTClientObject

@@ -79,5 +79,5 @@ def test_a_proxy_is_told_who_asks(tmp_path: Path) -> None:
 
 
 def test_a_proxy_that_is_no_url_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"the proxy before https://10.0.0.1:6443: Invalid IPv6 URL"):
+    with pytest.raises(StoreUnavailable, match=r"/config: the proxy before https://10.0.0.1:6443: Invalid IPv6 URL"):
         manager(tmp_path, HTTPS, {"HTTPS_PROXY": "http://me:secret@[::"})
