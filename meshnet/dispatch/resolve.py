@@ -14,7 +14,7 @@ from meshnet.dispatch.catalog import choose
 from meshnet.driver.api import Attachment, LinkDriver, Scope
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError
-from meshnet.model.effective import EffectiveLink, addresses, effective, wanted_mtu
+from meshnet.model.effective import EffectiveLink, addresses, effective, same, wanted_mtu
 
 if TYPE_CHECKING:
     from meshnet.dispatch.place import Place
@@ -174,7 +174,7 @@ def _per_end(place: Place, topology: Topology, link: Link, peer: Topology | None
     """
     other = topology if link.peer_pod == topology.name else peer
     back = other.link(link.peer_intf) if other else None
-    if back is None or not back.options or back.options == link.options:
+    if back is None or not back.options or same(back.options, link.options):
         return frozenset()
     driver = _driver(place, topology, link, peer, link.driver or back.driver, peer_here=peer_here)
     return per_end(type(driver)) if driver else frozenset(back.options)

@@ -149,7 +149,7 @@ def _differences(here: _End, there: _End, per_end: frozenset[str], canonical: Ca
     yield from _lost_addresses(here, there)
     yield from _lost_addresses(there, here)
     for name in sorted(link.options.keys() & back.options.keys() - per_end):
-        if not _same(link.options[name], back.options[name]):
+        if not same(link.options[name], back.options[name]):
             yield f"options.{name} is {spelt(link.options[name])} at {here} and {spelt(back.options[name])} at {there}"
 
 
@@ -164,10 +164,10 @@ def _lost_addresses(end: _End, other: _End) -> Iterator[str]:
         yield f"mtu is {mtu} at {giving}, less than the {rules.MIN_IPV6_MTU} that {lost} at {end} needs"
 
 
-def _same(here: object, there: object) -> bool:
-    """Equality of JSON values: to Python ``True == 1``, to a user it is not."""
+def same(here: object, there: object) -> bool:
+    """Tell whether two JSON values are equal: to Python ``True == 1``, to a user it is not."""
     if isinstance(here, dict) and isinstance(there, dict):
-        return here.keys() == there.keys() and all(_same(here[name], there[name]) for name in here)
+        return here.keys() == there.keys() and all(same(here[name], there[name]) for name in here)
     if isinstance(here, list) and isinstance(there, list):
-        return len(here) == len(there) and all(map(_same, here, there))
+        return len(here) == len(there) and all(map(same, here, there))
     return isinstance(here, bool) == isinstance(there, bool) and here == there

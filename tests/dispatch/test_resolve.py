@@ -147,6 +147,7 @@ def test_a_link_of_a_pod_with_itself():
         ({"driver": "wire", "options": {"own": 1}}, {"options": {"own": 2}}, "options", WireOptions(own=1)),
         ({"options": {"own": 1}}, {"driver": "CABLE", "options": {"own": 2}}, "options", WireOptions(own=1)),
         ({"options": {"own": 1}}, {"options": {"own": 2}}, "options", WireOptions(own=1)),
+        ({"options": {"own": 1}}, {"options": {"own": True}}, "options", WireOptions(own=1)),
         ({}, {"options": {"own": 2, "colour": "red"}}, "options", WireOptions("red")),
         ({}, {"peer_ip": "10.0.0.9/24"}, "addresses", ("10.0.0.9/24",)),
         ({"addresses": ("10.0.0.1/24",)}, {"peer_ip": "10.0.0.9/24"}, "addresses", ("10.0.0.1/24",)),
