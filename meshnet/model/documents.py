@@ -151,9 +151,9 @@ def _yaml_trees(text: str, source: str) -> Iterator[Tree]:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise BadText(source, line, column, f"not YAML: {error.problem or error.context or 'unreadable'}") from None
     except yaml.reader.ReaderError as error:
-        # libyaml counts bytes
-        index = len(text.encode()[: error.position].decode()) if yaml.__with_libyaml__ else error.position
-        raise BadText(source, *_position(text, index), f"not YAML: {error.reason}") from None
+        # its own position is in characters, or with libyaml in bytes
+        bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        raise BadText(source, *_position(text, bad.start() if bad else 0), f"not YAML: {error.reason}") from None
     except UnicodeEncodeError as error:
         raise BadText(source, *_position(text, error.start), "not text: must be UTF-8") from None
 
