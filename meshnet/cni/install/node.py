@@ -92,11 +92,19 @@ def uninstall(places: Places) -> Done:
             changed.append(f"{path} removed")
     callers = _callers(places)
     kept += [why for path, why in callers.items() if path != places.list]
-    if exists(places.plugin) and not is_our_plugin(places):
+    if _is_there(places.plugin) and not is_our_plugin(places):
         kept.append(f"{places.plugin} stays: it is another program")
     elif not callers and take_away(places.plugin):
         changed.append(f"{places.plugin} removed")
     return Done(tuple(changed), kept=tuple(kept))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is there, behind links, too. Raises InstallError."""
+    try:
+        return exists(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def is_our_plugin(places: Places) -> bool:

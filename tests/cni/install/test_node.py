@@ -143,6 +143,13 @@ def test_uninstall_keeps_the_list_while_a_users_list_refers_to_it(places):
     assert (uninstall(places).kept, places.list.exists(), places.plugin.exists()) == ((), False, False)
 
 
+def test_a_plugin_that_cannot_be_looked_at_is_not_taken_for_one_that_is_not_there(places):
+    places.plugin.symlink_to(places.plugin)
+
+    with pytest.raises(InstallError, match=r"/bin/meshnet: cannot be read: Too many levels of symbolic links"):
+        uninstall(places)
+
+
 @pytest.mark.parametrize("name", ["99-other.conflist", LIST])
 def test_a_list_that_cannot_be_read_is_not_taken_for_one_without_meshnet(places, name):
     install(places)
