@@ -101,7 +101,7 @@ class Pods:
             await self._start(pod, node)
 
     async def _start(self, pod: Pod, node: str | None) -> None:
-        target = self._node(node or pod.node)
+        target = self._node(pod, node)
         if pod.sandbox is not None:
             raise MeshnetError(f"pod {pod.spec}: it has a sandbox already, on {pod.node} ({pod.phase.value})")
         pod.node = target.name
@@ -136,7 +136,7 @@ class Pods:
         Raises MeshnetError.
         """
         async with pod.lock:
-            await self._in_thread(self._node(node or pod.node).refuse_silent)
+            await self._in_thread(self._node(pod, node).refuse_silent)
             await (self._leave(pod) if force else self._stop(pod))
             await self._start(pod, node)
 
@@ -164,7 +164,9 @@ class Pods:
     def _named(self, name: str) -> list[Pod]:
         return [pod for pod in self._pods.values() if name in {pod.spec.name, str(pod.spec)}]
 
-    def _node(self, name: str) -> Node:
+    def _node(self, pod: Pod, wanted: str | None) -> Node:
+        """Return the node where a pod is to run: the one wanted, else its own. Raises MeshnetError."""
+        name = pod.node if wanted is None else wanted
         if name not in self._nodes:
             raise MeshnetError(f"node {name!r}: not in this lab (nodes: {', '.join(self._nodes)})")
         return self._nodes[name]

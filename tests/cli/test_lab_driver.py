@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
+from meshnet.cli.lab.planning import make_plan
 from meshnet.cli.lab.preferred import notes_for, preferred, settings_for
+from meshnet.cli.main import parse
 from meshnet.driver import LinkDriver, Scope
 from meshnet.driver.registry import Registry
 from meshnet.errors import UsageError
 from tests.cli.objects import link, topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAME, APART = {"r1": "n1", "r2": "n1"}, {"r1": "n1", "r2": "n2"}
 
@@ -61,3 +66,12 @@ def test_it_is_set_for_what_it_can_make() -> None:
 def test_one_that_is_not_installed_is_wrong_use() -> None:
     with pytest.raises(UsageError, match="--driver warp: not installed"):
         preferred("warp")
+
+
+def test_one_with_an_empty_name_is_not_passed_over(tmp_path: Path) -> None:
+    """As a variable is that is not set."""
+    file = tmp_path / "r1.yml"
+    file.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: r1}\nspec: {containers: []}\n")
+
+    with pytest.raises(UsageError, match="--driver : not installed"):
+        make_plan(parse(["lab", "up", "--driver", "", str(file)]), "lab")

@@ -181,3 +181,14 @@ def test_pod_that_is_stopped_while_all_sandboxes_are_made_stays_so(lab, machine)
 
     asyncio.run(run())
     assert machine.done == ["made", "DEL", "removed"]
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_a_node_with_an_empty_name_is_none_of_the_lab(lab, verb):
+    """As a variable is that is not set."""
+
+    async def run() -> None:
+        with pytest.raises(MeshnetError, match="node '': not in this lab"):
+            await getattr(lab, verb)(lab.find("r1"), "")
+
+    asyncio.run(run())

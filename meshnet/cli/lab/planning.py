@@ -113,7 +113,7 @@ def _preference(
     driver: str | None, topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str]
 ) -> tuple[Mapping[str, str], Iterable[str]]:
     """Return the settings that prefer a driver, and what to tell of links that it cannot make. Raises UsageError."""
-    if not driver:
+    if driver is None:
         return {}, ()
     from meshnet.cli.lab.preferred import notes_for, preferred, settings_for  # noqa: PLC0415 - loads every driver
 

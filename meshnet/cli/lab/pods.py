@@ -90,7 +90,7 @@ def list_pods(args: argparse.Namespace) -> int:
     enter_box(find_lab(args.lab))
     status, _ = ask_lab("status")
     rows = [pod for pod in status["pods"] if args.pod in {None, pod["name"], f"{pod['namespace']}/{pod['name']}"}]
-    if args.pod and not rows:
+    if args.pod is not None and not rows:
         raise NotFound(f"pod {args.pod!r}: not in lab {status['name']}")
     emit(args, rows, COLUMNS, [_cells(pod) for pod in rows])
     return 0
