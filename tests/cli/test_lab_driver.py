@@ -58,6 +58,14 @@ def test_links_that_it_cannot_make_are_told(case: Case) -> None:
     assert notes == ([wanted] if case.told else [])
 
 
+def test_a_link_whose_other_end_names_a_driver_is_told_by_none() -> None:
+    """What one end gives binds both."""
+    (entry,) = Registry.of(Tunnel).entries()
+    topologies = [topology("r1", link(1, "r2")), topology("r2", link(1, "r1", driver="veth"))]
+
+    assert list(notes_for(entry, topologies, {("default", pod): "n1" for pod in SAME})) == []
+
+
 def test_it_is_set_for_what_it_can_make() -> None:
     (entry,) = Registry.of(Tunnel).entries()
     assert settings_for(entry) == {"MESHNET_PREFER_BETWEEN_NODES": "tunnel"}

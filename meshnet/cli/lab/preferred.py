@@ -39,21 +39,27 @@ def notes_for(entry: Entry, topologies: Iterable[Mapping[str, Any]], placement: 
         topologies: valid documents, each with its namespace.
         placement: node by (namespace, pod).
     """
-    kinds = {kind for topology in topologies for kind in _kinds(topology, placement)}
+    kinds = set(_kinds(topologies, placement))
     for scope in Scope:
         if scope in kinds and scope not in entry.driver.scopes:
             yield f"--driver {entry.name}: makes no links of kind {words_of(scope)}: those get the default driver"
 
 
-def _kinds(topology: Mapping[str, Any], placement: Mapping[PodKey, str]) -> Iterator[Scope]:
-    """Yield the kind of each link that names no driver and whose pods both run."""
-    metadata = topology["metadata"]
-    namespace, name = metadata["namespace"], metadata["name"]
-    for link in (topology.get("spec") or {}).get("links") or ():
-        here, there = placement.get((namespace, name)), placement.get((namespace, link["peer_pod"]))
-        if link.get("driver") or here is None:
+def _kinds(topologies: Iterable[Mapping[str, Any]], placement: Mapping[PodKey, str]) -> Iterator[Scope]:
+    """Yield the kind of each link that names no driver, at neither end, and whose pods both run."""
+    entries = [(each["metadata"], link) for each in topologies for link in (each.get("spec") or {}).get("links") or ()]
+    named = {_link(metadata, link) for metadata, link in entries if link.get("driver")}
+    for metadata, link in entries:
+        here, there = (placement.get((metadata["namespace"], pod)) for pod in (metadata["name"], link["peer_pod"]))
+        if here is None or _link(metadata, link) in named:
             continue
         if link["peer_pod"] == LOCALHOST:
             yield Scope.EXTERNAL
         elif there is not None:
             yield Scope.SAME_NODE if here == there else Scope.BETWEEN_NODES
+
+
+def _link(metadata: Mapping[str, Any], link: Mapping[str, Any]) -> tuple[object, ...]:
+    """What identifies a link, seen from either end."""
+    ends = frozenset(((metadata["name"], link["local_intf"]), (link["peer_pod"], link["peer_intf"])))
+    return metadata["namespace"], link["uid"], ends
