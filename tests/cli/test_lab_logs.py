@@ -54,3 +54,15 @@ def test_who_follows_the_log_of_a_command_that_starts_later_reads_it(
         assert main(["lab", "logs", "-f", "r1"]) == 0
 
     assert shown == [b"first\n", b"second\n"]
+
+
+def test_a_lab_that_ends_as_it_is_found_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(["true"]) as lab:
+        record = LabRecords.of_this_user().create("demo", lab.pid)
+    monkeypatch.setattr("meshnet.lab.record.find_lab", lambda _: record)
+
+    assert main(["lab", "logs", "r1"]) == 3
+
+    assert capsys.readouterr().err == "error: lab demo: it has ended\n"

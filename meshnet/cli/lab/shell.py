@@ -7,7 +7,7 @@ import os
 import select
 from typing import TYPE_CHECKING, NoReturn
 
-from meshnet.errors import MeshnetError, UsageError
+from meshnet.errors import DaemonUnreachable, MeshnetError, UsageError
 from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshnet.cli.lab.verbparser import Verbs
+    from meshnet.lab.record import LabRecord
 
 FOLLOW_EVERY_S = 0.2
 _NAME = "a pod (NAME or NAMESPACE/NAME) or a node (NODE, or node/NODE where a pod has that name)"
@@ -95,7 +96,7 @@ def logs(args: argparse.Namespace) -> int:
     record = find_lab(args.lab)
     with contextlib.ExitStack() as stack:
         lab = select.poll()
-        pidfd = os.pidfd_open(record.pid)
+        pidfd = _first_process(record)
         stack.callback(os.close, pidfd)
         lab.register(pidfd, select.POLLIN)
         enter_box(record)
@@ -111,6 +112,14 @@ def logs(args: argparse.Namespace) -> int:
             if over:
                 return 0
             over = bool(lab.poll(FOLLOW_EVERY_S * 1000))  # what came until then is still to be read
+
+
+def _first_process(record: LabRecord) -> int:
+    """Return a descriptor of a lab's first process. Raises DaemonUnreachable when it has ended."""
+    try:
+        return os.pidfd_open(record.pid)
+    except ProcessLookupError as error:
+        raise DaemonUnreachable(f"lab {record.name}: it has ended") from error
 
 
 def _write(chunk: bytes) -> None:
