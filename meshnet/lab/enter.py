@@ -129,6 +129,11 @@ def shell_code(code: int) -> int:
     return 128 - code if code < 0 else code
 
 
+def not_started_code(error: OSError) -> int:
+    """Return the exit code, as a shell has it, of a command that could not be started: not found, or not to be run."""
+    return 127 if isinstance(error, FileNotFoundError) else 126
+
+
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()

@@ -137,5 +137,6 @@ def test_exit_code_of_a_command_is_that_of_a_shell(command, code):
     assert said(f"print(runs._command(['sh', '-c', {command!r}], 'x', Ending()))") == f"{code}\n"
 
 
-def test_missing_command():
-    assert said("print(runs._command(['no-such-program'], 'x', Ending()))") == "127\n"
+@pytest.mark.parametrize(("command", "code"), [("no-such-program", 127), ("/etc/passwd", 126), ("/", 126)])
+def test_command_that_cannot_be_started_has_the_code_that_a_shell_gives_it(command, code):
+    assert said(f"print(runs._command([{command!r}], 'x', Ending()))") == f"{code}\n"

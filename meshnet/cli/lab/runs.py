@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace, ending: Ending) -> int:
 
 
 def _command(command: list[str], lab: str, ending: Ending) -> int:
-    from meshnet.lab.enter import shell_code  # noqa: PLC0415
+    from meshnet.lab.enter import not_started_code, shell_code  # noqa: PLC0415
 
     with contextlib.ExitStack() as stack:
         try:
@@ -92,7 +92,7 @@ def _command(command: list[str], lab: str, ending: Ending) -> int:
                 process = stack.enter_context(_started(command, lab))
         except OSError as error:
             print(f"error: {printable(command[0])}: {error.strerror}", file=sys.stderr)
-            return 127
+            return not_started_code(error)
         with _interrupts_left_to_command():
             return shell_code(process.wait())
 

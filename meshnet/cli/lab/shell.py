@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 FOLLOW_EVERY_S = 0.2
 _NAME = "a pod (NAME or NAMESPACE/NAME) or a node (NODE, or node/NODE where a pod has that name)"
-_NOT_FOUND = 127
-_NOT_STARTED = 126
 
 
 def register(subparsers: Verbs) -> None:
@@ -76,6 +74,8 @@ def _terminal(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _become(command: list[str], environment: Mapping[str, str], *, own_sysfs: bool) -> NoReturn:
+    from meshnet.lab.enter import not_started_code  # noqa: PLC0415 - as above
+
     if own_sysfs:
         from meshnet.lab.box import own_sysfs_of_this_process  # noqa: PLC0415
 
@@ -84,7 +84,7 @@ def _become(command: list[str], environment: Mapping[str, str], *, own_sysfs: bo
         os.execvpe(command[0], command, environment)  # noqa: S606 - a list, never a shell
     except OSError as error:
         os.write(2, f"error: {printable(command[0])}: {error.strerror}\n".encode())
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+        os._exit(not_started_code(error))
 
 
 def logs(args: argparse.Namespace) -> int:
