@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshnet.lab.podspec import PodSpec
+    from meshnet.lab.podtemplate import ConfigMaps
     from meshnet.model.topology import PodKey
 
     Document = Mapping[str, Any]
@@ -40,14 +41,33 @@ class Manifests:
     notes: tuple[str, ...]
 
 
-def read_manifests(documents: Iterable[Document], namespace: str = "default") -> Manifests:
-    """Return what `documents` ask for; `namespace` is where those go that name none.
+def read_manifests(
+    documents: Iterable[Document], namespace: str = "default", config_maps: ConfigMaps | None = None
+) -> Manifests:
+    """Return what `documents` ask for.
 
     A StatefulSet's pods, and a Deployment's too, are NAME-0, NAME-1, ..., or from ``ordinals.start`` on.
 
+    Args:
+        documents: of any kind.
+        namespace: where those go that name none.
+        config_maps: which there are; None for those among `documents`.
+
     Raises InvalidObject for the first document that is wrong, with everything that is wrong in it.
     """
-    return _Reading(list(_flat(documents)), namespace).result()
+    flat = list(_flat(documents))
+    return _Reading(flat, namespace, read_config_maps(flat, namespace) if config_maps is None else config_maps).result()
+
+
+def read_config_maps(documents: Iterable[Document], namespace: str) -> ConfigMaps:
+    """Return the ConfigMaps among `documents`, by (namespace, name). Raises InvalidObject as `read_manifests` does."""
+    found = {}
+    for document in documents:
+        if _kind(document) == "ConfigMap":
+            key, fields = _identity(document, namespace)
+            found[key] = read_config_map(fields)
+            refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
+    return found
 
 
 def _flat(documents: Iterable[Document]) -> Iterator[Document]:
@@ -66,22 +86,25 @@ def _kind(document: Document) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def _identity(document: Document, namespace: str) -> tuple[ObjectKey, Fields]:
+    fields = Fields(document, "", [])
+    metadata = fields.inner("metadata")
+    # an empty namespace is what generators write for none
+    given = metadata.value.get("namespace") not in (None, "")
+    return (metadata.dns_label("namespace") if given else namespace, metadata.dns_name("name")), fields
+
+
 class _Reading:
-    def __init__(self, documents: Sequence[Document], namespace: str) -> None:
+    def __init__(self, documents: Sequence[Document], namespace: str, config_maps: ConfigMaps) -> None:
         self._documents = documents
         self._namespace = namespace
+        self._config_maps = config_maps
         self._notes: dict[str, None] = {}
         self._topologies: dict[PodKey, Document] = {}
         self._pods: dict[PodKey, PodSpec] = {}
 
     def result(self) -> Manifests:
-        config_maps = {}
-        for document in self._documents:
-            if _kind(document) == "ConfigMap":
-                key, fields = self._identity(document)
-                config_maps[key] = read_config_map(fields)
-                refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
-        reader = PodReader(config_maps, self._note)
+        reader = PodReader(self._config_maps, self._note)
         for document in self._documents:
             self._read(document, reader)
         for key in self._topologies:
@@ -96,11 +119,11 @@ class _Reading:
         if is_topology(document):
             self._topology(document)
         elif kind == "Pod":
-            key, fields = self._identity(document)
+            key, fields = _identity(document, self._namespace)
             self._pod(f"Pod {'/'.join(key)}", reader.read(*key, fields.inner("spec")))
             refuse(f"Pod {'/'.join(key)}", fields.problems)
         elif kind in WORKLOADS:
-            key, fields = self._identity(document)
+            key, fields = _identity(document, self._namespace)
             self._workload(kind, key, fields, reader)
             refuse(f"{kind} {'/'.join(key)}", fields.problems)
         else:
@@ -112,16 +135,8 @@ class _Reading:
         refuse(title(document), fields.problems)
         self._note(f"{what} {name}: a lab has no use for it: skipped")
 
-    def _identity(self, document: Document) -> tuple[ObjectKey, Fields]:
-        fields = Fields(document, "", [])
-        metadata = fields.inner("metadata")
-        # an empty namespace is what generators write for none
-        given = metadata.value.get("namespace") not in (None, "")
-        namespace = metadata.dns_label("namespace") if given else self._namespace
-        return (namespace, metadata.dns_name("name")), fields
-
     def _topology(self, document: Document) -> None:
-        key, fields = self._identity(document)
+        key, fields = _identity(document, self._namespace)
         refuse(f"Topology {'/'.join(key)}", fields.problems)
         self._topologies[key] = {**document, "metadata": {**document["metadata"], "namespace": key[0]}}
 
