@@ -139,6 +139,13 @@ def test_an_empty_name_is_no_lab_and_not_the_one_that_runs(
     assert ran.err.startswith("error: lab name '': ")
 
 
+@pytest.mark.parametrize("name", ["", "a b", "\x1b[31m"])
+def test_a_name_that_no_lab_can_have_is_refused_also_where_none_runs(name: str, machine: Machine) -> None:
+    ran = machine.run("lab", "down", name)
+    assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
+    assert ran.err.startswith(f"error: lab name {name!r}: ")
+
+
 @pytest.mark.parametrize("option", ["--lab", "--context"])
 def test_doctor_of_a_place_that_is_not_there_is_wrong_use(option: str, machine: Machine) -> None:
     assert machine.run("doctor", option, "none").code == exitcodes.WRONG_USE

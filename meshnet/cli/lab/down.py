@@ -38,15 +38,14 @@ def down(args: argparse.Namespace) -> int:
 
     records = LabRecords.of_this_user()
     name = args.lab if args.name is None else args.name
-    running = records.running()
-    if name is not None:
-        running = [record for record in running if record.name == check_name(name)]
+    wanted = None if name is None else check_name(name)
+    running = [record for record in records.running() if wanted in {None, record.name}]
     if len(running) > 1:
         raise UsageError(f"several labs run: say which (running: {', '.join(record.name for record in running)})")
     for record in running:
         end(record, records)
     if not args.quiet:
-        absent = f"lab {name}: does not run" if name else "no lab runs"
+        absent = f"lab {wanted}: does not run" if wanted else "no lab runs"
         print(f"lab {running[0].name}: gone" if running else absent, file=sys.stderr)
     return 0
 
