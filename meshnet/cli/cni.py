@@ -19,6 +19,7 @@ from meshnet.cni.install.inspect import BAD, FAILED, INSTALLED, Part, inspect
 from meshnet.cni.install.names import BIN_DIR, CONF_DIR, Places
 from meshnet.cni.install.node import install, uninstall
 from meshnet.errors import MeshnetError
+from meshnet.model.printable import printable
 from meshnet.presence import exists
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _daemon(places: Places) -> list[Part]:
 def _say(args: argparse.Namespace, *lines: str, nothing: str) -> None:
     if not args.quiet:
         for line in lines or filter(None, (nothing,)):
-            print(line)
+            print(printable(line))

@@ -52,6 +52,11 @@ def test_from_nothing_to_installed_and_back(machine: Machine, places: Places) ->
     assert [path.name for path in places.conf_dir.iterdir()] == ["10-flannel.conflist"]
 
 
+def test_a_name_in_the_directories_commands_no_terminal(machine: Machine, places: Places) -> None:
+    (places.conf_dir / "10-flannel.conflist").rename(places.conf_dir / "10-\x1b[31m.conflist")
+    assert "meshnet after 10-\\x1b[31m.conflist\n" in machine.run("cni", "install", *options(places)).out
+
+
 def test_the_environment_of_the_daemon_counts(
     machine: Machine, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
