@@ -43,10 +43,11 @@ def trim(path: Path) -> None:
 
 
 def kept(fd: int) -> Iterator[bytes]:
-    """Yield what a log has from where `fd` is to its end, without what has been given back, also by now."""
-    while True:
-        with contextlib.suppress(OSError):  # it is at the end
-            os.lseek(fd, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_DATA)
+    """Yield what a log has from where `fd` is to where it ends now, without what has been given back, also by now."""
+    end = os.fstat(fd).st_size
+    while (here := os.lseek(fd, 0, os.SEEK_CUR)) < end:
+        with contextlib.suppress(OSError):  # all of that is a hole, or it was cut off meanwhile
+            os.lseek(fd, here, os.SEEK_DATA)
         chunk = os.read(fd, _CHUNK)
         if not chunk:
             return

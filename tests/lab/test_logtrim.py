@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,14 @@ def test_what_is_written_later_is_read_later(log):
         assert list(kept(file.fileno())) == []
         writing.write(b"more")
         assert list(kept(file.fileno())) == [b"more"]
+
+
+def test_who_reads_a_log_that_grows_meanwhile_comes_to_an_end(log):
+    """As of a command that writes faster than anybody reads."""
+    with log.open("rb") as file, log.open("ab", buffering=0) as writing:
+        for chunk in kept(file.fileno()):
+            writing.write(chunk)
+            assert file.seek(0, os.SEEK_CUR) <= 4 * KEPT, "it reads on and on"
 
 
 def test_short_log_is_left_alone(tmp_path):

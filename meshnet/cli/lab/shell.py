@@ -104,14 +104,16 @@ def logs(args: argparse.Namespace) -> int:
         files: dict[str, int | None] = {}
         over = not args.follow
         while True:
+            behind = False
             for path in answer["paths"]:
                 fd = files.get(path)
                 fd = files[path] = _opened(path, stack) if fd is None else fd
                 for chunk in kept(fd) if fd is not None else ():
                     _write(chunk)
+                    behind = True
             if over:
                 return 0
-            over = bool(lab.poll(FOLLOW_EVERY_S * 1000))  # what came until then is still to be read
+            over = bool(lab.poll(0 if behind else FOLLOW_EVERY_S * 1000))  # what came until then is still to be read
 
 
 def _first_process(record: LabRecord) -> int:
