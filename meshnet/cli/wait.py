@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 60.0
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+MOST_SHOWN = 20
+"""Links that are not as wanted, told one by one; the rest is counted."""
 ASKING = "not every daemon has answered yet"
 WANTED = {"up": "Up", "down": "Down"}
 
@@ -111,12 +113,12 @@ class Waiting:
             began = time.monotonic()
             listings = [await store.list(Kind.TOPOLOGY, namespace) for namespace in self._namespaces]
             stored = ends(topology for listing in listings for topology in listing.items)
-            self.told = self.told or "; ".join(self._missing(stored)) or ASKING
+            self.told = self.told or _told(self._missing(stored)) or ASKING
             asked = await asyncio.to_thread(self._target.ask, "states")
             if not asked.told:
                 await asyncio.to_thread(self._target.look)
             self.remark = asked.remark()
-            missing = "; ".join(self._missing(as_known(stored, asked.rows("states"))))
+            missing = _told(self._missing(as_known(stored, asked.rows("states"))))
             if not missing:
                 return
             if missing != shown and self._progress:
@@ -139,6 +141,11 @@ class Waiting:
             if late:
                 found.append(f"{name}: {_why(max(late, key=_badness))}")
         return found
+
+
+def _told(missing: Sequence[str]) -> str:
+    more = [f"and {len(missing) - MOST_SHOWN} more (meshnet get links)"] if len(missing) > MOST_SHOWN else []
+    return "; ".join([*missing[:MOST_SHOWN], *more])
 
 
 def _one_end_of_each(every: Iterable[End]) -> list[tuple[str, End]]:

@@ -66,6 +66,19 @@ def test_of_many_links_the_two_ends_are_found_in_one_look(monkeypatch: pytest.Mo
     assert len(looked) <= 3 * len(every)
 
 
+def test_of_many_links_that_are_late_the_first_are_told_and_the_others_counted(
+    machine: Machine, tmp_path: Path
+) -> None:
+    path = tmp_path / "r1.json"
+    path.write_text(json.dumps(topology("r1", *(link(uid, "r2", f"e{uid}", f"e{uid}") for uid in range(25)))))
+    machine.run("apply", "-f", str(path))
+
+    ran = machine.run("wait", "--for", "up", "--timeout", "0.3")
+
+    assert (ran.code, ran.err.count("default/r1:e")) == (exitcodes.FAILED, 20)
+    assert ran.err.endswith("; and 5 more (meshnet get links)\n")
+
+
 @pytest.mark.parametrize("place", ["", "r1:eth1", "r2:eth1"])
 def test_why_a_link_is_not_up_is_told_by_its_worse_end(machine: Machine, tmp_path: Path, place: str) -> None:
     for name, peer in (("r1", "r2"), ("r2", "r1")):
