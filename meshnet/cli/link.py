@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from meshnet.backoff import doubling, spread
 from meshnet.cli.links import End, ends
 from meshnet.cli.output import said_at_the_end
 from meshnet.cli.parser import add_namespace_option
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from meshnet.cli.parser import Subparsers
     from meshnet.stores.base import Store
 
-ATTEMPTS = 5
-"""How often a patch is tried while somebody else writes the same Topology."""
+PATIENCE_S = 10.0
+"""So long is a patch tried anew while others write the same Topology, as who unplugs all links of a pod at once."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
 
 PLACE_HELP = "either end of the link: POD:INTERFACE, or NAMESPACE/POD:INTERFACE"
 
@@ -65,29 +68,38 @@ async def set_down(store: Store, end: End, *, down: bool) -> str:
 
     Raises Conflict when others write this Topology all the time.
     """
-    for _ in range(ATTEMPTS):
-        topology = await store.get(Kind.TOPOLOGY, end.namespace, end.pod)
-        links = [dict(link) for link in topology.spec.get("links") or ()]
-        entry = _entry(links, end)
-        if bool(entry.get("down")) == down:
-            return ""
-        if down:
-            entry["down"] = True
-        else:
-            del entry["down"]
+    clock = asyncio.get_running_loop().time
+    until = clock() + PATIENCE_S
+    pauses = doubling(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+    while True:
         try:
-            # a merge patch replaces a list as a whole: the version says that nobody else's change is lost
-            await store.patch(
-                Kind.TOPOLOGY,
-                end.namespace,
-                end.pod,
-                {"spec": {"links": links}},
-                resource_version=topology.resource_version,
-            )
-        except Conflict:
-            continue
-        return f"{end.namespace}/{end.pod}:{end.interface}: {'unplugged' if down else 'plugged in'}"
-    raise Conflict(f"Topology {end.namespace}/{end.pod}: others changed it {ATTEMPTS} times meanwhile; try again")
+            return await _try_to_set(store, end, down=down)
+        except Conflict as error:
+            if clock() > until:
+                told = f"others change it all the time, for {PATIENCE_S:g} s now; try again"
+                raise Conflict(f"Topology {end.namespace}/{end.pod}: {told}") from error
+        await asyncio.sleep(spread(next(pauses)))
+
+
+async def _try_to_set(store: Store, end: End, *, down: bool) -> str:
+    topology = await store.get(Kind.TOPOLOGY, end.namespace, end.pod)
+    links = [dict(link) for link in topology.spec.get("links") or ()]
+    entry = _entry(links, end)
+    if bool(entry.get("down")) == down:
+        return ""
+    if down:
+        entry["down"] = True
+    else:
+        del entry["down"]
+    # a merge patch replaces a list as a whole: the version says that nobody else's change is lost
+    await store.patch(
+        Kind.TOPOLOGY,
+        end.namespace,
+        end.pod,
+        {"spec": {"links": links}},
+        resource_version=topology.resource_version,
+    )
+    return f"{end.namespace}/{end.pod}:{end.interface}: {'unplugged' if down else 'plugged in'}"
 
 
 def _entry(links: Sequence[dict[str, Any]], end: End) -> dict[str, Any]:
