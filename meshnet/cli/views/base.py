@@ -44,7 +44,7 @@ class Query:
         self.remark(answers.remark())
         return answers
 
-    def rows(self, query: str, field: str) -> list[Row]:
+    def rows(self, query: str) -> list[Row]:
         """Return the rows of all daemons, each with its node; nodes that are not reached are named on stderr.
 
         Raises DaemonUnreachable when none is.
@@ -54,7 +54,7 @@ class Query:
         if not answers.told:
             raise DaemonUnreachable(f"{self.target.name}: no daemon answers: {remark or self.target.no_daemon}")
         self.remark(remark)
-        return [{"node": node, **row} for node, rows in sorted(answers.rows(field).items()) for row in rows]
+        return [{"node": node, **row} for node, rows in sorted(answers.rows(query).items()) for row in rows]
 
     def remark(self, text: str) -> None:
         """Say on stderr what is not an error; nothing if `quiet`."""

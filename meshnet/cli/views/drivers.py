@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read(query: Query) -> list[Row]:
-    return [row for row in query.rows("drivers", "drivers") if query.wants(row["name"])]
+    return [row for row in query.rows("drivers") if query.wants(row["name"])]
 
 
 def cells(row: Row) -> Sequence[str]:

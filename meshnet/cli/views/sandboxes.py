@@ -16,7 +16,7 @@ SHORT_ID = 13
 
 
 def read(query: Query) -> list[Row]:
-    return [row for row in query.rows("sandboxes", "sandboxes") if query.wants(row["pod"], row["namespace"])]
+    return [row for row in query.rows("sandboxes") if query.wants(row["pod"], row["namespace"])]
 
 
 def cells(row: Row) -> Sequence[str]:
