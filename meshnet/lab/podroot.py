@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshnet.errors import KernelError
 from meshnet.lab import syscalls
 from meshnet.lab.box import mount_proc, mount_sysfs
 from meshnet.lab.places import OWN, RUN
@@ -140,12 +142,29 @@ def _cover(directory: Path) -> None:
 
 def _bind_all(entries: Iterable[Path], into: Path) -> None:
     for entry in entries:
-        place = into / entry.name
-        if entry.is_symlink():
-            place.symlink_to(entry.readlink())
-        elif entry.is_dir():
-            place.mkdir()
-            syscalls.bind(entry, place)
-        elif entry.exists():
-            place.touch()
-            syscalls.bind(entry, place)
+        # others may take it away meanwhile, as in the machine's /tmp
+        try:
+            _bind_to(entry, into / entry.name)
+        except (KernelError, OSError) as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+
+def _bind_to(entry: Path, place: Path) -> None:
+    """Show one at `place`, if it is there. Raises KernelError, OSError."""
+    if entry.is_symlink():
+        place.symlink_to(entry.readlink())
+        return
+    if entry.is_dir():
+        place.mkdir()
+        undo = place.rmdir
+    elif entry.exists():
+        place.touch()
+        undo = place.unlink
+    else:
+        return
+    try:
+        syscalls.bind(entry, place)
+    except KernelError:
+        undo()
+        raise
