@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -32,10 +33,12 @@ def volume_directory(pod: PodSpec, volume: Volume) -> Path:
 
 
 def write_volumes(pod: PodSpec) -> None:
-    """Make the directories of a pod's volumes in the box, once before its first container."""
+    """Make the directories of a pod's volumes in the box anew, once before its first container."""
     for volume in pod.volumes:
         directory = volume_directory(pod, volume)
-        directory.mkdir(parents=True, exist_ok=True)
+        if directory.exists():
+            shutil.rmtree(directory)  # what the pod has left there when it ran before
+        directory.mkdir(parents=True)
         if volume.files is None:
             directory.chmod(0o777)
         for name, content in (volume.files or {}).items():

@@ -9,9 +9,31 @@ import pytest
 
 from meshnet.errors import KernelError
 from meshnet.lab import podroot, syscalls
+from meshnet.lab.podroot import volume_directory, write_volumes
+from meshnet.lab.podspec import PodSpec, Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+EMPTY = Volume("empty", None)
+CONFIG = Volume("config", {"router.conf": b"hostname one\n"})
+POD = PodSpec("default", "r1", "r1", volumes=(EMPTY, CONFIG))
+
+
+def test_pod_that_is_started_again_has_its_volumes_as_new(monkeypatch, tmp_path):
+    """As a pod that is made anew on Kubernetes: what it has left, as a file of a pid, may keep it from starting."""
+    monkeypatch.setattr(podroot, "VOLUMES", tmp_path)
+    write_volumes(POD)
+    empty, config = volume_directory(POD, EMPTY), volume_directory(POD, CONFIG)
+    (empty / "directory").mkdir()
+    (empty / "directory" / "router.pid").write_text("7\n")
+    (config / "router.conf").unlink()
+    (config / "router.conf").mkdir()
+
+    write_volumes(POD)
+
+    assert list(empty.iterdir()) == []
+    assert (config / "router.conf").read_bytes() == b"hostname one\n"
 
 
 @pytest.fixture
