@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshnet.lab.expansion import expand
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from meshnet.lab.configmap import ConfigMap
     from meshnet.model.fields import Fields
+
+_NO_FILE = re.compile("[\0\ud800-\udfff]")
+"""What no file's name has: a zero byte, and half a surrogate pair, which is no text."""
 
 
 def volume_of(name: str, source: Fields, config_map: ConfigMap | None) -> Volume:
@@ -48,8 +52,8 @@ def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
         if key not in data:
             if not source.flag("optional"):
                 item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
-        elif not path or path.startswith("/") or ".." in path.split("/"):
-            item.wrong("path", "must be a relative path without '..'")
+        elif not path or path.startswith("/") or ".." in path.split("/") or _NO_FILE.search(path):
+            item.wrong("path", "must be a relative path without '..', in characters that a file's name can have")
         else:
             files[path] = data[key]
     return files

@@ -295,6 +295,13 @@ def test_sub_paths_with_variables_stay_inside(expression):
     assert problems(_with_expression(expression)) == ["spec.containers[0].volumeMounts[0].subPathExpr"]
 
 
+@pytest.mark.parametrize("path", ["", "/a", "a/../../b", "a\0b", "a\ud800"])
+def test_files_of_a_config_map_have_names_that_files_can_have(path):
+    config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": ""}}
+    volume = {"name": "v", "configMap": {"name": "c", "items": [{"key": "k", "path": path}]}}
+    assert problems(config, pod(volumes=[volume])) == ["spec.volumes[0].configMap.items[0].path"]
+
+
 @pytest.mark.parametrize("path", ["relative", "/a/../b", "/"])
 def test_mount_paths_stay_inside(path):
     mounts = [{"name": "v", "mountPath": path}]
