@@ -10,7 +10,7 @@ from meshnet.lab.podspec import NODE, Container, PodSpec, Volume
 from meshnet.lab.podvolumes import read_mount, volume_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from meshnet.lab.configmap import ConfigMap
     from meshnet.lab.podspec import VolumeMount
@@ -54,7 +54,8 @@ class PodReader:
         restart = spec.text("restartPolicy", "") or "Always"
         if restart not in {"Always", "OnFailure", "Never"}:
             spec.wrong("restartPolicy", "must be Always, OnFailure or Never")
-        volumes = {str(entry.value.get("name")): self._volume(namespace, name, entry) for entry in spec.each("volumes")}
+        entries = _distinct(spec.each("volumes"), "name", "volume of the pod")
+        volumes = {str(entry.value.get("name")): self._volume(namespace, name, entry) for entry in entries}
         return PodSpec(
             namespace=namespace,
             name=name,
@@ -71,16 +72,12 @@ class PodReader:
         return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
 
     def _containers(self, namespace: str, pod: str, spec: Fields, volumes: Volumes) -> Iterator[Container]:
-        names: set[str] = set()
         of_pod = _run_as(spec, {})
-        for entry in spec.each("containers"):
+        for entry in _distinct(spec.each("containers"), "name", "container of the pod"):
             container = self._container(namespace, pod, entry, volumes)
             ids = ", ".join(f"{name} {number}" for name, number in _run_as(entry, of_pod).items() if number)
             if ids and container.argv:
                 self._note(f"Pod {namespace}/{pod}: container {container.name!r} has {ids}: it runs as root here")
-            if container.name and container.name in names:
-                entry.wrong("name", "must be a name that no other container of the pod has")
-            names.add(container.name)
             yield container
 
     def _container(self, namespace: str, pod: str, entry: Fields, volumes: Volumes) -> Container:
@@ -103,7 +100,7 @@ class PodReader:
         )
 
     def _mounts(self, container: str, entry: Fields, volumes: Volumes, env: Mapping[str, str]) -> Iterator[VolumeMount]:
-        for mount in entry.each("volumeMounts"):
+        for mount in _distinct(entry.each("volumeMounts"), "mountPath", "mount of the container"):
             name = mount.text("name")
             if volumes.get(name) is not None:
                 yield read_mount(mount, env)
@@ -178,6 +175,17 @@ class PodReader:
         if found is None and not reference.flag("optional"):
             reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
         return found
+
+
+def _distinct(entries: Iterable[Fields], name: str, what: str) -> Iterator[Fields]:
+    """Yield the entries; a text in field `name` that an earlier one has there is wrong."""
+    seen: set[str] = set()
+    for entry in entries:
+        text = str(entry.value.get(name))
+        if entry.has(name) and text in seen:
+            entry.wrong(name, f"must be one that no other {what} has")
+        seen.add(text)
+        yield entry
 
 
 def _run_as(fields: Fields, otherwise: Mapping[str, int]) -> dict[str, int]:

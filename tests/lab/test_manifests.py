@@ -336,6 +336,19 @@ def test_two_containers_of_one_name_are_refused():
     assert problems(twice) == ["spec.containers[2].name"]
 
 
+def test_two_volumes_of_one_name_are_refused():
+    """As on Kubernetes; the first one's mounts had the files of the second."""
+    volumes = [{"name": "v", "emptyDir": {}}, {"name": "other"}, {"name": "v", "hostPath": {"path": "/"}}]
+    assert problems(pod(volumes=volumes)) == ["spec.volumes[2].name"]
+
+
+def test_two_mounts_at_one_path_are_refused():
+    """As on Kubernetes; the first one was not seen."""
+    mounts = [{"name": "v", "mountPath": path} for path in ("/a", "/b", "/a")]
+    twice = pod(containers=[container(volumeMounts=mounts)], volumes=[{"name": "v"}])
+    assert problems(twice) == ["spec.containers[0].volumeMounts[2].mountPath"]
+
+
 @pytest.mark.parametrize("name", ["", "A=B", "=", "A\n", "\u00e4"])
 def test_what_is_no_name_of_a_variable_is_refused(name):
     wrong = pod(containers=[container(env=[{"name": "RIGHT", "value": "1"}, {"name": name, "value": "1"}])])
