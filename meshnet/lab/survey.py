@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -58,9 +57,8 @@ def reachable(own: Iterable[str], others: Iterable[str]) -> Iterator[tuple[str, 
     for cidr in own:
         mine = ipaddress.ip_interface(cidr)
         for other in interfaces:
-            with contextlib.suppress(TypeError):
-                if other.version == mine.version and other.ip in mine.network and other.ip != mine.ip:
-                    yield str(mine.ip), str(other.ip)
+            if other.ip in mine.network and other.ip != mine.ip:
+                yield str(mine.ip), str(other.ip)
 
 
 def survey(found: Sequence[Way]) -> dict[tuple[Endpoint, Endpoint], list[Pong]]:
