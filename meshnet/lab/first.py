@@ -24,7 +24,9 @@ def first_process(plan: LabPlan, channel: Channel) -> None:
     Raises KernelError when a node cannot be made.
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who called may ignore it: then nobody learns of a daemon's end
+    # who called may ignore or block it: then nobody learns of the end of a daemon or plugin
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     children = Children()

@@ -147,7 +147,8 @@ def _become(pod: PodSpec, container: Container | None, descriptors: list[int]) -
         os.dup2(log, 1)
         os.dup2(log, 2)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM):
+        # who started the lab, as a script in the background, may have had any of them ignored
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
         syscalls.setns(netns, syscalls.CLONE_NEWNET)
         enter_pod_root(pod, container)

@@ -122,6 +122,19 @@ def test_command_is_the_first_process_with_its_environment_and_volumes(lab):
     assert not os.path.exists("/etc/router")
 
 
+def test_command_has_no_signals_ignored_or_blocked(lab):
+    """Whoever started the lab: a script has what it starts in the background ignore the signals of keys."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        lab.ok("lab", "up", "-", stdin=text(pod("r1", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGQUIT, before)
+    machine.eventually(lambda: "SigIgn" in lab.ok("lab", "logs", "r1"), "it did not run")
+    assert set(lab.ok("lab", "logs", "r1").split()) == {"SigBlk:", "SigIgn:", "0" * 16}
+
+
 def test_ended_command_is_started_again_in_the_same_sandbox(lab):
     command = ("sh", "-c", "readlink /proc/self/ns/net; cat /sys/class/net/eth1/ifindex; sleep 0.3; exit 3")
     lab.ok("lab", "up", "-", stdin=pair(pod("r1", *command), pod("r2")))
