@@ -88,20 +88,29 @@ class _Spawner:
                     self._start(json.loads(data), descriptors)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        pod, container = self._pods[request["pod"]].on(request["node"]), request["container"]
-        reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            pid = self._fork(pod, container, descriptors)
+            pid, reading = self._forked(request, descriptors)
         except (OSError, MeshnetError) as error:
-            os.close(reading)
             self._answer({**request, "error": str(error)})
             return
         finally:
-            for fd in (*descriptors, writing):
+            for fd in descriptors:
                 os.close(fd)
         self._running[pid] = request
         self._starting[reading] = pid
         self._poll.register(reading, select.POLLIN)
+
+    def _forked(self, request: dict[str, Any], descriptors: list[int]) -> tuple[int, int]:
+        """Return the pid of a child that becomes what is requested, and a pipe that ends when it has."""
+        pod = self._pods[request["pod"]].on(request["node"])
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            return self._fork(pod, request["container"], descriptors), reading
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
 
     def _fork(self, pod: PodSpec, container: str, descriptors: list[int]) -> int:
         # only the next child is in the new namespace, where it is the first process

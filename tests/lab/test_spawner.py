@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -55,3 +56,13 @@ def test_process_that_can_neither_start_nor_say_why_ends(talk):
     talk.request(NO_HOST, "/dev/full")
     pid = talk.answer()["pid"]
     assert talk.answer() == {"pid": pid, "code": 126}
+
+
+def test_spawner_that_has_no_descriptor_left_says_so_and_goes_on(talk):
+    limits = resource.prlimit(talk.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(talk.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    talk.request(NO_HOST, "/dev/null")
+    assert "Too many open files" in talk.answer()["error"]
+    resource.prlimit(talk.pid, resource.RLIMIT_NOFILE, limits)
+    talk.request(NO_HOST, "/dev/null")
+    assert talk.answer()["pid"]
