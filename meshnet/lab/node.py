@@ -69,7 +69,7 @@ class Node:
     @property
     def pid(self) -> int | None:
         """Of the daemon in the box; None when it does not run."""
-        return self._pid
+        return None if self._ended.is_set() else self._pid
 
     def make(self) -> None:
         """Make the namespace and the directories. Raises KernelError."""
@@ -82,8 +82,8 @@ class Node:
     def start(self, environ: Mapping[str, str] = os.environ) -> None:
         """Start the daemon, without waiting for it. Raises MeshnetError when it runs already."""
         with self._starting:
-            if self._pid is not None:
-                raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self._pid})")
+            if self.pid is not None:
+                raise MeshnetError(f"node {self.name}: its daemon runs already (pid {self.pid})")
             self._start(environ)
 
     def _start(self, environ: Mapping[str, str]) -> None:
@@ -99,9 +99,8 @@ class Node:
         }
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        ended = threading.Event()
-        self._ended = ended
-        self._exit_code = None
+        ended = threading.Event()  # it may be set before the pid is known
+        self._pid, self._ended, self._exit_code = None, ended, None
         try:
             with netns.entered(self.netns_fd):
                 self._pid = self._children.spawn(
@@ -125,7 +124,7 @@ class Node:
 
     def stop(self, signal_number: int = signal.SIGTERM, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the daemon by a signal and wait for its end. Raises MeshnetError when it has none."""
-        pid, ended = self._pid, self._ended
+        pid, ended = self.pid, self._ended
         if pid is not None and not self._children.kill(pid, signal_number):
             ended.wait(1.0)  # it has ended, and that is about to be told
             pid = None
@@ -143,7 +142,7 @@ class Node:
         try:
             self.ask("health", ANSWER_TIMEOUT_S)
         except DaemonUnreachable as error:
-            advice = f"meshnet lab node {self.name} start" if self._pid is None else f"meshnet lab logs {self.name}"
+            advice = f"meshnet lab node {self.name} start" if self.pid is None else f"meshnet lab logs {self.name}"
             told = f"node {self.name}: its daemon {self.condition()}, and does not answer ({advice})"
             raise DaemonUnreachable(told) from error
 
@@ -156,7 +155,7 @@ class Node:
             "uplink_state": self.uplink.cut.value,
             "isolated": self.uplink.cut is not Cut.NONE,
             "daemon": self.condition(),
-            "pid": self._pid,
+            "pid": self.pid,
         }
 
     def ask(self, query: str, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
@@ -166,7 +165,7 @@ class Node:
 
     def condition(self) -> str:
         """Return in words how the daemon is."""
-        if self._pid is not None:
+        if self.pid is not None:
             return "runs"
         return "was not started" if self._exit_code is None else outcome(self._exit_code)
 
@@ -182,7 +181,6 @@ class Node:
 
     def _has_ended(self, ended: threading.Event, code: int) -> None:
         self._exit_code = code
-        self._pid = None
         ended.set()
 
 

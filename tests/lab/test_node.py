@@ -8,11 +8,15 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from meshnet.errors import MeshnetError
 from meshnet.lab.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -48,6 +52,17 @@ def test_of_two_starts_at_once_one_starts_the_daemon_and_the_other_is_refused(no
 
     assert sorted(told) == ["node n1: its daemon runs already (pid 1)", "started"]
     assert node.pid == 1
+
+
+@pytest.mark.kernel
+def test_daemon_that_ends_before_its_pid_is_told_does_not_run(node, monkeypatch):
+    def spawn(_argv: object, _env: object, _descriptors: object, ended: Callable[[int], None]) -> int:
+        ended(1)
+        return 7
+
+    monkeypatch.setattr(node._children, "spawn", spawn)
+    node.start({})
+    assert (node.pid, node.condition()) == (None, "ended with exit code 1")
 
 
 def test_last_words_of_a_long_log_cost_no_memory(node):
