@@ -121,11 +121,12 @@ class Pods:
             await self._stop(pod)
 
     async def _stop(self, pod: Pod) -> None:
-        if pod.sandbox is None:
-            return
-        await self._in_thread(self._nodes[pod.node].refuse_silent)
-        await self._containers.stop(pod.spec)
-        await self._in_thread(lambda: self._detach(pod))
+        if pod.sandbox is not None:
+            await self._in_thread(self._nodes[pod.node].refuse_silent)
+            await self._containers.stop(pod.spec)
+            await self._in_thread(lambda: self._detach(pod))
+        pod.phase = Phase.STOPPED
+        pod.message = ""
 
     async def restart(self, pod: Pod, node: str | None = None, *, force: bool = False) -> None:
         """Stop a pod and start it again, elsewhere with `node`; as it was when a daemon that it needs does not answer.
@@ -200,6 +201,7 @@ class Pods:
             return
         pod.sandbox = sandbox
         pod.phase = Phase.STARTING
+        pod.message = ""
 
     def _attach_first(self, pod: Pod, until: float) -> None:
         """Attach a pod that has a new sandbox, and start its commands; a pod that cannot be is `FAILED`."""
@@ -220,7 +222,6 @@ class Pods:
             pod.sandbox = None
             return
         pod.phase = Phase.RUNNING
-        pod.message = ""
 
     def _start_commands(self, pod: Pod, sandbox: Sandbox) -> None:
         """Start the commands of a pod that is attached; one that cannot have them is detached again."""
@@ -243,7 +244,6 @@ class Pods:
             self._fail(pod, error)
             raise MeshnetError(f"pod {pod.spec}: {error}") from error
         pod.sandbox = None
-        pod.phase = Phase.STOPPED
 
     def _delete(self, node: str, sandbox: Sandbox) -> None:
         with netns.entered(self._nodes[node].netns_fd):

@@ -14,7 +14,7 @@ import pytest
 
 from meshnet.errors import MeshnetError
 from meshnet.lab import pods
-from meshnet.lab.pod import Phase
+from meshnet.lab.pod import Phase, Pod
 from meshnet.lab.pods import Pods
 from meshnet.lab.podspec import PodSpec
 
@@ -190,5 +190,27 @@ def test_a_node_with_an_empty_name_is_none_of_the_lab(lab, verb):
     async def run() -> None:
         with pytest.raises(MeshnetError, match="node '': not in this lab"):
             await getattr(lab, verb)(lab.find("r1"), "")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("failing", ["add", "delete"])
+def test_pod_that_has_failed_and_is_stopped_is_stopped(lab, monkeypatch, failing):
+    def refuse(*_: object) -> None:
+        raise MeshnetError("refused")
+
+    async def start_and_stop(pod: Pod) -> None:
+        await lab.start(pod)
+        await lab.stop(pod)
+
+    async def run() -> None:
+        pod = lab.find("r1")
+        with monkeypatch.context() as patch:
+            patch.setattr(lab._runtimes["n1"], failing, refuse)
+            with pytest.raises(MeshnetError, match="refused"):
+                await start_and_stop(pod)
+        assert (pod.phase, pod.message) == (Phase.FAILED, "refused")
+        await lab.stop(pod)
+        assert (pod.phase, pod.message, pod.sandbox) == (Phase.STOPPED, "", None)
 
     asyncio.run(run())
