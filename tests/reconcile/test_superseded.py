@@ -271,6 +271,15 @@ def test_and_when_the_newer_ones_ports_stay_for_now(tmp_path: Path) -> None:
     run(main())
 
 
+async def adding_two(here: Room) -> list[asyncio.Task[object]]:
+    """The ADDs of two newer sandboxes, one after the other."""
+    adding: list[asyncio.Task[object]] = []
+    for container in ("newer", "newest"):
+        adding.append(asyncio.create_task(here.add(sandbox("r1", container))))
+        await asyncio.sleep(0.5)
+    return adding
+
+
 def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
@@ -278,11 +287,7 @@ def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Pat
             old = sandbox("r1")
             await here.add(old)
             here.store.lasts_s = 2.0
-            adding = []
-            for container in ("newer", "newest"):
-                adding.append(asyncio.create_task(here.add(sandbox("r1", container))))
-                await asyncio.sleep(0.5)
-            for task in adding:
+            for task in await adding_two(here):
                 here.store.lost = StoreUnavailable("the answer was lost")
                 with pytest.raises(StoreUnavailable):
                     await task
@@ -300,11 +305,7 @@ def test_and_when_the_second_one_comes_while_a_driver_undoes_the_first(tmp_path:
             old = sandbox("r1")
             await here.add(old)
             here.store.error = StoreUnavailable("away")
-            adding = []
-            for container in ("newer", "newest"):
-                adding.append(asyncio.create_task(here.add(sandbox("r1", container))))
-                await asyncio.sleep(0.5)
-            for task in adding:
+            for task in await adding_two(here):
                 with pytest.raises(StoreUnavailable):
                     await task
             assert here.table.is_current(old)
