@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from meshnet.cli.checkoptions import OF_PODS, OptionsJudge, canonical, per_end_of_any
+from meshnet.cli.checkoptions import OF_PODS, OptionsJudge, per_end_of_any
 from meshnet.driver.api import Scope
+from meshnet.driver.catalog import NodeCatalog
 from meshnet.errors import InvalidObject, LinkError, Problem
 from meshnet.model import rules
 from meshnet.model.check import check, placed, problem_findings
@@ -32,7 +33,8 @@ def topology_findings(documents: Sequence[Document], namespace: str, registry: R
 
     An option that any of them has for each end is not compared: which driver makes a link often depends on its nodes.
     """
-    return check(documents, namespace=namespace, per_end=per_end_of_any(registry), canonical=canonical(registry))
+    canonical = NodeCatalog(registry).canonical
+    return check(documents, namespace=namespace, per_end=per_end_of_any(registry), canonical=canonical)
 
 
 def driver_findings(documents: Sequence[Document], namespace: str, registry: Registry) -> list[Finding]:

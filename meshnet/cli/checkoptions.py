@@ -6,12 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Scope
+from meshnet.driver.catalog import NodeCatalog
 from meshnet.driver.options import decode_options, per_end
 from meshnet.errors import InvalidObject, LinkError, Problem
 from meshnet.model.effective import effective, pointing_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from meshnet.driver.api import LinkDriver
@@ -25,16 +26,6 @@ OF_PODS = Scope.SAME_NODE | Scope.BETWEEN_NODES
 """What may join two pods: which of them does depends on their nodes."""
 
 
-def canonical(registry: Registry) -> Callable[[str], str]:
-    """Return what makes one name of all that a driver has, as a daemon does."""
-
-    def name_of(name: str) -> str:
-        entry = registry.find(name)
-        return entry.name if entry else name.lower()
-
-    return name_of
-
-
 def per_end_of_any(registry: Registry) -> frozenset[str]:
     """Return the options that any driver has for each end: which one makes a link often depends on its nodes."""
     return frozenset(name for entry in registry.entries() for name in per_end(entry.driver))
@@ -46,7 +37,7 @@ class OptionsJudge:
     def __init__(self, registry: Registry, topologies: Topologies) -> None:
         self._registry = registry
         self._topologies = topologies
-        self._canonical = canonical(registry)
+        self._canonical = NodeCatalog(registry).canonical
         self._per_end = per_end_of_any(registry)
 
     def problems(self, topology: Topology | None, link: Link, path: str) -> Iterator[Problem]:
