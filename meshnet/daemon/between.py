@@ -11,8 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet.driver.api import AcceptsStreams
-from meshnet.driver.calls import FAILED
-from meshnet.driver.told import of_error
+from meshnet.driver.calls import failed
 from meshnet.errors import LinkError, MeshnetError
 from meshnet.peers.book import NOT_YET
 from meshnet.reconcile.end import Joint
@@ -191,7 +190,7 @@ class Between:
         try:
             await found.accept_stream(local, peer, stream)
         except (SystemExit, KeyboardInterrupt) as error:  # out of a task they would end the daemon
-            raise LinkError(FAILED, f"driver {driver}: {of_error(error)}") from error
+            raise failed(found, error) from error
 
     def opener(self, driver: str) -> OpenStream:
         """Return what opens streams for a driver."""

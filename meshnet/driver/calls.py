@@ -47,7 +47,7 @@ async def call(driver: LinkDriver, method: str, *args: Any, limit_s: float) -> A
         try:
             return task.result()
         except asyncio.CancelledError as error:  # by the driver: core has not cancelled it
-            raise _failed(driver, error) from error
+            raise failed(driver, error) from error
     ended = await _abandon(task)
     late = f"driver {driver.name}: {method} took longer than {limit_s:g} s"
     if ended:
@@ -60,7 +60,7 @@ def mtu_limit(driver: LinkDriver, underlay: Underlay) -> int | None:
     try:
         limit = driver.mtu_limit(underlay)
     except BaseException as error:
-        raise _failed(driver, error) from error
+        raise failed(driver, error) from error
     if limit is not None and (type(limit) is not int or limit <= 0):
         raise _wrong(driver, "mtu_limit", limit, "a positive number of bytes, or None")
     return limit
@@ -102,7 +102,7 @@ def _outcome(driver: LinkDriver, method: str, error: BaseException) -> BaseExcep
     """Return what core goes by when a driver's method raises."""
     if isinstance(error, Rebuild) and method == "patch":
         return error
-    return _link_error(driver, error) if isinstance(error, LinkError) else _failed(driver, error)
+    return _link_error(driver, error) if isinstance(error, LinkError) else failed(driver, error)
 
 
 def _link_error(driver: LinkDriver, error: LinkError) -> LinkError:
@@ -126,7 +126,8 @@ def is_reason(text: str) -> bool:
     return _REASON.fullmatch(text) is not None
 
 
-def _failed(driver: LinkDriver, error: BaseException) -> LinkError:
+def failed(driver: LinkDriver, error: BaseException) -> LinkError:
+    """Return the ``DriverFailed`` that what a driver raised becomes."""
     return LinkError(FAILED, f"driver {driver.name}: {told.of_error(error)}")
 
 

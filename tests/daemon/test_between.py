@@ -118,6 +118,8 @@ def test_all_that_a_stream_waits_for_has_one_time(monkeypatch):
 @pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt()])
 def test_a_driver_that_would_end_the_process_ends_its_stream_alone(ending):
     class Wire:
+        name = "wire"
+
         async def accept_stream(self, *_: Any) -> None:
             raise ending
 
