@@ -9,7 +9,7 @@ from meshnet.lab.expansion import expand
 from meshnet.lab.podspec import Volume, VolumeMount
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from meshnet.lab.configmap import ConfigMap
     from meshnet.model.fields import Fields
@@ -20,11 +20,25 @@ _NO_FILE = re.compile("[\0\ud800-\udfff]")
 
 def volume_of(name: str, source: Fields, config_map: ConfigMap | None) -> Volume:
     """Return the volume of a ConfigMap, empty where there is none; what is wrong is in the problems of `source`."""
-    files = config_map.files if config_map else {}
+    data = config_map.files if config_map else {}
     mode = source.number("defaultMode", 0o644, high=0o777)
-    if not (config_map and source.items("items")):
-        return Volume(name, files, mode)
-    return Volume(name, _items(source, files), mode, _modes(source, mode))
+    items = list(source.each("items")) if config_map else []
+    return _of_items(name, items, data, mode, optional=source.flag("optional")) if items else Volume(name, data, mode)
+
+
+def _of_items(name: str, items: Iterable[Fields], data: Mapping[str, bytes], mode: int, *, optional: bool) -> Volume:
+    files, modes = {}, {}
+    for item in items:
+        key, path = item.text("key"), item.text("path")
+        modes[path] = item.number("mode", mode, high=0o777)
+        if key not in data:
+            if not optional:
+                item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
+        elif not path or _leads_out(path) or _NO_FILE.search(path):
+            item.wrong("path", "must be a relative path without '..', in characters that a file's name can have")
+        else:
+            files[path] = data[key]
+    return Volume(name, files, mode, modes)
 
 
 def read_mount(entry: Fields, env: Mapping[str, str]) -> VolumeMount:
@@ -40,24 +54,11 @@ def _sub_path(entry: Fields, env: Mapping[str, str]) -> str:
         name, sub_path = "subPathExpr", expand(entry.text("subPathExpr"), env)
     else:
         name, sub_path = "subPath", entry.text("subPath", "")
-    if sub_path.startswith("/") or ".." in sub_path.split("/"):
+    if _leads_out(sub_path):
         entry.wrong(name, "must be a relative path without '..'")
     return sub_path
 
 
-def _items(source: Fields, data: Mapping[str, bytes]) -> dict[str, bytes]:
-    files = {}
-    for item in source.each("items"):
-        key, path = item.text("key"), item.text("path")
-        if key not in data:
-            if not source.flag("optional"):
-                item.wrong("key", f"must be a key of the ConfigMap: {', '.join(data) or 'it has none'}")
-        elif not path or path.startswith("/") or ".." in path.split("/") or _NO_FILE.search(path):
-            item.wrong("path", "must be a relative path without '..', in characters that a file's name can have")
-        else:
-            files[path] = data[key]
-    return files
-
-
-def _modes(source: Fields, otherwise: int) -> dict[str, int]:
-    return {str(item.value.get("path")): item.number("mode", otherwise, high=0o777) for item in source.each("items")}
+def _leads_out(path: str) -> bool:
+    """Whether a path that is to be in a volume may be elsewhere."""
+    return path.startswith("/") or ".." in path.split("/")
