@@ -11,6 +11,7 @@ import yaml
 from meshnet.errors import InvalidObject, MeshnetError, Problem
 from meshnet.model.jsontext import read_json
 from meshnet.model.places import Place, child, find_line
+from meshnet.model.printable import encodable
 from meshnet.model.scalars import plain_scalar
 from meshnet.model.yamltree import MAX_DEPTH, Tree, TreeBuilder, TreeError
 
@@ -205,7 +206,7 @@ class _Dumper(_DUMPER):  # type: ignore[misc]  # with libyaml or without
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    text = text.encode(errors="backslashreplace").decode()
+    text = encodable(text)
     try:
         safe = isinstance(plain_scalar(text), str)
     except ValueError:

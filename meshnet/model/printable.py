@@ -1,4 +1,4 @@
-"""What is from outside, as a terminal may show it."""
+"""What is from outside, as a terminal may show it, and a file hold it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ def printable(text: str) -> str:
     Usual names are left as they are.
     """
     return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def encodable(text: str) -> str:
+    """Return a text as UTF-8 can hold it: with half surrogate pairs, which it has not, escaped as on stdout."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _seen(character: str) -> str:

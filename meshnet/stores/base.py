@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from meshnet.model.printable import encodable
 from meshnet.model.resource import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -58,11 +59,6 @@ class Listing:
     revision: str
 
 
-def _storable(message: str) -> str:
-    """A message as every store can keep it: JSON in a file can name half a surrogate pair, which UTF-8 has not."""
-    return message.encode(errors="backslashreplace").decode()
-
-
 @attrs.frozen
 class Event:
     """Something a user should see, about one object.
@@ -80,7 +76,7 @@ class Event:
     about: str
     type: str
     reason: str
-    message: str = attrs.field(converter=_storable)
+    message: str = attrs.field(converter=encodable)
     source: str
     count: int = 1
     time: float = 0.0
