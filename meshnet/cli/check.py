@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _in_order(findings: Sequence[Finding], given: Sequence[str], read: Collection[str]) -> list[Finding]:
     """By file as they were given, and by line; files that could not be read come first."""
-    return sorted(findings, key=lambda one: (one.source in read, given.index(one.source), one.line))
+    order = {source: number for number, source in enumerate(dict.fromkeys(given))}
+    return sorted(findings, key=lambda one: (one.source in read, order[one.source], one.line))
 
 
 def _emit(args: argparse.Namespace, findings: Sequence[Finding]) -> None:
