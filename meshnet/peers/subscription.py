@@ -163,9 +163,15 @@ class Subscription:
         if not trusted:
             raise NoSession("its record has no certificate")
         channel = wiring.session_channel(wiring.target(address, port), self._own(), self.node, trusted)
-        liveness, heard, unheard = self._liveness, self._heard, self._unheard
         self._conversation = Conversation(
-            self.node, address, port, channel, self._hello, liveness=liveness, heard=heard, unheard=unheard
+            self.node,
+            address,
+            port,
+            channel,
+            self._hello,
+            liveness=self._liveness,
+            heard=self._heard,
+            unheard=self._unheard,
         )
         try:
             await self._conversation.hold()
