@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import struct
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+_NOBODY = 65534
 
 _PAST_PERMISSIONS = 1 << 1 | 1 << 2
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
@@ -41,6 +45,23 @@ def closed(directory: Path) -> Iterator[None]:
             yield
     finally:
         directory.chmod(0o700)
+
+
+def ordinary_user() -> int:
+    """The uid of a user that is not root: who runs the tests, or nobody."""
+    return os.geteuid() or _NOBODY
+
+
+@contextlib.contextmanager
+def for_everybody(script: Path) -> Iterator[Path]:
+    """A directory with a script in it, where everybody may write and nobody takes what is another's."""
+    directory = Path(tempfile.mkdtemp(prefix="meshnet-test-"))
+    try:
+        directory.chmod(0o1777)
+        shutil.copy(script, directory)
+        yield directory
+    finally:
+        shutil.rmtree(directory)
 
 
 def _capabilities() -> tuple[int, ...]:

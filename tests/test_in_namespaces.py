@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.nobody import for_everybody, ordinary_user
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "in-namespaces"
-NOBODY = 65534
 SOMEBODY = 65533
 
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A directory with in-namespaces in it, where everybody may write and nobody takes what is another's."""
-    directory = Path(tempfile.mkdtemp(prefix="meshnet-test-"))
-    try:
-        directory.chmod(0o1777)
-        shutil.copy(SCRIPT, directory)
+    with for_everybody(SCRIPT) as directory:
         yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 def run(shared: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command by in-namespaces, as a user that is not root."""
-    if subprocess.run(["unshare", "--user", "true"], user=user(), check=False, capture_output=True).returncode != 0:
+    if (
+        subprocess.run(["unshare", "--user", "true"], user=ordinary_user(), check=False, capture_output=True).returncode
+        != 0
+    ):
         pytest.skip("an ordinary user may make no user namespaces here")
     environ = {"PATH": os.environ["PATH"], "TMPDIR": str(shared)}
     script = shared / SCRIPT.name
     return subprocess.run(
-        [script, *command], user=user(), env=environ, cwd="/", check=False, capture_output=True, text=True, timeout=20
+        [script, *command],
+        user=ordinary_user(),
+        env=environ,
+        cwd="/",
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
-
-
-def user() -> int:
-    return os.geteuid() or NOBODY
 
 
 def test_only_the_user_reads_and_writes_the_files_of_its_tests(shared: Path) -> None:
@@ -52,7 +51,7 @@ def test_only_the_user_reads_and_writes_the_files_of_its_tests(shared: Path) -> 
 
 
 def test_a_directory_that_another_user_has_made_for_the_tests_is_not_taken(shared: Path) -> None:
-    made = shared / f"meshnet-tests-{user()}"
+    made = shared / f"meshnet-tests-{ordinary_user()}"
     if os.geteuid() == 0:
         made.mkdir()
         made.chmod(0o777)
@@ -67,4 +66,4 @@ def test_a_directory_that_another_user_has_made_for_the_tests_is_not_taken(share
 def refuses(shared: Path, made: Path) -> None:
     ran = run(shared, "true")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(f"{made}: it must be a directory of uid {user()};")
+    assert ran.stderr.startswith(f"{made}: it must be a directory of uid {ordinary_user()};")

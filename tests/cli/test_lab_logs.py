@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_who_follows_a_log_reads_what_came_until_its_lab_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = tmp_path / "main.log"
-    log.write_text("begun\n")
+def followed(monkeypatch: pytest.MonkeyPatch, last: str, *logs: Path) -> list[bytes]:
+    """Return what ``lab logs -f`` shows of a lab that does `last` and ends, once something was shown."""
     shown: list[bytes] = []
-    with subprocess.Popen(["sh", "-c", f"read _; sleep 0.1; echo last words >>{log}"], stdin=subprocess.PIPE) as lab:
+    with subprocess.Popen(["sh", "-c", f"read _; {last}"], stdin=subprocess.PIPE) as lab:
 
         def show(chunk: bytes) -> None:
             shown.append(chunk)
@@ -25,9 +24,17 @@ def test_who_follows_a_log_reads_what_came_until_its_lab_ended(tmp_path: Path, m
 
         LabRecords.of_this_user().create("demo", lab.pid)
         monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
-        monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: ({"paths": [str(log)]}, []))
+        monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: ({"paths": list(map(str, logs))}, []))
         monkeypatch.setattr("meshnet.cli.lab.shell._write", show)
         assert main(["lab", "logs", "-f", "r1"]) == 0
+    return shown
+
+
+def test_who_follows_a_log_reads_what_came_until_its_lab_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "main.log"
+    log.write_text("begun\n")
+
+    shown = followed(monkeypatch, f"sleep 0.1; echo last words >>{log}", log)
 
     assert shown == [b"begun\n", b"last words\n"]
 
@@ -38,20 +45,8 @@ def test_who_follows_the_log_of_a_command_that_starts_later_reads_it(
     """As of a pod that is not attached yet, or failed, and is started then."""
     first, second = tmp_path / "first.log", tmp_path / "second.log"
     first.write_text("first\n")
-    shown: list[bytes] = []
-    with subprocess.Popen(["sh", "-c", f"read _; echo second >{second}"], stdin=subprocess.PIPE) as lab:
 
-        def show(chunk: bytes) -> None:
-            shown.append(chunk)
-            assert lab.stdin is not None
-            lab.stdin.close()
-
-        LabRecords.of_this_user().create("demo", lab.pid)
-        monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
-        answer = {"paths": [str(first), str(second)]}
-        monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda *_, **__: (answer, []))
-        monkeypatch.setattr("meshnet.cli.lab.shell._write", show)
-        assert main(["lab", "logs", "-f", "r1"]) == 0
+    shown = followed(monkeypatch, f"echo second >{second}", first, second)
 
     assert shown == [b"first\n", b"second\n"]
 

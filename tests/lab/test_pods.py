@@ -151,14 +151,20 @@ def test_pod_whose_commands_cannot_be_started_is_detached(lab, machine):
     assert machine.done[:3] == ["made", "ADD", "DEL"]
 
 
+async def coming_up(lab, machine):
+    """Return what ends when all sandboxes are made, which has just begun."""
+    machine.slow_make = 0.2
+    up = asyncio.ensure_future(lab.make_sandboxes())
+    await asyncio.sleep(0.05)
+    return up
+
+
 def test_pod_that_is_started_while_all_sandboxes_are_made_has_one(lab, machine):
     """By a command that comes first of all."""
 
     async def run() -> None:
         pod = lab.find("r1")
-        machine.slow_make = 0.2
-        up = asyncio.ensure_future(lab.make_sandboxes())
-        await asyncio.sleep(0.05)
+        up = await coming_up(lab, machine)
         with pytest.raises(MeshnetError, match="it has a sandbox already"):
             await lab.start(pod)
         await up
@@ -171,9 +177,7 @@ def test_pod_that_is_started_while_all_sandboxes_are_made_has_one(lab, machine):
 def test_pod_that_is_stopped_while_all_sandboxes_are_made_stays_so(lab, machine):
     async def run() -> None:
         pod = lab.find("r1")
-        machine.slow_make = 0.2
-        up = asyncio.ensure_future(lab.make_sandboxes())
-        await asyncio.sleep(0.05)
+        up = await coming_up(lab, machine)
         await lab.stop(pod)
         await up
         await lab.attach_all(lambda _: None)

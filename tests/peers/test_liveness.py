@@ -21,6 +21,16 @@ from tests.peers.hostile import Proxy
 from tests.peers.test_probe import refuse_sockets
 
 
+async def without_sockets(path, monkeypatch, code):
+    """A daemon that wants to hear of node b, and is refused every socket for it with `code`."""
+    one = Daemon(path, "a", timeout_s=0.5)
+    await one.peers.start()
+    refuse_sockets(monkeypatch, code)
+    one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
+    one.peers.want(frozenset({"b"}))
+    return one
+
+
 @contextlib.asynccontextmanager
 async def through_a_proxy(path, **times):
     """Two daemons; what the first hears of the second comes through a proxy."""
@@ -113,11 +123,7 @@ def test_a_node_that_this_one_has_no_socket_for_is_told_with_its_reason_once(tmp
     """As when it has an IPv6 address, and IPv6 is off here."""
 
     async def main():
-        one = Daemon(tmp_path, "a", timeout_s=0.5)
-        await one.peers.start()
-        refuse_sockets(monkeypatch, errno.EAFNOSUPPORT)
-        one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
-        one.peers.want(frozenset({"b"}))
+        one = await without_sockets(tmp_path, monkeypatch, errno.EAFNOSUPPORT)
         await until(lambda: one.book.last("b") is Contact.DEAD)
         await asyncio.sleep(2)
         assert contacts(one) == [Contact.SEEKING, Contact.DEAD]
@@ -151,11 +157,7 @@ def test_a_node_that_this_one_has_no_descriptor_for_stays_what_it_was(tmp_path, 
 
 def test_a_node_whose_record_goes_while_it_cannot_be_asked_is_dead(tmp_path, monkeypatch):
     async def main():
-        one = Daemon(tmp_path, "a", timeout_s=0.5)
-        await one.peers.start()
-        refuse_sockets(monkeypatch, errno.EMFILE)
-        one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
-        one.peers.want(frozenset({"b"}))
+        one = await without_sockets(tmp_path, monkeypatch, errno.EMFILE)
         await until(lambda: "cannot be asked" in one.book.why("b"))
         one.peers.record("b", None)
         await until(lambda: one.book.last("b") is Contact.DEAD, 3)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshnet.driver import LinkEnd, Peer, Port
+    from meshnet.reconcile.sandbox import Sandbox
     from tests.reconcile.room import Room
 
 
@@ -43,6 +44,14 @@ def loop(**fields: Any) -> dict[str, Any]:
 async def declare(here: Room, **fields: Any) -> None:
     await here.store.apply(loop(**fields))
     await asyncio.sleep(0.1)
+
+
+async def running(here: Room) -> Sandbox:
+    """The pod's sandbox, with its Topology declared."""
+    await declare(here)
+    box = sandbox("r1")
+    await here.add(box)
+    return box
 
 
 def test_an_older_sandboxs_patch_by_another_driver_goes_with_its_del(tmp_path: Path) -> None:
@@ -85,9 +94,7 @@ def test_what_a_newer_sandbox_is_patched_by_stays_at_an_older_ones_del(tmp_path:
 def test_a_driver_says_nothing_of_what_another_has_patched(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path, Moody, Other) as here:
-            await declare(here)
-            box = sandbox("r1")
-            await here.add(box)
+            box = await running(here)
             end = box.ends["eth1"]
 
             assert end.patched_by == "moody"
@@ -165,9 +172,7 @@ def test_an_end_that_goes_while_its_patch_is_taken_out_gets_no_new_port(tmp_path
 def test_an_add_that_comes_again_after_the_del_makes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            box = sandbox("r1")
-            await here.add(box)
+            box = await running(here)
             async with here.sandboxes._making:
                 again = asyncio.create_task(
                     here.sandboxes.add_again(box, here.cache.topology(R1), cast("Any", object()))
@@ -206,9 +211,7 @@ def test_what_the_pod_did_while_a_newer_sandbox_had_it_is_seen_when_it_is_added_
 def test_and_when_the_newer_sandboxs_add_fails(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            old = sandbox("r1")
-            await here.add(old)
+            old = await running(here)
             here.store.error = StoreUnavailable("away")
             here.inspector.gone = {old.ends["eth2"]}
 
@@ -226,9 +229,7 @@ def test_and_when_the_newer_sandboxs_add_fails(tmp_path: Path) -> None:
 def test_and_when_the_answer_to_its_claim_was_lost(tmp_path: Path, fails_s: float) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            old = sandbox("r1")
-            await here.add(old)
+            old = await running(here)
             here.store.lost = StoreUnavailable("the answer was lost")
             here.store.lasts_s = 1.0
             adding = asyncio.create_task(here.add(sandbox("r1", "newer")))
@@ -257,9 +258,7 @@ def test_and_when_the_newer_ones_ports_stay_for_now(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            old = sandbox("r1")
-            await here.add(old)
+            old = await running(here)
             here.store.error = StoreUnavailable("away")
             here.deleter.delete_soon = refused
 
@@ -283,9 +282,7 @@ async def adding_two(here: Room) -> list[asyncio.Task[object]]:
 def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            old = sandbox("r1")
-            await here.add(old)
+            old = await running(here)
             here.store.lasts_s = 2.0
             for task in await adding_two(here):
                 here.store.lost = StoreUnavailable("the answer was lost")
@@ -301,9 +298,7 @@ def test_and_when_those_of_two_newer_ones_fail_the_older_one_first(tmp_path: Pat
 def test_and_when_the_second_one_comes_while_a_driver_undoes_the_first(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path, SlowToGo) as here:
-            await declare(here)
-            old = sandbox("r1")
-            await here.add(old)
+            old = await running(here)
             here.store.error = StoreUnavailable("away")
             for task in await adding_two(here):
                 with pytest.raises(StoreUnavailable):
@@ -316,9 +311,7 @@ def test_and_when_the_second_one_comes_while_a_driver_undoes_the_first(tmp_path:
 def test_an_edit_that_changes_no_link_is_seen_in_the_status(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path) as here:
-            await declare(here)
-            box = sandbox("r1")
-            await here.add(box)
+            box = await running(here)
             await asyncio.sleep(30.0)
 
             await declare(here, mtu=box.ends["eth1"].applied.mtu)  # the default, said
