@@ -12,7 +12,7 @@ from meshnet.cli.links import End, as_known, badness, ends
 from meshnet.cli.parser import add_namespace_option, seconds
 from meshnet.cli.place import find_end, parse_place
 from meshnet.cli.target import find_target
-from meshnet.errors import MeshnetError, StoreUnavailable
+from meshnet.errors import MeshnetError, NotFound, StoreUnavailable
 from meshnet.model.printable import printable
 from meshnet.model.resource import Kind
 
@@ -106,13 +106,17 @@ class Waiting:
     async def on(self, store: Store) -> None:
         """Return as soon as all links are as wanted.
 
-        Raises NotFound when a place is no end of any link, DaemonUnreachable when the lab has ended.
+        Raises NotFound when a place is no end of any link, or none is given and the namespace has no Topology: a
+        mistyped one must not pass for a network that is up. DaemonUnreachable when the lab has ended.
         """
         shown = ""
         while True:
             began = time.monotonic()
             listings = [await store.list(Kind.TOPOLOGY, namespace) for namespace in self._namespaces]
-            stored = ends(topology for listing in listings for topology in listing.items)
+            topologies = [topology for listing in listings for topology in listing.items]
+            if not topologies and not self._places:
+                raise NotFound(f"namespace {self._namespace} of {self._target.name} has no Topology to wait for")
+            stored = ends(topologies)
             self.told = self.told or _told(self._missing(stored)) or ASKING
             asked = await asyncio.to_thread(self._target.ask, "states")
             if not asked.told:

@@ -106,3 +106,17 @@ def test_a_link_whose_other_end_nobody_declares_any_more_is_neither_up_nor_down(
 
     told = "default/r1:eth1: Pending (PeerMissing, no Topology declares default/r2:eth1)"
     assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not {wanted} after 0.3 s: {told}\n")
+
+
+def test_a_namespace_without_topologies_is_not_up(machine: Machine, tmp_path: Path) -> None:
+    path = tmp_path / "r1.json"
+    path.write_text(json.dumps(topology("r1")))
+    machine.run("apply", "-f", str(path))
+
+    mistyped = machine.run("wait", "--for", "up", "-n", "defualt")
+    without_links = machine.run("wait", "--for", "up")
+
+    assert mistyped.code == exitcodes.FAILED
+    assert mistyped.err.startswith("error: namespace defualt of ")
+    assert "has no Topology to wait for" in mistyped.err
+    assert (without_links.code, without_links.err) == (exitcodes.DONE, "")
