@@ -31,12 +31,13 @@ def register(subparsers: Subparsers) -> None:
         example="MESHNET_STORE=sqlite:/var/lib/meshnet/store.db meshnet daemon --config /etc/meshnet/daemon.conf",
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="lines of NAME=VALUE")
-    parser.add_argument(
+    question = parser.add_mutually_exclusive_group()
+    question.add_argument(
         "--probe",
         choices=("live", "ready"),
         help="ask the running daemon whether it answers (live), and has read its store (ready)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--ask",
         metavar="QUERY",
         help="print its answer to a query as JSON: links, states, summary, sandboxes, drivers, peers, health; so do "
@@ -47,7 +48,8 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     refuse_elsewhere(args, "daemon")
-    env = {**(_configured(args.config) if args.config else {}), **os.environ}
+    given = {name: value for name, value in os.environ.items() if value}  # an empty one counts as absent
+    env = {**(_configured(args.config) if args.config else {}), **given}
     if args.ask is not None:
         from meshnet.cli.relay import relay  # noqa: PLC0415 - as for a probe
 

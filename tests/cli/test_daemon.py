@@ -40,6 +40,17 @@ CASES = {
         "--config {dir}/binary: byte 4 is no UTF-8 text: must be a text file, lines of NAME=VALUE",
         ("--config", "{dir}/binary"),
     ),
+    "two questions": Case(
+        exitcodes.WRONG_USE,
+        "argument --ask: not allowed with argument --probe (see `meshnet daemon --help`)",
+        ("--probe", "live", "--ask", "links"),
+    ),
+    "a line where the environment's variable is empty": Case(
+        exitcodes.FAILED,
+        "settings: HOST_IP: 'lost': an IP address",
+        ("--config", "{dir}/lines"),
+        {"HOST_IP": ""},
+    ),
     "run directory": Case(
         exitcodes.FAILED,
         "settings: MESHNET_RUN_DIR: '{dir}/binary/run': a directory that it can make files in: Not a directory",
@@ -75,6 +86,7 @@ def daemon(directory: Path, case: Case) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_mistake_is_told_in_one_line(tmp_path: Path, case: Case) -> None:
     (tmp_path / "binary").write_bytes(b"A=1\n\xff\xfe")
+    (tmp_path / "lines").write_text("HOST_IP=lost\n")
     done = daemon(tmp_path, case)
 
     hint = "; this daemon is not run as root" if "directory that" in case.told and os.geteuid() else ""
