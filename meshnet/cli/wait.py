@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         except TimeoutError:
             if not waiting.told:
                 raise StoreUnavailable(f"{target.name}: no answer within {args.timeout:g} s") from None
-            raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {waiting.told}") from None
+            why = "; ".join(filter(None, (waiting.told, waiting.remark)))
+            raise MeshnetError(f"not {args.wanted} after {args.timeout:g} s: {why}") from None
 
     target.with_store(within_time)
     if waiting.remark and not args.quiet:

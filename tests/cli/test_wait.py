@@ -120,3 +120,19 @@ def test_a_namespace_without_topologies_is_not_up(machine: Machine, tmp_path: Pa
     assert mistyped.err.startswith("error: namespace defualt of ")
     assert "has no Topology to wait for" in mistyped.err
     assert (without_links.code, without_links.err) == (exitcodes.DONE, "")
+
+
+def test_a_daemon_that_was_not_reached_is_named_beside_what_is_late(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r1.json"
+    path.write_text(json.dumps(topology("r1", link(1, "r2"))))
+    machine.run("apply", "-f", str(path))
+    monkeypatch.setenv("MESHNET_SOCKET", str(tmp_path / "nosuch"))
+
+    ran = machine.run("wait", "--for", "up", "--timeout", "0.5")
+
+    assert ran.code == exitcodes.FAILED
+    assert ran.err.startswith("error: not up after 0.5 s: default/r1:eth1: Pending (PodNotRunning, ")
+    assert "; no daemon reached: " in ran.err
+    assert str(tmp_path / "nosuch") in ran.err
