@@ -102,12 +102,13 @@ class Patcher:
                 await self.unpatch(end)  # it leads to where the peer is not any more
             await self._take_carrier(end, driver)
             raise
-        if self._table.end(end.endpoint) is not end:
-            await self.unpatch(end)
-            return
-        await self._connect(end, plan, splice, joint)
+        stayed = self._table.end(end.endpoint) is end
+        if stayed:
+            await self._connect(end, plan, splice, joint)
         if before[1] not in ("", driver.name):
             await self.release(*before)
+        if not stayed:
+            await self.unpatch(end)
 
     async def _ask(self, end: End, plan: Plan, driver: LinkDriver) -> Splice:
         """Let a driver make the patch. What another one made before stays until this one's is in its place."""

@@ -91,6 +91,31 @@ def test_what_a_newer_sandbox_is_patched_by_stays_at_an_older_ones_del(tmp_path:
     run(main())
 
 
+@pytest.mark.parametrize("event", ["its pod goes", "a newer sandbox has its pod"])
+def test_what_a_driver_made_goes_if_another_was_asked_to_take_its_place_when(event: str, tmp_path: Path) -> None:
+    class Slow(Moody):
+        name = "slow"
+        claims = Scope(0)
+        takes_s = 2.0
+
+    async def main() -> None:
+        async with room(tmp_path, Other, Slow) as here:
+            await declare(here, driver="other")
+            box = sandbox("r1")
+            await here.add(box)
+            Other.unpatched.clear()
+            await declare(here, driver="slow")
+
+            if event == "its pod goes":
+                await here.sandboxes.remove(box, why="DEL")
+            else:
+                await here.add(sandbox("r1", "newer"))
+
+            assert len(Other.unpatched) == 2
+
+    run(main())
+
+
 def test_a_driver_says_nothing_of_what_another_has_patched(tmp_path: Path) -> None:
     async def main() -> None:
         async with room(tmp_path, Moody, Other) as here:
