@@ -164,7 +164,8 @@ class StatusWriter:
             try:
                 await self._patch(entry, wanted)
             except StoreUnavailable:
-                self._untold.setdefault(sandbox, status)  # the store may have it without having said so
+                if self._table.is_current(sandbox):
+                    self._untold.setdefault(sandbox, status)  # the store may have it without having said so
                 raise
         self._herald.tell(str(entry.resource), failures(self._untold.pop(sandbox, status), wanted))
 

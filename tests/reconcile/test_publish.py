@@ -250,6 +250,27 @@ def test_a_sandbox_that_is_gone_is_forgotten() -> None:
     run(main())
 
 
+def test_one_that_went_while_the_answer_to_its_claim_was_lost_is_forgotten_too() -> None:
+    async def main() -> None:
+        room = Room(NotingStore())
+        await room.store.apply(topology("r1", link(1, "eth1", "r2:eth1")))
+        enter(room.table, room.r1)
+        room.store.lasts_s = 1
+        room.store.lost = StoreUnavailable("no answer")
+        claim = asyncio.create_task(room.publisher.claim(room.r1))
+        await asyncio.sleep(0.5)
+        await remove(room, room.r1, room.e1)
+        with pytest.raises(StoreUnavailable):
+            await claim
+        gone = weakref.ref(room.r1)
+        del room.r1, room.e1, claim
+        await asyncio.sleep(PAUSE_S * 4)
+        gc.collect()
+        assert gone() is None
+
+    run(main())
+
+
 async def remove(room: Room, box: Sandbox, its: End) -> None:
     room.table.remove(box)
     with contextlib.suppress(StoreUnavailable):
