@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Scope
 from meshnet.errors import LinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from meshnet.driver.api import LinkDriver
+    from meshnet.driver.catalog import NodeCatalog
 
 KIND_OF_LINK = {
     Scope.SAME_NODE: "both pods are on this node",
@@ -19,32 +18,7 @@ KIND_OF_LINK = {
 }
 
 
-class Catalog(Protocol):
-    """The drivers that can be used on this node."""
-
-    def find(self, name: str) -> LinkDriver | None:
-        """Return the usable driver of that name or alias."""
-
-    def canonical(self, name: str) -> str:
-        """Return the one of a driver's names that is its own, usable or not; of no driver's, the name in lower case."""
-
-    def refusal(self, name: str) -> LinkError:
-        """Return why a driver that `find` does not find cannot be used, with its name.
-
-        ``DriverMissing``: not installed, or broken; ``DriverUnusable``: it does not work on this node.
-        """
-
-    def claimants(self, scope: Scope) -> Sequence[LinkDriver]:
-        """Return the usable drivers that claim a kind of link, the one to choose first.
-
-        Raises LinkError("DriverAmbiguous") when two of equal rank claim it and configuration does not decide.
-        """
-
-    def chosen_by(self, scope: Scope) -> str:
-        """Return the setting that chooses the first of `claimants`; ``""`` when their ranks do."""
-
-
-def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriver, str]:
+def choose(catalog: NodeCatalog, scope: Scope, wanted: str | None) -> tuple[LinkDriver, str]:
     """Return the driver for a link and the sentence that tells why it is that one. Raises LinkError."""
     if wanted is None:
         return _claimed(catalog, scope)
@@ -56,7 +30,7 @@ def choose(catalog: Catalog, scope: Scope, wanted: str | None) -> tuple[LinkDriv
     return driver, f"the link names {driver.name}"
 
 
-def _claimed(catalog: Catalog, scope: Scope) -> tuple[LinkDriver, str]:
+def _claimed(catalog: NodeCatalog, scope: Scope) -> tuple[LinkDriver, str]:
     claimants = catalog.claimants(scope)
     if not claimants:
         raise LinkError("DriverMissing", f"no usable driver claims this kind of link: {KIND_OF_LINK[scope]}")

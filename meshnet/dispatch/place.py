@@ -13,8 +13,8 @@ from meshnet.errors import LinkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshnet.dispatch.catalog import Catalog
     from meshnet.driver.api import LinkDriver
+    from meshnet.driver.catalog import NodeCatalog
     from meshnet.model.node_record import NodeRecord
 
 DEFAULT_MTU = 1500
@@ -37,7 +37,7 @@ class Place:
     """
 
     node: str
-    catalog: Catalog
+    catalog: NodeCatalog
     underlay: Underlay = attrs.field(factory=lambda: Underlay(DEFAULT_MTU, 4))
     record: Callable[[str], NodeRecord | None] = _nobody
 

@@ -22,9 +22,9 @@ from meshnet.reconcile.end import Joint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshnet.dispatch.catalog import Catalog
     from meshnet.dispatch.resolve import Plan
     from meshnet.driver.api import LinkEnd, Peer, Splice
+    from meshnet.driver.catalog import NodeCatalog
     from meshnet.model.topology import Endpoint
     from meshnet.panel.splice import Splicer
     from meshnet.reconcile.carrier import CarrierKeeper
@@ -49,7 +49,7 @@ class Patcher:
     def __init__(
         self,
         *,
-        catalog: Catalog,
+        catalog: NodeCatalog,
         table: Table,
         splicer: Splicer,
         carrier: CarrierKeeper,
