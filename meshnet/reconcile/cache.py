@@ -134,9 +134,9 @@ class TopologyCache:
 
     async def run(self) -> None:
         """Follow the store for ever."""
-        await follow(self._store, Kind.TOPOLOGY, self, self._list)
+        await follow(self._store, Kind.TOPOLOGY, self)
 
-    async def _list(self) -> str:
+    async def relist(self) -> str:
         """Ask for everything there is and take the answer in; return the revision to watch from."""
         with self._asking() as question:
             listing = await self._store.list(Kind.TOPOLOGY)
@@ -145,18 +145,12 @@ class TopologyCache:
         for resource in listing.items:
             if resource.key not in newer:
                 self._put(resource)
-        for key in self.keys() - newer - {resource.key for resource in listing.items}:
+        for key in self._entries.keys() - newer - {resource.key for resource in listing.items}:
             self.drop(key)
-        self.listed()
-        return listing.revision
-
-    def keys(self) -> set[PodKey]:
-        return set(self._entries)
-
-    def listed(self) -> None:
         if self._last is not None:
             self._last.keep_only(self._entries)
         self.synced.set()
+        return listing.revision
 
     def drop(self, key: PodKey) -> None:
         self._note(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,8 +11,6 @@ from meshnet.errors import StoreError, WatchExpired
 from meshnet.stores.base import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from meshnet.model.resource import Kind, ObjectKey, Resource
     from meshnet.stores.base import Store
 
@@ -26,35 +23,25 @@ LONGEST_DELAY_S = 30.0
 class Follower(Protocol):
     """What is told of the objects of a kind."""
 
-    def take(self, resource: Resource) -> object:
+    async def relist(self) -> str:
+        """Ask the store for everything there is and take that in; return the revision to watch from."""
+
+    def take(self, resource: Resource) -> None:
         """Take in an object as it is now."""
 
     def drop(self, key: ObjectKey) -> None:
         """Take note that an object does not exist any more."""
 
-    def keys(self) -> set[ObjectKey]:
-        """Return the objects that are known."""
 
-    def listed(self) -> None:
-        """Take note that everything there is has been told."""
-
-
-async def follow(
-    store: Store, kind: Kind, follower: Follower, relist: Callable[[], Awaitable[str]] | None = None
-) -> None:
-    """Tell a follower of every object of a kind, for ever.
-
-    `relist` has the follower know everything there is, and returns the revision to watch from. Whoever is told in other
-    ways, too, brings one of his own: what he was told may be newer than a list by the time that it comes.
-    """
-    relist = relist or functools.partial(_relist, store, kind, follower)
+async def follow(store: Store, kind: Kind, follower: Follower) -> None:
+    """Tell a follower of every object of a kind, for ever."""
     loop = asyncio.get_running_loop()
     delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
     while True:
         began = loop.time()
         pause = delay = next(delays)
         try:
-            await _watch(store, kind, follower, await relist())
+            await _watch(store, kind, follower, await follower.relist())
         except StoreError as error:
             stood = loop.time() - began
             if stood > LONGEST_DELAY_S:
@@ -66,16 +53,6 @@ async def follow(
             level = logging.INFO if isinstance(error, WatchExpired) else logging.WARNING
             log.log(level, "store: %s; listing every %s again in %.1f s", error, kind.value, pause)
         await asyncio.sleep(pause)
-
-
-async def _relist(store: Store, kind: Kind, follower: Follower) -> str:
-    listing = await store.list(kind)
-    for resource in listing.items:
-        follower.take(resource)
-    for key in follower.keys() - {resource.key for resource in listing.items}:
-        follower.drop(key)
-    follower.listed()
-    return listing.revision
 
 
 async def _watch(store: Store, kind: Kind, follower: Follower, since: str) -> None:

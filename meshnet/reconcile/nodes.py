@@ -36,6 +36,15 @@ class NodeCache:
         """Follow the store for ever."""
         await follow(self._store, Kind.NODE, self)
 
+    async def relist(self) -> str:
+        listing = await self._store.list(Kind.NODE)
+        for resource in listing.items:
+            self.take(resource)
+        for name in self._records.keys() - {resource.name for resource in listing.items}:
+            self.drop(("", name))
+        self.synced.set()
+        return listing.revision
+
     def take(self, resource: Resource) -> None:
         record = decode_node(resource)
         if self._records.get(record.name) != record:
@@ -45,9 +54,3 @@ class NodeCache:
     def drop(self, key: ObjectKey) -> None:
         if self._records.pop(key[1], None) is not None:
             self._changed(key[1])
-
-    def keys(self) -> set[ObjectKey]:
-        return {("", name) for name in self._records}
-
-    def listed(self) -> None:
-        self.synced.set()

@@ -33,7 +33,7 @@ class Daemon:
         return daemon
 
     async def look(self):
-        await self.cache._list()
+        await self.cache.relist()
 
     @property
     def links(self):
