@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from meshnet.dispatch.resolve import Plan
     from meshnet.driver.api import LinkEnd, Peer, Splice
@@ -62,6 +62,7 @@ class End:
         confirmed: of a joint with an end on another node: its daemon has said the same.
         reason, message: why it is not as it should be; ``""`` when it is, or when the plan says why.
         outstanding: what of its spec the running pod's interface has not got, and cannot be given; ``""`` for nothing.
+        refused: addresses that the pod did not take at the last change of its interface; None before the first.
         path_reason: what the driver says of its path, ``""`` while it is good.
         receive_id, offer: what a peer on another node needs to reach it: core's part and the driver's.
         adopted: found in the kernel at the daemon's start, and not settled since.
@@ -84,6 +85,7 @@ class End:
     reason: str = ""
     message: str = ""
     outstanding: str = ""
+    refused: Sequence[str] | None = None
     path_reason: str = ""
     receive_id: int = 0
     offer: Mapping[str, Any] = attrs.field(factory=dict, repr=False)

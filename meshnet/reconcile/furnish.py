@@ -11,7 +11,6 @@ import contextlib
 import errno
 import logging
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -64,7 +63,6 @@ class Furnisher:
         self._deleter = deleter
         self._table = table
         self._saved = saved
-        self._refused: WeakKeyDictionary[End, Sequence[str]] = WeakKeyDictionary()
 
     def make(self, sandbox: Sandbox, plans: Sequence[Plan], inside: Inside) -> list[End]:
         """Make the ends of a sandbox, with a port for each that needs one; what fails is in the end's reason."""
@@ -120,12 +118,12 @@ class Furnisher:
             refused = self._change_pod_end(end, before, wanted)
             end.outstanding = ""
         except RestartPod as error:
-            refused = self._refused_before(end)
+            refused = _refused_before(end)
             if without(wanted, refused) == before:
                 end.outstanding = ""  # nothing new: the pod did not take them when it could be entered
             else:
                 end.outstanding = outstanding(before, wanted, error)
-                wanted, refused = attrs.evolve(before, uid=wanted.uid), self._refused.get(end, ())
+                wanted, refused = attrs.evolve(before, uid=wanted.uid), end.refused or ()
         except KernelError:
             with contextlib.suppress(KernelError):
                 end.applied = come_about(self._netlink, end, before, wanted)
@@ -133,7 +131,7 @@ class Furnisher:
             raise
         if end.port is not None and wanted.uid != before.uid:
             self._splicer.relabel(end.port, wanted.uid)
-        self._refused[end] = refused
+        end.refused = refused
         return without(wanted, refused)
 
     def observe(self, end: End) -> None:
@@ -209,12 +207,6 @@ class Furnisher:
                 return moved_on(inside, end.endpoint)
             return await asyncio.to_thread(moved_on, inside, end.endpoint)
 
-    def _refused_before(self, end: End) -> Sequence[str]:
-        """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""
-        if end in self._refused or end.generation or end.plan is None:
-            return self._refused.get(end, ())
-        return [cidr for cidr in end.plan.addresses if ":" in cidr and cidr not in end.applied.addresses]
-
     def _save(self, sandbox: Sandbox) -> None:
         if self._table.has(sandbox):  # else it was removed meanwhile, with its checkpoint
             self._saved(sandbox)
@@ -244,6 +236,13 @@ class Furnisher:
             if changes:
                 inside.netlink.run(changes)
             return change_addresses(inside.netlink, index, gone, new, wanted.mtu)
+
+
+def _refused_before(end: End) -> Sequence[str]:
+    """Return the addresses that the pod did not take; after a restart all of IPv6 that its end has not got."""
+    if end.refused is not None or end.generation or end.plan is None:
+        return end.refused or ()
+    return [cidr for cidr in end.plan.addresses if ":" in cidr and cidr not in end.applied.addresses]
 
 
 def _link_changes(index: int, before: Applied, wanted: Applied) -> list[Request]:
