@@ -114,12 +114,14 @@ class Room:
         await asyncio.sleep(0.1)
 
     async def add(self, box: Sandbox) -> None:
-        await self.sandboxes.add(box, self.cache.topology(R1), cast("Any", object()))
+        await self.sandboxes.add(box, self.cache.topology(box.pod_key), cast("Any", object()))
+
+    async def add_again(self, box: Sandbox) -> None:
+        await self.sandboxes.add_again(box, self.cache.topology(box.pod_key), cast("Any", object()))
 
     async def come(self, pod: str) -> None:
         """Add a new sandbox of a pod in namespace default."""
-        box = sandbox(pod)
-        await self.sandboxes.add(box, self.cache.topology(box.pod_key), cast("Any", object()))
+        await self.add(sandbox(pod))
 
     def saved(self) -> list[Sandbox]:
         return self.checkpoints.load()

@@ -70,11 +70,7 @@ def test_pods_do_not_wait_for_each_others_claims(tmp_path: Path) -> None:
             await asyncio.sleep(0.1)
             here.store.lasts_s = 1.0
             boxes = [sandbox("r1"), sandbox("r2")]
-            topologies = [here.cache.topology(box.pod_key) for box in boxes]
-            adds = [
-                asyncio.create_task(here.sandboxes.add(box, found, cast("Any", object())))
-                for box, found in zip(boxes, topologies, strict=True)
-            ]
+            adds = [asyncio.create_task(here.add(box)) for box in boxes]
             await asyncio.sleep(0.5)
             assert len(here.saved()) == 2
             assert not any(add.done() for add in adds)
@@ -96,7 +92,7 @@ def test_only_ends_that_a_new_pod_is_not_patched_to_are_told_of_it_again(
             await asyncio.sleep(0.1)
             one, two = sandbox("r1"), sandbox("r2")
             await here.add(one)
-            await here.sandboxes.add(two, here.cache.topology(two.pod_key), cast("Any", object()))
+            await here.add(two)
             await here.workers.idle()
             assert one.ends["eth1"].joint is not None
             assert one.ends["eth2"].why_not[0] == "PeerMismatch"
@@ -167,7 +163,7 @@ def test_peers_learn_of_a_claim_whose_answer_was_lost(tmp_path: Path) -> None:
             await asyncio.sleep(0.1)
             one, two = sandbox("r1"), sandbox("r2")
             await here.add(one)
-            await here.sandboxes.add(two, here.cache.topology(two.pod_key), cast("Any", object()))
+            await here.add(two)
             await asyncio.sleep(1.0)
             assert two.ends["eth1"].joint == Joint(one.ends["eth1"].endpoint, 1)
 
@@ -211,7 +207,7 @@ def test_an_add_comes_again_just_as_an_interface_goes(tmp_path: Path) -> None:
             await here.declare("eth1", "eth2")
             box = sandbox("r1")
             await here.add(box)
-            again = asyncio.create_task(here.sandboxes.add_again(box, here.cache.topology(R1), cast("Any", object())))
+            again = asyncio.create_task(here.add_again(box))
             asyncio.get_running_loop().call_soon(box.ends.pop, "eth2")  # by an edit
             await again
 
@@ -341,7 +337,7 @@ def test_a_driver_that_was_told_of_a_peers_older_sandbox_is_told_of_the_newer_on
             await here.come("r2")  # r1's driver is asked for the first time
             await asyncio.sleep(0.5)
             newer = sandbox("r2", "c-newer")
-            await here.sandboxes.add(newer, here.cache.topology(newer.pod_key), cast("Any", object()))
+            await here.add(newer)
             await asyncio.sleep(10.0)
             assert ("r1", newer.epoch) in told
 

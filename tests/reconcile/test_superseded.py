@@ -199,9 +199,7 @@ def test_an_add_that_comes_again_after_the_del_makes_nothing(tmp_path: Path) -> 
         async with room(tmp_path) as here:
             box = await running(here)
             async with here.sandboxes._making:
-                again = asyncio.create_task(
-                    here.sandboxes.add_again(box, here.cache.topology(R1), cast("Any", object()))
-                )
+                again = asyncio.create_task(here.add_again(box))
                 await asyncio.sleep(0.1)
                 await here.sandboxes.remove(box, why="DEL")
             await asyncio.wait({again})
@@ -224,7 +222,7 @@ def test_what_the_pod_did_while_a_newer_sandbox_had_it_is_seen_when_it_is_added_
             assert here.inspector.looked_at == []
             here.inspector.gone = {old.ends["eth2"]}
 
-            await here.sandboxes.add_again(old, here.cache.topology(R1), cast("Any", object()))
+            await here.add_again(old)
 
             assert here.inspector.looked_at == list(old.ends.values())
             assert old.ends["eth1"].port is not None
