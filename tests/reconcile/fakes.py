@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from meshnet.driver import LinkDriver, LinkError, Scope
 from meshnet.panel.port import PanelPort
 from meshnet.reconcile.end import Applied, End
+from meshnet.reconcile.keyed import KeyedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,6 +49,15 @@ class SlowToGo(Moody):
 
     name = "slow"
     unpatch_takes_s = 2.0
+
+
+def idle_workers() -> KeyedWorkers[Endpoint]:
+    """Return workers that are content with everything."""
+
+    async def content(_: Endpoint) -> bool:
+        return True
+
+    return KeyedWorkers(content)
 
 
 class Splicer:

@@ -11,9 +11,9 @@ from meshnet.driver import Device, Interface, LinkDriver, LinkError, Owned, Port
 from meshnet.driver.registry import Registry
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Redirect
-from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.leftovers import Leftovers, remember
 from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import idle_workers
 from tests.reconcile.made import end, enter, sandbox
 
 if TYPE_CHECKING:
@@ -57,14 +57,11 @@ def sort_out(
 ) -> list[Owned]:
     """Sort out what the drivers tell of, on a node that has this end and one of r2; return what was discarded."""
 
-    async def content(_: Endpoint) -> bool:
-        return True
-
     table, other = Table(), sandbox("r2")
     end(other, "eth1", "r1:eth1", ifindex=1 << 20 | 1)
     enter(table, made.sandbox, other)
     Finder.found[:], Finder.discarded[:] = found, []
-    asyncio.run(Leftovers(Registry.of(*drivers), table, KeyedWorkers(content)).sort_out(early=early))
+    asyncio.run(Leftovers(Registry.of(*drivers), table, idle_workers()).sort_out(early=early))
     return list(Finder.discarded)
 
 

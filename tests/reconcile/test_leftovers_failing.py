@@ -10,10 +10,10 @@ import pytest
 from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
 from meshnet.driver.calls import GRACE_S
 from meshnet.driver.registry import Registry
-from meshnet.reconcile.keyed import KeyedWorkers
 from meshnet.reconcile.leftovers import Leftovers
 from meshnet.reconcile.patch import CALL_LIMIT_S
 from meshnet.reconcile.table import Table
+from tests.reconcile.fakes import idle_workers
 from tests.reconcile.made import end, sandbox
 from tests.virtual_time import run
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshnet.driver import LinkEnd, Peer
-    from meshnet.model.topology import Endpoint
 
 
 class Hoarder(LinkDriver):
@@ -68,11 +67,8 @@ class Blind(Hoarder):
 def test_the_others_are_discarded() -> None:
     registry = Registry.of(Hoarder)
 
-    async def content(_: Endpoint) -> bool:
-        return True
-
     async def main() -> None:
-        await Leftovers(registry, Table(), KeyedWorkers(content)).sort_out()
+        await Leftovers(registry, Table(), idle_workers()).sort_out()
 
     run(main())
     driver = registry.get("hoarder").driver
@@ -83,12 +79,9 @@ def test_the_others_are_discarded() -> None:
 def test_drivers_that_hang_are_waited_for_once_and_together() -> None:
     registry = Registry.of(Stuck, Blind, Hoarder)
 
-    async def content(_: Endpoint) -> bool:
-        return True
-
     async def main() -> float:
         begun = asyncio.get_running_loop().time()
-        await Leftovers(registry, Table(), KeyedWorkers(content)).sort_out()
+        await Leftovers(registry, Table(), idle_workers()).sort_out()
         return asyncio.get_running_loop().time() - begun
 
     assert run(main()) < 1.5 * (CALL_LIMIT_S + GRACE_S)
@@ -109,11 +102,8 @@ def test_what_no_end_is_patched_by_goes(patched_by: str | None) -> None:
     assert isinstance(driver, Hoarder)
     driver.owned = [Owned(made.endpoint, Device(2), "its device")]
 
-    async def content(_: Endpoint) -> bool:
-        return True
-
     async def main() -> None:
-        await Leftovers(registry, table, KeyedWorkers(content)).sort_out()
+        await Leftovers(registry, table, idle_workers()).sort_out()
 
     run(main())
     assert [owned.what for owned in driver.owned] == (["its device"] if patched_by == "hoarder" else [])
