@@ -7,24 +7,17 @@ import contextlib
 import gc
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from meshnet.errors import StoreUnavailable
-from meshnet.model.resource import Kind
-from meshnet.reconcile.cache import TopologyCache
-from meshnet.reconcile.publish import PAUSE_S, Publisher
-from meshnet.reconcile.table import Table
-from meshnet.reconcile.writer import StatusWriter
-from tests.reconcile.fakes import Identifiers
+from meshnet.reconcile.publish import PAUSE_S
+from tests.reconcile.desk import Desk
 from tests.reconcile.made import NotingStore, end, enter, join, link, sandbox, topology
-from tests.reconcile.parts import keeper
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from meshnet.reconcile.end import End
     from meshnet.reconcile.sandbox import Sandbox
 
@@ -32,24 +25,11 @@ SOON_S = 0.5
 """Longer than changes are collected for, shorter than any pause."""
 
 
-class Room:
+class Room(Desk):
     """A node with the pods r1 and r2, linked, both added; and how to change them."""
 
     def __init__(self, store: NotingStore, node: str = "n1") -> None:
-        self.store = store
-        self.node = node
-        self.table = Table()
-        self.cache = TopologyCache(store, lambda key: None)
-        writer = StatusWriter(
-            store,
-            self.cache,
-            self.table,
-            carrier=keeper(self.table),
-            identifiers=cast("Any", Identifiers()),
-            node=node,
-            node_ip="192.0.2.1",
-        )
-        self.publisher = Publisher(writer, self.table)
+        super().__init__(store, node)
         self.r1 = sandbox("r1", epoch=0)
         self.r2 = sandbox("r2", epoch=0)
         self.e1 = end(self.r1, "eth1", "r2:eth1", ifindex=1)
@@ -63,9 +43,6 @@ class Room:
             assert await self.publisher.claim(box)
         if joined:
             join(self.e1, self.e2)
-
-    async def status(self, name: str = "r1") -> Mapping[str, Any]:
-        return (await self.store.get(Kind.TOPOLOGY, "default", name)).status
 
     def fail(self, number: int) -> None:
         """Let r1's link be down for a reason of its own."""

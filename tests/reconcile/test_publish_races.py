@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import attrs
 
 from meshnet.model.resource import Kind
-from meshnet.reconcile.cache import TopologyCache
 from meshnet.reconcile.end import Joint
-from meshnet.reconcile.publish import PAUSE_S, Publisher
-from meshnet.reconcile.table import Table
-from meshnet.reconcile.writer import StatusWriter
-from tests.reconcile.fakes import Identifiers
+from meshnet.reconcile.publish import PAUSE_S
+from tests.reconcile.desk import Desk
 from tests.reconcile.made import NotingStore, end, link, sandbox, topology
-from tests.reconcile.parts import keeper
 from tests.virtual_time import run
 
 if TYPE_CHECKING:
@@ -25,36 +21,17 @@ if TYPE_CHECKING:
 R1 = ("default", "r1")
 
 
-class Desk:
-    """A publisher with all that it looks at, and a Topology r1."""
-
-    def __init__(self) -> None:
-        self.store = NotingStore()
-        self.table = Table()
-        self.cache = TopologyCache(self.store, lambda _: None)
-        writer = StatusWriter(
-            self.store,
-            self.cache,
-            self.table,
-            carrier=keeper(self.table),
-            identifiers=cast("Any", Identifiers()),
-            node="n1",
-            node_ip="",
-        )
-        self.publisher = Publisher(writer, self.table)
-
-    async def open(self) -> None:
-        await self.store.apply(topology("r1", link(1, "eth1", "localhost:eth0")))
-        await self.cache.reread(R1)
-
-    async def status(self) -> Any:
-        return (await self.store.get(Kind.TOPOLOGY, *R1)).status
+async def opened() -> Desk:
+    """Return a desk that knows a Topology r1."""
+    desk = Desk(NotingStore())
+    await desk.store.apply(topology("r1", link(1, "eth1", "localhost:eth0")))
+    await desk.cache.reread(R1)
+    return desk
 
 
 def test_a_claim_that_lands_after_the_removal_is_taken_back() -> None:
     async def main() -> None:
-        desk = Desk()
-        await desk.open()
+        desk = await opened()
         desk.store.lasts_s = 1.0
         box = sandbox("r1", epoch=0)
         desk.table.add(box)
@@ -72,8 +49,7 @@ def test_a_claim_that_lands_after_the_removal_is_taken_back() -> None:
 
 def test_what_changes_while_a_claim_is_on_its_way_is_written_after_it() -> None:
     async def main() -> None:
-        desk = Desk()
-        await desk.open()
+        desk = await opened()
         desk.store.lasts_s = 1.0
         box = sandbox("r1", epoch=0)
         made = end(box, "eth1", "r2:eth1")
@@ -96,8 +72,7 @@ def test_what_changes_while_a_claim_is_on_its_way_is_written_after_it() -> None:
 
 def test_a_sandbox_that_is_removed_before_its_claim_claims_nothing() -> None:
     async def main() -> None:
-        desk = Desk()
-        await desk.open()
+        desk = await opened()
         assert not await desk.publisher.claim(sandbox("r1"))
         assert await desk.status() == {}
 
@@ -108,8 +83,7 @@ def test_an_invalid_topology_is_not_written_again_and_again(monkeypatch: pytest.
     monkeypatch.setattr("meshnet.reconcile.status.time.time", itertools.count(0.0, 60.0).__next__)
 
     async def main() -> None:
-        desk = Desk()
-        await desk.open()
+        desk = await opened()
         box = sandbox("r1", epoch=0)
         made = end(box, "eth1", "r2:eth1")
         assert made.plan is not None
@@ -131,8 +105,7 @@ def test_a_topology_that_was_invalid_at_the_start_is_said_to_be_so() -> None:
     """Whatever its status said when the daemon before saw it valid."""
 
     async def main() -> None:
-        desk = Desk()
-        await desk.open()
+        desk = await opened()
         box = sandbox("r1", epoch=0)
         desk.table.add(box)
         await desk.publisher.claim(box)
