@@ -80,7 +80,7 @@ def carrier(end: End, peer: End | FarEnd | None) -> bool:
         return False
     if isinstance(peer, FarEnd):
         return peer.told.up if peer.live and peer.told else True
-    return peer.pod_up if peer is not None else plan.peer is None
+    return peer is None or peer.pod_up
 
 
 class CarrierKeeper:
