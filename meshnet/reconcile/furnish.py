@@ -134,11 +134,12 @@ class Furnisher:
         end.refused = refused
         return without(wanted, refused)
 
-    def observe(self, end: End) -> None:
-        """Read how a direct interface is, and give it the addresses it has not got. Raises LinkError, KernelError."""
+    def observe(self, end: End, plan: Plan, driver: str) -> None:
+        """Read how the interface that a driver made is, and give it the addresses it has not got.
+
+        Raises LinkError, KernelError.
+        """
         sandbox = end.sandbox
-        plan = end.plan
-        assert plan is not None
         try:
             info = links.parse_link(self._netlink.ask(links.get_link(end.interface, nsid=sandbox.nsid)))
         except KernelError as error:
@@ -146,18 +147,18 @@ class Furnisher:
                 "InterfaceMissing", f"{end.endpoint}: its driver's interface cannot be read: {error}"
             ) from error
         end.interface_up = info.up
-        name = plan.driver.name if plan.driver else ""
-        if end.applied.driver != name:
+        wanted = attrs.evolve(applied_of(plan), driver=driver)
+        if end.applied.driver != driver:
             with sandbox.enter() as inside:
                 refused = give_addresses(inside.netlink, end.interface, plan.addresses, plan.mtu)
                 inside.netlink.run([links.set_link(end.interface, up=True)])
             end.interface_up = True
-            end.applied = without(attrs.evolve(applied_of(plan), driver=name), refused)
+            end.applied = without(wanted, refused)
             end.outstanding = ""
             self._save(sandbox)
         elif end.applied.addresses != plan.addresses:
             # Its driver has set the MTU by now: at 1280 the interface takes IPv6.
-            self._bring(end, end.applied, attrs.evolve(applied_of(plan), driver=name))
+            self._bring(end, end.applied, wanted)
 
     async def remove(self, end: End) -> None:
         """Take an end's port away; a driver's own interface went with its unpatching.

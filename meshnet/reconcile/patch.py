@@ -161,7 +161,7 @@ class Patcher:
             self._table.detach(end)
             end.interface = splice.ifindex
             self._table.enter(end)
-            self._furnisher.observe(end)
+            self._furnisher.observe(end, plan, end.patched_by)
             await self._direct_carrier(end, plan)
         else:
             if end.port is None:

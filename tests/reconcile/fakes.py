@@ -125,7 +125,7 @@ class Furnisher:
     async def apply(self, end: End, plan: object) -> None:
         """The pod's end is as it should be."""
 
-    def observe(self, end: End) -> None:
+    def observe(self, end: End, plan: object, driver: str) -> None:
         """A driver's own interface is as the driver made it."""
 
     async def remove(self, end: End) -> None:
