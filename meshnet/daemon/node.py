@@ -27,7 +27,7 @@ from meshnet.reconcile.adopt import adopt, rejoin
 from meshnet.stores.cluster import ClusterStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from meshnet.daemon.connection import Call
     from meshnet.daemon.settings import Settings
@@ -49,14 +49,21 @@ SETTLE_LIMIT_S = 5.0
 class Node:
     """A node's daemon. Must be made in a running event loop, in the node's network namespace.
 
+    Args:
+        settings: of the daemon.
+        store: with the Topologies and the nodes.
+        registry: the drivers.
+        still_alone: raises InvalidObject when another daemon has the run directory, which was made anew, OSError.
+
     Raises KernelError when the kernel refuses what it cannot do without, OSError when its directories cannot be used,
     InvalidObject when a setting does not fit the node.
     """
 
-    def __init__(self, settings: Settings, store: Store, registry: Registry) -> None:
+    def __init__(self, settings: Settings, store: Store, registry: Registry, still_alone: Callable[[], None]) -> None:
         self._settings = settings
         self._store = store
         self._registry = registry
+        self._still_alone = still_alone
         self._tasks: list[asyncio.Task[None]] = []
         self._endless: list[asyncio.Task[None]] = []
         self._kernel = Kernel(settings)
@@ -230,6 +237,7 @@ class Node:
         return task
 
     def _put_back(self) -> None:
+        self._still_alone()  # before anything of another's is written over
         self._server.renew()
         self._core.checkpoints.catch_up(list(self._core.table.sandboxes.values()))
         self._core.last_valid.catch_up()

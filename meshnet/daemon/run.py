@@ -22,6 +22,8 @@ from meshnet.peers.polling import prefer_few_threads
 from meshnet.stores.open import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshnet.daemon.settings import Settings
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -48,18 +50,18 @@ def _drivers(settings: Settings) -> Registry:
 
 
 async def _alone(settings: Settings, registry: Registry) -> None:
-    async with alone(settings.run_dir):
+    async with alone(settings.run_dir) as still_alone:
         make_usable("MESHNET_STATE_DIR", settings.state_dir, 0o700)
-        await _serve(settings, registry)
+        await _serve(settings, registry, still_alone)
 
 
-async def _serve(settings: Settings, registry: Registry) -> None:
+async def _serve(settings: Settings, registry: Registry, still_alone: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in ENDING:
         loop.add_signal_handler(number, stop.set)
     watchdog = asyncio.create_task(Watchdog().run(), name="watchdog")
-    node = await _started(settings, registry)
+    node = await _started(settings, registry, still_alone)
     notify("READY=1")
     try:
         await _until(stop, node)
@@ -78,10 +80,10 @@ def _heed_no_more(loop: asyncio.AbstractEventLoop) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-async def _started(settings: Settings, registry: Registry) -> Node:
+async def _started(settings: Settings, registry: Registry, still_alone: Callable[[], None]) -> Node:
     """Return this node's daemon when it serves. Raises MeshnetError, for what is wrong in its directories, too."""
     try:
-        node = Node(settings, open_store(settings.store), registry)
+        node = Node(settings, open_store(settings.store), registry, still_alone)
         await node.start()
     except OSError as error:
         raise MeshnetError(f"the daemon cannot start: {error}") from error

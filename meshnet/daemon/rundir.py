@@ -40,7 +40,8 @@ class RunDirectory:
     """The directory of the socket, of the checkpoints and of the file that tells how long ago the daemon was alive.
 
     Args:
-        put_back: see to it that the socket and the checkpoints are there. May raise OSError.
+        put_back: see to it that the lock, the socket and the checkpoints are there. May raise OSError, which is logged,
+            and InvalidObject when another daemon has the directory by now.
     """
 
     def __init__(self, directory: Path, put_back: Callable[[], None]) -> None:
@@ -48,7 +49,10 @@ class RunDirectory:
         self._put_back = put_back
 
     def touch(self) -> None:
-        """Tell that the daemon is alive, with everything in its place. What cannot be done is logged."""
+        """Tell that the daemon is alive, with everything in its place. What cannot be done is logged.
+
+        Raises InvalidObject when another daemon has the directory.
+        """
         try:
             self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
             (self._directory / "alive").touch(mode=0o644)  # whatever the umask: nobody else tells that

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -93,3 +94,36 @@ def test_one_that_is_on_its_way_out_is_waited_for(tmp_path: Path) -> None:
 def test_it_is_given_back_at_the_end(tmp_path: Path) -> None:
     asyncio.run(take(tmp_path, 0.1))
     asyncio.run(take(tmp_path, 0.1))
+
+
+def test_a_directory_that_was_removed_is_taken_again(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+
+    async def main() -> None:
+        async with alone(directory) as still_alone:
+            still_alone()
+            shutil.rmtree(directory)
+            directory.mkdir()
+            still_alone()
+            assert (directory / "lock").read_text() == f"{os.getpid()}\n"
+            with pytest.raises(InvalidObject, match=f"process {os.getpid()} uses this one"):
+                await take(directory, 0.1)
+        await take(directory, 0.1)
+
+    asyncio.run(main())
+
+
+def test_one_that_another_took_when_it_was_removed_is_the_others(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+
+    async def main() -> None:
+        async with alone(directory) as still_alone:
+            shutil.rmtree(directory)
+            with another(directory) as process:
+                with pytest.raises(InvalidObject, match=f"process {process.pid} uses this one"):
+                    still_alone()
+                process.kill()
+                process.wait(20)
+                still_alone()
+
+    asyncio.run(main())

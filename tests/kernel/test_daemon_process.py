@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.reconcile.passes import ALIVE_S
 from tests.driver.conftest import DRIVER, Site
 from tests.kernel.daemons import pair
 from tests.kernel.pods import eventually
@@ -23,25 +25,33 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 
-def test_a_second_one_in_the_same_run_directory_says_who_is_there_and_goes(node: DaemonNode) -> None:
-    node.apply(*pair())
-    r1, _ = node.up("r1", "r2")
-    assert eventually(r1.carrier)
-    assert node.process is not None
+def second(node: DaemonNode) -> subprocess.CompletedProcess[str]:
+    """Run one more daemon in a node's run directory, until it has said why it goes."""
     env = {
         "PATH": os.environ["PATH"],
         "MESHNET_RUN_DIR": str(node.directory / "run"),
         "MESHNET_STATE_DIR": str(node.directory / "state"),
         "MESHNET_STORE": "memory:",
     }
+    command = [sys.executable, "-m", "meshnet", "daemon"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
 
-    second = subprocess.run(
-        [sys.executable, "-m", "meshnet", "daemon"], env=env, capture_output=True, text=True, timeout=30, check=False
-    )
 
-    assert second.returncode == 1, second.stderr
-    assert f"process {node.process.pid} uses this one" in second.stderr
-    assert "Traceback" not in second.stderr
+@pytest.mark.parametrize("removed", [False, True], ids=["as it was", "made anew"])
+def test_a_second_one_in_the_same_run_directory_says_who_is_there_and_goes(node: DaemonNode, removed: bool) -> None:
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    assert node.process is not None
+    if removed:
+        shutil.rmtree(node.directory / "run")
+        assert eventually(node.socket.exists, within=ALIVE_S + 2)
+
+    done = second(node)
+
+    assert done.returncode == 1, done.stderr
+    assert f"process {node.process.pid} uses this one" in done.stderr
+    assert "Traceback" not in done.stderr
     assert r1.carrier()
     assert node.answers()
 
