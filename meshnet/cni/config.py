@@ -30,11 +30,11 @@ class NetworkConfig:
         valid_attachments: of GC, (container ID, ifname) of each that stays; None for every other command.
     """
 
-    name: str = ""
-    version: str = LATEST
-    prev_result: dict[str, Any] | None = None
-    result_addresses: bool = False
-    valid_attachments: frozenset[tuple[str, str]] | None = None
+    name: str
+    version: str
+    prev_result: dict[str, Any] | None
+    result_addresses: bool
+    valid_attachments: frozenset[tuple[str, str]] | None
 
 
 def parse_config(command: str, stdin: bytes) -> NetworkConfig:

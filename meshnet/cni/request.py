@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshnet.cni.arguments import Args, parse_args
@@ -14,7 +14,8 @@ from meshnet.cni.error import CniError, Code
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")
+COMMANDS = ("ADD", "DEL", "CHECK", "GC")
+"""VERSION and STATUS the plugin answers itself."""
 MAX_CONTAINER_ID = 200
 """Bytes; the specification sets no limit, but a container ID becomes part of a file name."""
 
@@ -31,8 +32,8 @@ class Request:
     """One CNI call.
 
     Attributes:
-        command: ``ADD``, ``DEL``, ``CHECK``, ``GC``, ``STATUS`` or ``VERSION``.
-        container_id: of the sandbox; ``""`` for GC, STATUS and VERSION.
+        command: one of `COMMANDS`.
+        container_id: of the sandbox; ``""`` for GC.
         netns: absolute path of its network namespace; may be ``""`` for DEL.
         ifname: the interface that the runtime names for this attachment, not one of ours.
         args: of `CNI_ARGS`, empty for DEL if they cannot be read: nothing may keep a pod from going.
@@ -40,11 +41,11 @@ class Request:
     """
 
     command: str
-    container_id: str = ""
-    netns: str = ""
-    ifname: str = ""
-    args: Args = field(default_factory=Args)
-    config: NetworkConfig = field(default_factory=NetworkConfig)
+    container_id: str
+    netns: str
+    ifname: str
+    args: Args
+    config: NetworkConfig
 
 
 def parse_request(env: Mapping[str, str], stdin: bytes) -> Request:
@@ -57,8 +58,6 @@ def parse_request(env: Mapping[str, str], stdin: bytes) -> Request:
     command = env.get("CNI_COMMAND", "")
     if command not in COMMANDS:
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_COMMAND: {command[:40]!r}: one of {', '.join(COMMANDS)}")
-    if command == "VERSION":
-        return Request(command)
     values = {name: _variable(env, name) for name in _NEEDED.get(command, ())}
     netns = values.get("CNI_NETNS", env.get("CNI_NETNS", ""))
     return Request(

@@ -1,4 +1,4 @@
-"""CNI calls: ADD, DEL, CHECK, GC, STATUS and VERSION as the daemon answers them."""
+"""CNI calls: ADD, DEL, CHECK and GC as the daemon answers them; the plugin answers the others itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from meshnet.cni.error import CniError, Code, error_json
 from meshnet.cni.frame import MAX_REPLY, encode_reply
 from meshnet.cni.request import Request, parse_request
 from meshnet.cni.result import Address, Interface, compose_result
-from meshnet.cni.versions import version_result
 from meshnet.driver.api import Inside
 from meshnet.errors import KernelError, MeshnetError, StoreError
 from meshnet.netlink import Netlink
@@ -62,11 +61,8 @@ class CniCalls:
 
     async def _run(self, request: Request, call: Call) -> str:
         """Return what to print. Raises MeshnetError."""
-        if request.command == "VERSION":
-            return version_result(request.config.version)
         if request.command == "GC":
             await self._gc(request)
-        if request.command in ("GC", "STATUS"):
             return ""
         async with self._containers.hold(request.container_id):
             return await self._attachment(request, call)

@@ -44,7 +44,7 @@ def test_a_version_that_is_no_string_cannot_be_decoded():
 
 
 @pytest.mark.parametrize("version", SUPPORTED)
-@pytest.mark.parametrize(("command", "since"), [("CHECK", "0.4.0"), ("GC", "1.1.0"), ("STATUS", "1.1.0")])
+@pytest.mark.parametrize(("command", "since"), [("CHECK", "0.4.0"), ("GC", "1.1.0")])
 def test_commands_that_a_version_does_not_know(version, command, since):
     if SUPPORTED.index(version) >= SUPPORTED.index(since):
         assert parse(command, cniVersion=version, **{ATTACHMENTS: []}).version == version
