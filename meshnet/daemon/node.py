@@ -8,8 +8,6 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
-from meshnet.cni.error import CniError, Code, error_json
-from meshnet.cni.frame import encode_reply
 from meshnet.cni.install.follow import Follower
 from meshnet.daemon.between import Between
 from meshnet.daemon.cni_calls import CniCalls
@@ -246,9 +244,7 @@ class Node:
         env = call.frame.env
         if "MESHNET_QUERY" in env:
             return await self._queries.answer(env["MESHNET_QUERY"])
-        if "CNI_COMMAND" in env:
-            return await self._cni.answer(call)
-        return encode_reply(1, error_json(CniError(Code.INVALID_ENVIRONMENT, "CNI_COMMAND: is needed and missing")))
+        return await self._cni.answer(call)
 
     def _context(self, name: str) -> DriverContext:
         return DriverContext(
