@@ -1,11 +1,12 @@
-"""CNI errors: the specification's codes, and the JSON that a runtime reads."""
+"""CNI errors: the specification's codes, and what a runtime reads."""
 
 from __future__ import annotations
 
 import json
 from enum import IntEnum
 
-from meshnet.cni.versions import LATEST, SUPPORTED
+from meshnet.cni.frame import encode_reply
+from meshnet.cni.versions import LATEST
 from meshnet.errors import MeshnetError
 
 
@@ -40,7 +41,6 @@ class CniError(MeshnetError):
         super().__init__(msg)
 
 
-def error_json(error: CniError, version: str = LATEST) -> str:
-    """The error object for stdout, in the request's `version` if that is one we speak, else in the latest."""
-    spoken = version if version in SUPPORTED else LATEST
-    return json.dumps({"cniVersion": spoken, "code": error.code, "msg": error.msg})
+def refusal(code: int, msg: str, version: str = LATEST) -> bytes:
+    """The reply to a call that is refused: the specification's error object, in a `version` that we speak."""
+    return encode_reply(1, json.dumps({"cniVersion": version, "code": int(code), "msg": msg}))

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cni.config import declared_version
-from meshnet.cni.error import CniError, Code, error_json
+from meshnet.cni.error import CniError, Code, refusal
 from meshnet.cni.frame import MAX_REPLY, encode_reply
 from meshnet.cni.request import Request, parse_request
 from meshnet.cni.result import Address, Interface, compose_result
@@ -44,20 +44,17 @@ class CniCalls:
 
     async def answer(self, call: Call) -> bytes:
         """Return the reply to a call, whatever is wrong with it."""
-        version = ""
         try:
             request = parse_request(call.frame.env, call.frame.body)
-            version = request.config.version
-            answer = await self._run(request, call)
+            return encode_reply(0, await self._run(request, call))
         except CniError as error:
-            return _refused(error, version, call.frame)
+            return _refused(error.code, error.msg, call.frame)
         except StoreError as error:
-            return _refused(CniError(Code.TRY_AGAIN_LATER, f"store: {error}"), version, call.frame)
+            return _refused(Code.TRY_AGAIN_LATER, f"store: {error}", call.frame)
         except KernelError as error:
-            return _refused(CniError(Code.IO_FAILURE, str(error)), version, call.frame)
+            return _refused(Code.IO_FAILURE, str(error), call.frame)
         except MeshnetError as error:
-            return _refused(CniError(Code.INTERNAL, str(error)), version, call.frame)
-        return encode_reply(0, answer)
+            return _refused(Code.INTERNAL, str(error), call.frame)
 
     async def _run(self, request: Request, call: Call) -> str:
         """Return what to print. Raises MeshnetError."""
@@ -195,12 +192,12 @@ def _printable(result: str) -> str:
     return result
 
 
-def _refused(error: CniError, version: str, frame: Frame) -> bytes:
+def _refused(code: int, msg: str, frame: Frame) -> bytes:
     log.warning(
         "CNI %s %s: code %d: %s",
         frame.env.get("CNI_COMMAND", "?")[:20],
         frame.env.get("CNI_ARGS", "")[:200],
-        error.code,
-        error,
+        code,
+        msg,
     )
-    return encode_reply(1, error_json(error, version or declared_version(frame.body)))
+    return refusal(code, msg, declared_version(frame.body))

@@ -9,8 +9,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from meshnet.cni.config import declared_version
-from meshnet.cni.error import CniError, Code, error_json
-from meshnet.cni.frame import FrameError, encode_reply
+from meshnet.cni.error import Code, refusal
+from meshnet.cni.frame import FrameError
 from meshnet.daemon.connection import Connection
 from meshnet.daemon.rundir import unusable
 
@@ -136,12 +136,12 @@ class LocalServer:
                 log.warning("local socket: a caller did not finish its request")
                 return
             except FrameError as error:
-                reply = encode_reply(1, error_json(CniError(Code.DECODING_FAILURE, str(error))))
+                reply = refusal(Code.DECODING_FAILURE, str(error))
             except ConnectionError:
                 return
             except OSError as error:
                 log.error("local socket: %s", error)
-                reply = encode_reply(1, error_json(CniError(Code.TRY_AGAIN_LATER, f"the daemon: {error.strerror}")))
+                reply = refusal(Code.TRY_AGAIN_LATER, f"the daemon: {error.strerror}")
             else:
                 reply = await self._reply(call)
             for descriptor in connection.descriptors:
@@ -155,5 +155,4 @@ class LocalServer:
             return await self._answer(call)
         except Exception as error:
             log.exception("a local call failed")
-            bug = CniError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-            return encode_reply(1, error_json(bug, declared_version(call.frame.body)))
+            return refusal(Code.INTERNAL, f"{type(error).__name__}: {error}", declared_version(call.frame.body))
