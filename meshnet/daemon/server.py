@@ -144,10 +144,7 @@ class LocalServer:
                 reply = refusal(Code.TRY_AGAIN_LATER, f"the daemon: {error.strerror}")
             else:
                 reply = await self._reply(call)
-            for descriptor in connection.descriptors:
-                os.close(descriptor)
-            # Held past the answer they would keep a dead pod alive.
-            connection.descriptors.clear()
+            connection.close_descriptors()
             await connection.send(reply)
 
     async def _reply(self, call: Call) -> bytes:
