@@ -77,6 +77,10 @@ class Kernel:
             self._indices.seen(ifindex)
         return ports, newborn
 
+    def put_back(self) -> None:
+        """Write down again how far indexes of ports were handed out, if somebody removed that. Raises OSError."""
+        self._indices.put_back()
+
     def close(self) -> None:
         for resource in (self.monitor, self.netlink, self.ethtool):
             resource.close()

@@ -239,6 +239,7 @@ class Node:
         self._server.renew()
         self._core.checkpoints.catch_up(list(self._core.table.sandboxes.values()))
         self._core.last_valid.catch_up()
+        self._kernel.put_back()
 
     async def _answer(self, call: Call) -> bytes:
         env = call.frame.env

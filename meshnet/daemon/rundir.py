@@ -40,8 +40,8 @@ class RunDirectory:
     """The directory of the socket, of the checkpoints and of the file that tells how long ago the daemon was alive.
 
     Args:
-        put_back: see to it that the lock, the socket and the checkpoints are there. May raise OSError, which is logged,
-            and InvalidObject when another daemon has the directory by now.
+        put_back: see to it that what a daemon keeps in the directory is there, first of all its lock. May raise
+            OSError, which is logged, and InvalidObject when another daemon has the directory by now.
     """
 
     def __init__(self, directory: Path, put_back: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from meshnet.errors import KernelError
+from meshnet.presence import exists
 from meshnet.wholefile import write_whole
 
 if TYPE_CHECKING:
@@ -44,10 +45,18 @@ class Indices:
         """Take note of an index found in use."""
         self._next = max(self._next, index + 1)
 
+    def put_back(self) -> None:
+        """Write down again how far they were handed out, if somebody removed that. Raises OSError."""
+        if self._reserved > FIRST and not exists(self._path):
+            self._write(self._reserved)
+
     def _reserve(self, mark: int) -> None:
         try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # somebody may have removed it
-            write_whole(self._path, str(mark).encode())
+            self._write(mark)
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, f"reserve interface numbers in {self._path}") from error
         self._reserved = mark
+
+    def _write(self, mark: int) -> None:
+        self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # somebody may have removed it
+        write_whole(self._path, str(mark).encode())

@@ -181,6 +181,21 @@ def test_a_run_directory_that_somebody_removed_comes_again(node: DaemonNode) -> 
     assert eventually(lambda: node.state("r1") == ("Up", ""))
 
 
+def test_no_index_of_a_port_comes_again_because_the_run_directory_was_removed(node: DaemonNode) -> None:
+    node.apply(*pair())
+    _, r2 = node.up("r1", "r2")
+    before = {info.ifindex for info in node.ports().values()}
+    shutil.rmtree(node.directory / "run")
+    assert eventually(node.socket.exists, within=ALIVE_S + 2)
+    assert node.delete(r2).done
+    node.kill()
+    node.start()
+
+    node.up("r2")
+
+    assert len(before | {info.ifindex for info in node.ports().values()}) == 3
+
+
 def test_a_port_that_somebody_sets_up_or_down_is_put_right_at_once(node: DaemonNode) -> None:
     node.apply(*pair())
     (r1,) = node.up("r1")

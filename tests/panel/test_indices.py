@@ -51,6 +51,18 @@ def test_a_directory_that_somebody_removed_comes_again(tmp_path):
     assert Indices(tmp_path / "run" / "ifindex").take() > taken[-1] + 1
 
 
+def test_what_somebody_removed_is_put_back(tmp_path):
+    path = tmp_path / "run" / "ifindex"
+    indices = Indices(path)
+    indices.take()
+    kept = path.read_text()
+    shutil.rmtree(path.parent)
+
+    indices.put_back()
+
+    assert path.read_text() == kept
+
+
 @pytest.mark.parametrize("text", ["", "x", "12", "-1", "99999999999999999999"])
 def test_a_broken_file_begins_anew(tmp_path, text):
     (tmp_path / "ifindex").write_text(text)
