@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshnet.cli import exitcodes
 from meshnet.reconcile.passes import ALIVE_S
 from tests.driver.conftest import DRIVER, Site
 from tests.kernel.daemons import pair
@@ -54,6 +56,28 @@ def test_a_second_one_in_the_same_run_directory_says_who_is_there_and_goes(node:
     assert "Traceback" not in done.stderr
     assert r1.carrier()
     assert node.answers()
+
+
+def test_one_whose_run_directory_is_anothers_by_now_ends_and_its_links_go_on(node: DaemonNode) -> None:
+    node.apply(*pair())
+    r1, _ = node.up("r1", "r2")
+    assert eventually(r1.carrier)
+    process, run, fresh = node.process, node.directory / "run", node.directory / "fresh"
+    assert process is not None
+    fresh.mkdir()
+    with (fresh / "lock").open("w") as lock:
+        lock.write("another")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run.rename(node.directory / "before")
+        fresh.rename(run)
+
+        assert process.wait(ALIVE_S + 10) == exitcodes.FAILED
+
+    assert node.log().splitlines()[-1].endswith("process another uses this one")
+    assert set(os.listdir(run)) == {"alive", "lock"}
+    assert "Traceback" not in node.log()
+    assert r1.carrier()
 
 
 def test_it_may_open_as_many_descriptors_as_its_hard_limit_says(node: DaemonNode) -> None:
