@@ -9,14 +9,13 @@ from meshnet.cni.error import CniError, Code
 
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _UID = re.compile(r"[-A-Za-z0-9._]{1,128}")
-_TEXT = re.compile(r"[^\0]*")
-_KNOWN = {
+_RIGHT = {
     "IgnoreUnknown": (re.compile(r"1|0|true|false", re.IGNORECASE), "1, 0, true or false"),
     "K8S_POD_NAME": (_DNS_NAME, "a name as Kubernetes has it: a-z, 0-9, '-', '.'"),
     "K8S_POD_NAMESPACE": (_DNS_NAME, "a name as Kubernetes has it: a-z, 0-9, '-', '.'"),
     "K8S_POD_UID": (_UID, "a uid: letters, digits, '-', '.', '_'"),
-    "K8S_POD_INFRA_CONTAINER_ID": (_TEXT, "any text"),
 }
+_KNOWN = {*_RIGHT, "K8S_POD_INFRA_CONTAINER_ID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,8 @@ def parse_args(text: str) -> Args:
         raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {unknown[0][:80]!r}: not known; IgnoreUnknown=1 allows it")
     if not pairs.get("K8S_POD_NAMESPACE"):
         pairs.pop("K8S_POD_NAME", None)  # Podman's for a container, whose name need not be one that Kubernetes takes
-    for key, value in pairs.items():
-        _check(key, value)
+    for key, (pattern, right) in _RIGHT.items():
+        value = pairs.get(key, "")
+        if value and not pattern.fullmatch(value):
+            raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {key}: {value[:80]!r}: {right}")
     return Args(pairs.get("K8S_POD_NAME", ""), pairs.get("K8S_POD_NAMESPACE", ""), pairs.get("K8S_POD_UID", ""))
-
-
-def _check(key: str, value: str) -> None:
-    pattern, right = _KNOWN.get(key, (_TEXT, ""))
-    if value and not pattern.fullmatch(value):
-        raise CniError(Code.INVALID_ENVIRONMENT, f"CNI_ARGS: {key}: {value[:80]!r}: {right}")

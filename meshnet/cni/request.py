@@ -94,13 +94,13 @@ def _container_id_wrong(value: str) -> str:
 
 
 def _netns_wrong(value: str) -> str:
-    return "" if value.startswith("/") and "\0" not in value else "an absolute path of a network namespace"
+    return "" if value.startswith("/") else "an absolute path of a network namespace"
 
 
 def _ifname_wrong(value: str) -> str:
     if len(os.fsencode(value)) > 15:
         return "an interface name has at most 15 bytes"
-    if value in (".", "..") or any(letter in "/:\0" or letter.isspace() for letter in value):
+    if value in (".", "..") or any(letter in "/:" or letter.isspace() for letter in value):
         return "an interface name is not '.' or '..' and has no '/', ':' or white space"
     return "" if value.isprintable() else "an interface name is printable UTF-8"
 
