@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import resource
 import socket
 import struct
-import time
 
 import pytest
 
@@ -17,6 +15,7 @@ from meshnet.cni.frame import MAX_ENV, MAX_TOTAL, VERSION, decode_reply, encode_
 from meshnet.daemon import connection, server
 from meshnet.daemon.server import LocalServer
 from meshnet.errors import InvalidObject
+from tests.daemon.callers import code_of, exchange
 
 REQUEST = encode_request({"MESHNET_QUERY": "health"}, b"body")
 
@@ -38,35 +37,14 @@ class Room:
             raise RuntimeError("on purpose")
         return encode_reply(0, json.dumps([call.frame.env, call.frame.body.decode(), len(call.descriptors)]))
 
-    async def exchange(self, *pieces, fds=(), close=True):
-        """Send pieces, the descriptors with the first, and return the whole answer: none, if it hangs up."""
-        return await asyncio.to_thread(exchange, self.path, pieces, fds, close=close)
+    async def exchange(self, *pieces, **more):
+        return await asyncio.to_thread(exchange, self.path, *pieces, **more)
 
     async def works(self):
         return decode_reply(await self.exchange(REQUEST)).code == 0
 
     async def idle(self):
         await until(lambda: not self.server._calls)
-
-
-def exchange(path, pieces, fds, *, close):
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
-        sock.connect(str(path))
-        with contextlib.suppress(ConnectionError):
-            for number, piece in enumerate(pieces):
-                if number == 0 and fds:
-                    socket.send_fds(sock, [piece], list(fds))
-                else:
-                    sock.sendall(piece)
-                time.sleep(0.002)
-            if close:
-                sock.shutdown(socket.SHUT_WR)
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            while piece := sock.recv(1 << 16):
-                answer += piece
-        return answer
 
 
 async def until(holds):
@@ -137,12 +115,6 @@ def null():
 
 def descriptors():
     return sorted(os.listdir("/proc/self/fd"))[:-1]
-
-
-def code_of(answer):
-    reply = decode_reply(answer)
-    assert reply.code == 1
-    return json.loads(reply.body)["code"]
 
 
 def test_a_call_is_answered(served):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshnet.cni.frame import decode_reply, encode_request
+from tests.daemon.callers import code_of, exchange
 from tests.kernel.daemons import NETWORK, pair
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from meshnet.cni.frame import Reply
     from tests.kernel.daemons import DaemonNode, PodBox
 
 pytestmark = pytest.mark.kernel
@@ -37,27 +36,6 @@ def environment(pod: PodBox, command: str = "ADD") -> dict[str, str]:
         "CNI_IFNAME": "eth0",
         "CNI_ARGS": f"K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod.name}",
     }
-
-
-def exchange(node: DaemonNode, data: bytes, fds: Sequence[int] = ()) -> Reply | None:
-    """Send bytes and descriptors as they are; the reply, or None if the daemon hung up."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
-        sock.connect(str(node.socket))
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            socket.send_fds(sock, [data], list(fds))
-            sock.shutdown(socket.SHUT_WR)
-            while piece := sock.recv(1 << 16):
-                answer += piece
-        return decode_reply(answer) if answer else None
-
-
-def code_of(reply: Reply | None) -> int:
-    assert reply is not None
-    assert reply.code == 1
-    code: int = json.loads(reply.body)["code"]
-    return code
 
 
 def test_another_user_is_refused(node: DaemonNode) -> None:
@@ -109,7 +87,7 @@ def test_descriptors_that_are_something_else(node: DaemonNode) -> None:
             [null.fileno(), null.fileno()],
             [null.fileno(), pod.fd],
         ):
-            assert code_of(exchange(node, request, fds)) > 0, fds
+            assert code_of(exchange(node.socket, request, fds=fds)) > 0, fds
     assert pod.links() == {}
     assert node.ports() == {}
     assert node.ask("sandboxes")["sandboxes"] == []
@@ -120,10 +98,9 @@ def test_descriptors_that_are_something_else(node: DaemonNode) -> None:
 def test_the_namespace_alone_is_enough(node: DaemonNode) -> None:
     node.apply(*pair())
     pod = node.pod("r1")
-    reply = exchange(node, encode_request(environment(pod), CONFIG), [pod.fd])
+    answer = exchange(node.socket, encode_request(environment(pod), CONFIG), fds=[pod.fd])
 
-    assert reply is not None
-    assert reply.code == 0
+    assert decode_reply(answer).code == 0
     assert set(pod.links()) == {"eth1"}
 
 
@@ -163,7 +140,7 @@ def test_fuzz_of_whole_requests(node: DaemonNode) -> None:
     whole = encode_request(environment(pod), CONFIG)
     before = node.descriptors()
     for _ in range(400):
-        exchange(node, mutated(source, whole), [pod.fd] * source.randrange(4))
+        exchange(node.socket, mutated(source, whole), fds=[pod.fd] * source.randrange(4))
 
     assert_unharmed(node, pod, before)
 
@@ -184,8 +161,7 @@ def test_fuzz_of_environment_and_configuration(node: DaemonNode) -> None:
             else value
             for name, value in env.items()
         }
-        reply = exchange(node, encode_request(fuzzed, mutated(source, config)), [pod.fd])
-        assert reply is not None
+        reply = decode_reply(exchange(node.socket, encode_request(fuzzed, mutated(source, config)), fds=[pod.fd]))
         if reply.code:
             assert {"cniVersion", "code", "msg"} <= json.loads(reply.body).keys()
 
