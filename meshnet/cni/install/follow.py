@@ -12,6 +12,7 @@ from meshnet.backoff import doubling
 from meshnet.cni.install.inotify import DirectoryWatch
 from meshnet.cni.install.node import install
 from meshnet.cni.install.pace import Pace
+from meshnet.cni.install.plan import Plan
 from meshnet.errors import KernelError, MeshnetError
 
 if TYPE_CHECKING:
@@ -42,17 +43,16 @@ class Follower:
         self._heard = asyncio.Event()
         self._watch: DirectoryWatch | None = None
         self._problem = "not tried yet"
-        self._source = ""
-        self._remarks: tuple[str, ...] = ()
+        self._plan = Plan()
 
     def told(self) -> dict[str, Any]:
         """What was done last: `problem` is ``""`` when all is well."""
         return {
             "bin_dir": str(self._places.bin_dir),
             "conf_dir": str(self._places.conf_dir),
-            "source": self._source,
+            "source": self._plan.source,
             "problem": self._problem,
-            "remarks": list(self._remarks),
+            "remarks": list(self._plan.remarks),
         }
 
     async def run(self) -> None:
@@ -78,7 +78,8 @@ class Follower:
             problem = self._note(await asyncio.to_thread(install, self._places))
         except (MeshnetError, OSError) as error:
             self._say(str(error))
-            self._forget_heard()  # what it has half written and removed is a change, too, and would end the wait
+            self._drain()  # what it has half written and removed is a change, too, and would end the wait
+            self._heard.clear()
         else:
             self._say(problem or (deaf and f"changes are seen late: {deaf}"))
             if not deaf:
@@ -99,14 +100,12 @@ class Follower:
         return ""
 
     def _hear(self) -> None:
-        if self._watch:
-            self._watch.drain()
+        self._drain()
         self._heard.set()
 
-    def _forget_heard(self) -> None:
+    def _drain(self) -> None:
         if self._watch:
             self._watch.drain()
-        self._heard.clear()
 
     def _note(self, done: Done) -> str:
         """Tell of what was done; return why that is not all, or ``""``."""
@@ -116,9 +115,9 @@ class Follower:
         for path in done.wrote:
             self._paces[path].wrote(now)
         for remark in done.plan.remarks:
-            if remark not in self._remarks:
+            if remark not in self._plan.remarks:
                 log.warning("%s", remark)
-        self._source, self._remarks = done.plan.source, done.plan.remarks
+        self._plan = done.plan
         return done.plan.problem or self._contested(now)
 
     def _contested(self, now: float) -> str:
