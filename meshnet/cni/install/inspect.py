@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshnet.cni.install.node import LIST_MODE, PLUGIN_MODE, decide, is_our_plugin
 from meshnet.cni.install.place import InstallError, is_there
 from meshnet.cni.plugin import plugin_command
+from meshnet.errors import MeshnetError
 from meshnet.presence import exists
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _plugin(places: Places) -> Part:
                 "plugin", OUTDATED, path, "of another version than this command; meshnet cni install replaces it"
             )
         return Part("plugin", FAILED, path, "another program of the same name; meshnet cni install replaces it")
-    except (InstallError, OSError) as error:
+    except (MeshnetError, OSError) as error:  # this command may have no plugin to compare with
         return Part("plugin", FAILED, path, str(error))
 
 

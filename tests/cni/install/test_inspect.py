@@ -65,6 +65,18 @@ def test_what_is_wrong_is_told(places, change, part, state, told):
     assert told in found.message
 
 
+def test_a_command_that_has_no_plugin_itself_tells_of_the_list_all_the_same(places, monkeypatch, tmp_path):
+    install(places)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("meshnet.cni.plugin.PROGRAM", tmp_path / "file" / "bin" / "meshnet")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    plugin, found = inspect(places)
+
+    assert (plugin.state, found.state) == ("failed", "installed")
+    assert plugin.message.startswith("CNI plugin: cannot write the script: ")
+
+
 def test_a_users_own_list_is_named(places):
     write(places.conf_dir / "10-flannel.conflist", flannel(plugins=[{"type": "meshnet"}]))
     install(places)
