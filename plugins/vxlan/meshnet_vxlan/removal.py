@@ -20,23 +20,24 @@ class Remover:
     """Removes devices of ours by interface index. One that is gone already is success."""
 
     def __init__(self) -> None:
-        self._wanted: set[int] = set()
+        self._wanted: dict[object, frozenset[int]] = {}
         self._turn = asyncio.Lock()
 
     async def remove(self, ifindexes: Iterable[int]) -> None:
         """Return when the devices are gone. Raises KernelError."""
-        mine = set(ifindexes)
-        self._wanted |= mine
-        async with self._turn:
-            if not mine & self._wanted:
-                return  # who had the turn before has done it
-            together, self._wanted = self._wanted, set()
-            try:
-                await asyncio.to_thread(_remove, sorted(together))
-            except BaseException:
-                # Those who wait for their turn try again, with an error of their own if need be.
-                self._wanted |= together - mine
-                raise
+        mine = object()
+        self._wanted[mine] = frozenset(ifindexes)
+        try:
+            async with self._turn:
+                if mine not in self._wanted:
+                    return  # who had the turn before has done it
+                together = dict(self._wanted)
+                await asyncio.to_thread(_remove, sorted(frozenset().union(*together.values())))
+                for done in together:
+                    self._wanted.pop(done, None)
+        finally:
+            # Who is cancelled wants nothing any more: the device may be in use again.
+            self._wanted.pop(mine, None)
 
 
 def _remove(ifindexes: Sequence[int]) -> None:

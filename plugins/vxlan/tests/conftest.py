@@ -65,8 +65,12 @@ class Node(Namespace):
             settings=self.settings,
         )
 
+    def run(self, coroutine):
+        """Run something in the driver's loop."""
+        return self._loop.run(coroutine, limit_s=LIMIT_S)
+
     def call(self, method, *args):
-        return self._loop.run(call(self.driver, method, *args, limit_s=LIMIT_S), limit_s=LIMIT_S)
+        return self.run(call(self.driver, method, *args, limit_s=LIMIT_S))
 
     def gather(self, method, calls):
         """Call a method several times at once."""
@@ -74,7 +78,7 @@ class Node(Namespace):
         async def together():
             await asyncio.gather(*(call(self.driver, method, *args, limit_s=LIMIT_S) for args in calls))
 
-        self._loop.run(together(), limit_s=LIMIT_S)
+        self.run(together())
 
     def restart(self):
         self.call("stop")

@@ -1,5 +1,6 @@
 """Driver vxlan on the real kernel: links that change while they carry frames, and daemons that come and go."""
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -8,14 +9,17 @@ import time
 
 import attrs
 import pytest
+from meshnet_vxlan import removal
 from meshnet_vxlan.messages import NewVxlan, Remote, new_vxlan
 from meshnet_vxlan.owned import device_mac, device_names, read_remotes
 from meshnet_vxlan.tunnel import Tunnel, adjust
 
-from meshnet.driver import Device
+from meshnet.driver import Device, LinkError
+from meshnet.driver.calls import call
 from meshnet.model.names import Mark
 from meshnet.netlink import links
 from meshnet.netlink.addresses import add_address
+from meshnet.netlink.groups import delete_together
 from meshnet.netlink.neighbours import RTM_DELNEIGH, RTM_NEWNEIGH
 from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import SO_RCVBUFFORCE, enlarge
@@ -24,6 +28,7 @@ from meshnet.testing.traffic import ping
 pytestmark = pytest.mark.kernel
 
 EXPERIMENTAL = 0x88B5
+LIMIT_S = 10.0
 HEAD = bytes.fromhex("0200000000bb0200000000aa88b5")
 
 
@@ -292,6 +297,33 @@ def test_many_are_removed_together(net):
     node.gather("unpatch", [[end.link] for end in ends[:19]])
 
     assert [device.info.alias for device in node.devices()] == [ends[19].link.alias]
+
+
+def test_a_removal_that_was_given_up_takes_nothing_later(net, monkeypatch):
+    """A call that takes too long is cancelled, and its end may be patched again before another one's device goes."""
+    ends = [net.end(net.nodes[0], f"r1:eth{number}", uid=number) for number in range(1, 4)]
+    other = net.end(net.nodes[1], "r2:eth1")
+    for end in ends:
+        end.patch(other)
+    driver, held = net.nodes[0].driver, threading.Event()
+
+    def late(*args):
+        held.wait(LIMIT_S)
+        delete_together(*args)
+
+    async def given_up():
+        under_way = asyncio.create_task(driver.unpatch(ends[0].link))
+        with pytest.raises(LinkError, match="took longer"):
+            await call(driver, "unpatch", ends[1].link, limit_s=0.05)
+        held.set()
+        await under_way
+
+    monkeypatch.setattr(removal, "delete_together", late)
+    net.nodes[0].run(given_up())
+    ends[1].patch(other)
+    ends[2].unpatch()
+
+    assert [device.info.alias for device in net.nodes[0].devices()] == [ends[1].link.alias]
 
 
 def test_whose_a_device_is_that_has_a_cut_mark_is_never_guessed(net):
