@@ -70,6 +70,7 @@ class Bench:
         self._class = driver
         self._limit_s = limit_s
         self.driver = driver()  # before there is anything to close
+        self._started = False
         self._ethtool = Ethtool()
         self.maker = PortMaker(node.netlink, self._ethtool, Indices(directory / "indices"))
         self.splicer = Splicer(node.netlink, self._ethtool, redirect_peer=False)
@@ -119,7 +120,7 @@ class Bench:
                 exchange=exchange,
             )
             try:
-                bench.call("start", bench.context())
+                bench._start()
                 yield bench
             finally:
                 bench.close()
@@ -133,7 +134,7 @@ class Bench:
         with contextlib.closing(self._ethtool), self._netlink, contextlib.closing(self._loop):
             try:
                 self._exchange.leave(self.node.name)
-                self.call("stop")
+                self._stop()
             finally:
                 self._exchange.drop(self.node.name)
 
@@ -152,13 +153,13 @@ class Bench:
 
     def restart(self) -> None:
         """Stop the driver and start a new instance: what a restart of the daemon is to it."""
-        self.call("stop")
+        self._stop()
         assert_ports_are_cores(self.node, self._class.name)
         self.patched.clear()
         self._exchange.drop(self.node.name)
         with self.node.entered():
             self.driver = self._class()
-        self.call("start", self.context())
+        self._start()
 
     def context(self) -> DriverContext:
         return DriverContext(
@@ -231,6 +232,16 @@ class Bench:
     def network(self) -> frozenset[str]:
         """Return what is on the node, outside it and in the pods, a line each."""
         return snapshot.network([*self.node.namespaces(), self.node.sink])
+
+    def _start(self) -> None:
+        self.call("start", self.context())
+        self._started = True
+
+    def _stop(self) -> None:
+        """Stop the driver, if it has started: as core does."""
+        started, self._started = self._started, False
+        if started:
+            self.call("stop")
 
     def _allocate(self, pool: str, endpoint: Endpoint) -> int:
         taken = len(self._identifiers) + 1

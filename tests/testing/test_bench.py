@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from meshnet.driver import Scope
+from meshnet.driver import LinkError, Scope
 from meshnet.testing.bench import Bench
 from tests.testing.hop import Hop
 
@@ -23,3 +23,27 @@ def test_a_driver_that_cannot_be_made_leaves_nothing(meshnet_node):
         pass
 
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("right", [0, 1], ids=["at first", "again"])
+def test_why_a_driver_does_not_start_is_told(meshnet_node, right):
+    """And not that it cannot be stopped: what is let go of there it never had."""
+
+    class Unstartable(Hop):
+        left = right
+
+        async def start(self, ctx):
+            if not Unstartable.left:
+                raise LinkError("NoUnderlay", "no way to others here")
+            Unstartable.left -= 1
+            self.netlink = ctx.netlink
+
+        async def stop(self):
+            del self.netlink
+
+    with (
+        pytest.raises(LinkError, match="no way to others here"),
+        Bench.running(meshnet_node, Unstartable, Scope.SAME_NODE) as bench,
+    ):
+        bench.restart()
