@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from meshnet.netlink import wire
+from meshnet.netlink.messages import failure, split
 from meshnet_vxlan.nftables import NftError
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _TABLE, _SET, _ELEMENTS = 1, 2, 3
 _TABLE_NAME = _LIST_ELEMENT = _KEY = _DATA_VALUE = 1
 _FAMILY = struct.Struct(">BBH")
 """struct nfgenmsg: the family, the version, and of a batch who it is for."""
-_ERROR = struct.Struct("=i")
 _ANSWER_S = 2.0
 _ROOM = 1 << 16
 
@@ -109,20 +109,10 @@ class Elements:
             waiting: how many.
         """
         while waiting:
-            for sequence, code in _answers(self._socket.recv(_ROOM)):
-                if sequence < first:
+            for message in split(self._socket.recv(_ROOM)):
+                if message.sequence < first or message.type != wire.NLMSG_ERROR:
                     continue
-                if code:
-                    raise OSError(code, os.strerror(code))
+                error = failure(message, self._table)
+                if error is not None:
+                    raise OSError(error.errno, os.strerror(error.errno))
                 waiting -= 1
-
-
-def _answers(data: bytes) -> list[tuple[int, int]]:
-    """Return (sequence number, error code or 0) of each acknowledgement."""
-    found, offset = [], 0
-    while offset + wire.HEADER.size <= len(data):
-        length, kind, _, sequence, _ = wire.HEADER.unpack_from(data, offset)
-        if kind == wire.NLMSG_ERROR:
-            found.append((sequence, -_ERROR.unpack_from(data, offset + wire.HEADER.size)[0]))
-        offset += max(length + 3 & ~3, wire.HEADER.size)
-    return found
