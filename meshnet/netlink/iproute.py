@@ -7,15 +7,13 @@ is, and raises its own errors. Here the socket is opened at once, by the calling
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink import rtnl
 
 from meshnet.errors import KernelError
-from meshnet.netlink.netns import entered
-from meshnet.netlink.opening import NETLINK_EXT_ACK, NETLINK_ROUTE, SOL_NETLINK
+from meshnet.netlink.opening import NETLINK_EXT_ACK, SOL_NETLINK, route_socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -32,21 +30,11 @@ async def iproute(netns_fd: int | None = None) -> AsyncIterator[AsyncIPRoute]:
 
     Raises KernelError, from its methods too.
     """
-    if netns_fd is None:
-        sock = _datagram_socket()
-    else:
-        with entered(netns_fd):
-            sock = _datagram_socket()
-    with contextlib.closing(sock):
+    with contextlib.closing(route_socket(netns_fd)) as sock:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.setblocking(False)
         async with AsyncIPRoute(use_socket=sock, exception_factory=_kernel_error) as ip:
             yield ip
-
-
-def _datagram_socket() -> socket.socket:
-    # asyncio takes no SOCK_RAW; for netlink the two are one.
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
 
 
 def _kernel_error(error: NetlinkError, answer: Mapping[str, Any]) -> KernelError:

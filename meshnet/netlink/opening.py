@@ -30,7 +30,8 @@ def route_socket(netns_fd: int | None) -> socket.socket:
     """
     with contextlib.nullcontext() if netns_fd is None else entered(netns_fd):
         try:
-            return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+            # For netlink the same as SOCK_RAW, of which asyncio takes none.
+            return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
         except OSError as error:
             raise KernelError(error.errno or errno.EIO, "open a netlink socket") from error
 
