@@ -46,7 +46,7 @@ def direct(name: str) -> tuple[str, str]:
     for path in paths:
         netns.new_netns(path)
         fds.append(netns.open_netns(path))
-    spec = VethSpec("eth1", DIRECT_INDEX, "02:00:00:00:00:01", 0, 1500, "eth1", "02:00:00:00:00:02", fds[1],
+    spec = VethSpec("eth1", DIRECT_INDEX, "02:00:00:00:00:01", 1500, "eth1", "02:00:00:00:00:02", fds[1],
                     DIRECT_INDEX + 1)  # fmt: skip
     with Netlink.open(fds[0]) as netlink:
         netlink.run([links.new_veth(spec)])

@@ -70,7 +70,7 @@ def direct(name: str, number: int, *, tx: bool) -> Pair:
     for path in paths:
         netns.new_netns(path)
         fds.append(netns.open_netns(path))
-    spec = VethSpec("eth1", DIRECT_INDEX + number, f"02:00:00:00:{number:02x}:01", 0, MTU, "eth1",
+    spec = VethSpec("eth1", DIRECT_INDEX + number, f"02:00:00:00:{number:02x}:01", MTU, "eth1",
                     f"02:00:00:00:{number:02x}:02", fds[1], DIRECT_INDEX + 100 + number)  # fmt: skip
     with Netlink.open(fds[0]) as netlink:
         netlink.run([links.new_veth(spec)])

@@ -42,7 +42,7 @@ def kernel_finished() -> None:
     """Return when the kernel has removed every namespace that ended before this call."""
     fd = netns.anonymous_netns()
     with Netlink.open() as netlink:
-        netlink.run([links.new_veth(VethSpec("sentinel", SENTINEL, "02:00:00:00:00:01", 0, 1500,
+        netlink.run([links.new_veth(VethSpec("sentinel", SENTINEL, "02:00:00:00:00:01", 1500,
                                              "inside", "02:00:00:00:00:02", fd))])  # fmt: skip
         os.close(fd)
         deadline = time.monotonic() + PATIENCE_S

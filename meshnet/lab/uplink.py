@@ -60,7 +60,6 @@ class Uplink:
             port_name=f"uplink{number}",
             port_ifindex=self._far_end,
             port_mac=f"02:00:0a:62:{number >> 8:02x}:{number & 255:02x}",
-            group=0,
             mtu=self._underlay.mtu,
             peer_name=self.name,
             peer_mac=f"02:00:0a:63:{number >> 8:02x}:{number & 255:02x}",

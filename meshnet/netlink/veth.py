@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from meshnet.netlink.ifla import (
     IFLA_ADDRESS,
-    IFLA_GROUP,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -31,7 +30,7 @@ from meshnet.netlink.wire import (
 # A whole veth in one piece: every attribute of known size, names padded with NULs to the longest.
 _ONE_QUEUE = "HHI HHI"
 _END = "BxHiII HH16s HHI HH6s2x" + _ONE_QUEUE
-_VETH = struct.Struct("=" + _END + "HHI" + "HH HH5s3x HH HH" + _END + "HHI")
+_VETH = struct.Struct("=" + _END + "HH HH5s3x HH HH" + _END + "HHI")
 _PEER_LENGTH = 4 + struct.calcsize("=" + _END + "HHI")
 _DATA_LENGTH = 4 + _PEER_LENGTH
 _LINKINFO_LENGTH = 4 + 12 + _DATA_LENGTH
@@ -49,7 +48,6 @@ class VethSpec(NamedTuple):
 
     Attributes:
         port_name, port_ifindex, port_mac: of the port; the ifindex is free (EBUSY otherwise).
-        group: of the port, for deleting many at once.
         mtu: of both ends, bytes.
         peer_name, peer_mac: of the other end.
         peer_netns_fd: the namespace it is made in.
@@ -59,7 +57,6 @@ class VethSpec(NamedTuple):
     port_name: str
     port_ifindex: int
     port_mac: str
-    group: int
     mtu: int
     peer_name: str
     peer_mac: str
@@ -77,7 +74,6 @@ def new_veth(spec: VethSpec) -> Request:
         *(0, 0, spec.port_ifindex, 0, 0),
         *(20, IFLA_IFNAME, spec.port_name.encode(), 8, IFLA_MTU, mtu, 10, IFLA_ADDRESS, mac_bytes(spec.port_mac)),
         *_QUEUES,
-        *(8, IFLA_GROUP, spec.group),
         *_NESTS,
         *(0, 0, spec.peer_ifindex, 0, 0),
         *(20, IFLA_IFNAME, spec.peer_name.encode(), 8, IFLA_MTU, mtu, 10, IFLA_ADDRESS, mac_bytes(spec.peer_mac)),

@@ -192,7 +192,6 @@ def _veth(port: PanelPort, wish: PortWish, netns_fd: int) -> Request:
             port_name=port.name,
             port_ifindex=port.ifindex,
             port_mac=names.port_mac(port.container_id, wish.endpoint.interface),
-            group=0,
             mtu=wish.mtu,
             peer_name=wish.endpoint.interface,
             peer_mac=wish.mac,

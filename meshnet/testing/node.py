@@ -177,7 +177,7 @@ class KitNode(Namespace):
             Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
 
     def _cable_nic(self, uplink: Uplink) -> None:
-        spec = VethSpec(NIC, _NIC_INDEX, uplink.mac, 0, uplink.mtu, uplink.interface, OUTSIDE_MAC, uplink.namespace.fd)
+        spec = VethSpec(NIC, _NIC_INDEX, uplink.mac, uplink.mtu, uplink.interface, OUTSIDE_MAC, uplink.namespace.fd)
         self.netlink.run([links.new_veth(spec), links.set_link(_NIC_INDEX, up=True, quiet=True)])
         outside = uplink.namespace.link(uplink.interface)
         assert outside is not None

@@ -32,7 +32,7 @@ def make_strangers(bench: Bench, made: frozenset[str]) -> frozenset[str]:
         # the latest letter first: a name that ends with a number, of any base, comes to look like no other link's
         alike = next(name[:-1] + last for last in reversed(ascii_lowercase) if name[:-1] + last not in taken)
         taken.add(alike)
-        veth = VethSpec(alike, _STRANGER_INDEX + position, "06:00:5e:00:54:01", 0, 1500, alike, "06:00:5e:00:54:02", 0)
+        veth = VethSpec(alike, _STRANGER_INDEX + position, "06:00:5e:00:54:01", 1500, alike, "06:00:5e:00:54:02", 0)
         with_pod = veth._replace(peer_netns_fd=bench.node.pod("bystander").fd)
         bench.node.netlink.run([links.new_veth(with_pod)])
     return bench.network() - before

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_PORT = 1 << 20
-GROUP = 0x4D4E
 RTM_NEWLINKPROP = 108
 IFLA_PROP_LIST = 52
 IFLA_ALT_IFNAME = 53
@@ -71,7 +70,6 @@ def make_pod(netlink: Netlink, netns: int, number: int, *, drops: bool = True) -
         port_name=f"port{number}",
         port_ifindex=FIRST_PORT + number,
         port_mac=f"02:00:00:00:01:{number:02x}",
-        group=GROUP,
         mtu=1500,
         peer_name="eth1",
         peer_mac=f"02:00:00:00:02:{number:02x}",

@@ -27,7 +27,7 @@ pytestmark = [
 def nic(node: DaemonNode, new_ns: Callable[[], int]) -> int:
     """A NIC of the node, and the namespace at the other end of its cable, with 192.0.2.254."""
     outside = new_ns()
-    spec = VethSpec("nic0", 1 << 19, "06:00:00:00:00:01", 0, 1500, "far", "06:00:00:00:00:02", outside)
+    spec = VethSpec("nic0", 1 << 19, "06:00:00:00:00:01", 1500, "far", "06:00:00:00:00:02", outside)
     with Netlink.open() as netlink:
         netlink.run([links.new_veth(spec), links.set_link(1 << 19, up=True)])
     return outside

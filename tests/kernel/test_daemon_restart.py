@@ -245,7 +245,7 @@ def test_a_port_whose_making_was_cut_off_is_made_again(node: DaemonNode) -> None
     node.kill()
     node.apply(*pair())
     name, alias = names.port_name(r1.container, "eth1"), names.Mark("default", "r1", "eth1", 1, r1.container).alias
-    spec = VethSpec(name, 1 << 20, "06:00:00:00:00:01", 0, 1500, "eth1", "02:00:00:00:00:01", r1.fd)
+    spec = VethSpec(name, 1 << 20, "06:00:00:00:00:01", 1500, "eth1", "02:00:00:00:00:01", r1.fd)
     with Netlink.open() as netlink:
         netlink.run([links.new_veth(spec), links.set_link(1 << 20, alias=alias)])
     half = r1.links()["eth1"].ifindex
@@ -266,7 +266,7 @@ def test_ports_that_have_no_mark_yet_are_deleted(node: DaemonNode) -> None:
         ("mn0123456789ab", 77, "low"),
         ("mn-other", 1 << 20 | 1, "other"),
     ):
-        spec = VethSpec(name, index, f"06:00:00:00:00:{index & 0xFF:02x}", 0, 1500, inside, "02:00:00:00:00:01", r1.fd)
+        spec = VethSpec(name, index, f"06:00:00:00:00:{index & 0xFF:02x}", 1500, inside, "02:00:00:00:00:01", r1.fd)
         with Netlink.open() as netlink:
             netlink.run([links.new_veth(spec)])
     node.start()

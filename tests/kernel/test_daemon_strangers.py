@@ -111,7 +111,7 @@ def test_a_splice_that_is_none_is_the_links_reason(node: DaemonNode, tmp_path: P
 @pytest.mark.skipif(Registry.load().find("macvlan") is None, reason="driver macvlan is not installed")
 @pytest.mark.parametrize("driver", ["aa-twin", "macvlan"])
 def test_two_drivers_of_one_kind_leave_each_others_interfaces(node: DaemonNode, tmp_path: Path, driver: str) -> None:
-    nic = VethSpec("nic0", 1 << 19, "06:00:00:00:00:01", 0, 1500, "far", "06:00:00:00:00:02", node.pod("outside").fd)
+    nic = VethSpec("nic0", 1 << 19, "06:00:00:00:00:01", 1500, "far", "06:00:00:00:00:02", node.pod("outside").fd)
     with Netlink.open() as netlink:
         netlink.run([links.new_veth(nic), links.set_link(1 << 19, up=True)])
     restart_with(node, tmp_path, TWIN)

@@ -21,9 +21,7 @@ pytestmark = pytest.mark.kernel
 
 
 def spec(netns: int, number: int = 0, **changes: Any) -> VethSpec:
-    port = VethSpec(
-        f"port{number}", FIRST_PORT + number, "02:00:00:00:01:01", 77, 1400, "eth1", "02:00:00:00:02:01", netns
-    )
+    port = VethSpec(f"port{number}", FIRST_PORT + number, "02:00:00:00:01:01", 1400, "eth1", "02:00:00:00:02:01", netns)
     return port._replace(**changes)
 
 
@@ -37,7 +35,7 @@ def test_echo_of_a_veth_is_its_port(netlink: Netlink, new_ns: Callable[[], int])
 def test_veth_tells_both_ends(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     (port,) = make_veths(netlink, spec(new_ns()))
 
-    assert (port.ifindex, port.name, port.kind, port.group) == (FIRST_PORT, "port0", "veth", 77)
+    assert (port.ifindex, port.name, port.kind) == (FIRST_PORT, "port0", "veth")
     assert (port.mtu, port.mac, port.up) == (1400, "02:00:00:00:01:01", False)
     assert port.link_nsid is not None
 
@@ -156,9 +154,8 @@ def test_missing_link_is_enodev(netlink: Netlink) -> None:
 
 def test_delete_group_deletes_that_group_alone(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     pod = new_ns()
-    netlink.run(
-        [links.new_veth(spec(pod, number, group=100 + number % 2, peer_name=f"eth{number}")) for number in range(6)]
-    )
+    netlink.run([links.new_veth(spec(pod, number, peer_name=f"eth{number}")) for number in range(6)])
+    netlink.run([links.set_link(FIRST_PORT + number, group=100 + number % 2) for number in range(6)])
     netlink.run([links.delete_group(101)])
 
     assert link_names(netlink) == ["lo", "port0", "port2", "port4"]

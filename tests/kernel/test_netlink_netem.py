@@ -23,7 +23,7 @@ INDEX = 1 << 20
 
 def cable(netlink: Netlink, fd: int) -> None:
     """Join the node with a namespace by a cable with an address at both ends."""
-    spec = VethSpec("near", INDEX, "02:00:00:00:00:01", 0, 1500, "far", "02:00:00:00:00:02", fd)
+    spec = VethSpec("near", INDEX, "02:00:00:00:00:01", 1500, "far", "02:00:00:00:00:02", fd)
     netlink.run([links.new_veth(spec), links.set_link(INDEX, up=True), addresses.add_address(INDEX, "192.0.2.1/24")])
     with type(netlink).open(fd) as inside:
         far = links.parse_link(inside.ask(links.get_link("far"))).ifindex

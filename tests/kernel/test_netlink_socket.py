@@ -56,7 +56,7 @@ def test_failure_at_the_end_of_a_batch(netlink: Netlink) -> None:
 def test_echoes_of_what_worked_come_with_the_failures(netlink: Netlink, new_ns: Callable[[], int]) -> None:
     pod = new_ns()
     make_pod(netlink, pod, 1)
-    port = links.VethSpec("port2", 1 << 21, "02:00:00:00:01:02", 7, 1500, "eth2", "02:00:00:00:02:02", pod)
+    port = links.VethSpec("port2", 1 << 21, "02:00:00:00:01:02", 1500, "eth2", "02:00:00:00:02:02", pod)
     with pytest.raises(BatchError) as caught:
         netlink.run([links.new_veth(port), links.new_veth(port)])
 
@@ -190,7 +190,7 @@ def many_links(netlink: Netlink, new_ns: Callable[[], int]) -> int:
     """A namespace with so many links that a list of them comes in several parts."""
     pod = new_ns()
     mac = "02:00:00:00:01:01"
-    specs = [links.VethSpec(f"port{n}", 4096 + n, mac, 7, 1500, f"eth{n}", mac, pod) for n in range(100)]
+    specs = [links.VethSpec(f"port{n}", 4096 + n, mac, 1500, f"eth{n}", mac, pod) for n in range(100)]
     netlink.run([links.new_veth(spec) for spec in specs])
     return pod
 

@@ -10,7 +10,7 @@ import pytest
 
 from meshnet.netlink import ifla, links, wire
 
-SPEC = links.VethSpec("port0", 1 << 20, "02:00:00:00:01:01", 7, 1400, "eth1", "02:00:00:00:02:01", 42, 9)
+SPEC = links.VethSpec("port0", 1 << 20, "02:00:00:00:01:01", 1400, "eth1", "02:00:00:00:02:01", 42, 9)
 
 
 def link(**attributes: bytes) -> bytes:
@@ -28,7 +28,7 @@ def test_veth_says_each_thing_once_and_in_its_place() -> None:
     assert ifla.IFINFO.unpack_from(request.body) == (0, 0, 1 << 20, 0, 0)
     assert ifla.IFINFO.unpack_from(peer) == (0, 0, 9, 0, 0)
     assert info[ifla.IFLA_INFO_KIND] == b"veth\0"
-    assert {ifla.IFLA_GROUP, ifla.IFLA_LINKINFO} == set(outer) - set(inner)
+    assert {ifla.IFLA_LINKINFO} == set(outer) - set(inner)
     assert {ifla.IFLA_NET_NS_FD} == set(inner) - set(outer)
     assert wire.to_u32(inner[ifla.IFLA_NET_NS_FD]) == 42
     for end, name, mac in ((outer, "port0", "02:00:00:00:01:01"), (inner, "eth1", "02:00:00:00:02:01")):

@@ -72,7 +72,7 @@ class Hop(LinkDriver):
     def make(self, link):
         near, far = self.names(link)
         with open(own_netns(), "rb", buffering=0) as here:
-            spec = VethSpec(near, 0, "06:00:5e:00:55:01", 0, self.mtu(link), far, "06:00:5e:00:55:02", here.fileno())
+            spec = VethSpec(near, 0, "06:00:5e:00:55:01", self.mtu(link), far, "06:00:5e:00:55:02", here.fileno())
             self.netlink.run([links.new_veth(spec)])
         ends = [links.parse_link(self.netlink.ask(links.get_link(name))) for name in (near, far)]
         for end in ends:

@@ -83,7 +83,7 @@ def _veth(netlink: Netlink) -> None:
     try:
         for index, peer in ((PORT, PEER), (TARGET, TARGET + 1)):
             mac = f"02:00:00:00:00:{index & 0xFF:02x}"
-            spec = VethSpec(f"port{index}", index, mac, 0, 1500, f"peer{index}", "02:00:00:00:01:01", own, peer)
+            spec = VethSpec(f"port{index}", index, mac, 1500, f"peer{index}", "02:00:00:00:01:01", own, peer)
             netlink.run([new_veth(spec)])
     finally:
         os.close(own)

@@ -80,7 +80,7 @@ def test_nor_is_what_stands_on_one(bench):
 
 def test_nor_is_a_bridge_that_has_one_in_it_or_a_macvlan_on_that(bench):
     bridge = bench.node.make_stranger("br7")
-    spec = links.VethSpec("mn0123456789ab", 4711, "06:00:5e:00:53:07", 0, 1500, "eth7", "06:00:5e:00:53:08",
+    spec = links.VethSpec("mn0123456789ab", 4711, "06:00:5e:00:53:07", 1500, "eth7", "06:00:5e:00:53:08",
                           bench.node.sink.fd)  # fmt: skip
     bench.node.netlink.run(
         [links.new_veth(spec), links.set_link(4711, alias=MARK), links.set_link(4711, master=bridge)]

@@ -115,7 +115,7 @@ class Fabric(Namespace):
     def plug(self, node):
         index = 1000 + node.number
         mac = f"06:00:5e:00:54:{node.number:02x}"
-        spec = VethSpec(node.name, index, mac, 0, self.mtu, "lan0", mac.replace(":54:", ":55:"), node.fd, index + 100)
+        spec = VethSpec(node.name, index, mac, self.mtu, "lan0", mac.replace(":54:", ":55:"), node.fd, index + 100)
         enslave = links.set_link(index)
         self.netlink.run([
             links.new_veth(spec), enslave._replace(body=enslave.body + u32(IFLA_MASTER, self.switch)),
