@@ -273,19 +273,6 @@ def test_what_a_killed_daemon_left_half_made_is_finished_or_removed(net):
     assert node.links() == before
 
 
-def test_what_is_inspected_can_be_discarded_and_nothing_else_goes(net):
-    net.cable()
-    net.cable("r1:eth2", "r2:eth2", uid=2)
-    node = net.nodes[0]
-    node.restart()
-    told = {owned.endpoint.interface: owned for owned in node.call("inspect")}
-
-    node.call("discard", told["eth1"])
-    node.call("discard", told["eth1"])
-
-    assert [owned.endpoint.interface for owned in node.call("inspect")] == ["eth2"]
-
-
 def test_many_are_removed_together(net):
     ends = [net.end(net.nodes[0], f"r1:eth{number}", uid=number) for number in range(1, 21)]
     other = net.end(net.nodes[1], "r2:eth1")

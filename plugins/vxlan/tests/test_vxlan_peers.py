@@ -2,13 +2,11 @@
 
 import attrs
 import pytest
-from meshnet_vxlan import VxlanDriver
 from meshnet_vxlan.messages import Remote
 from meshnet_vxlan.owned import device_mac, device_names
 from meshnet_vxlan.peers import remote_of
 
-from meshnet.driver import LinkError, NoOptions, Peer, Underlay
-from meshnet.driver.declaration import declaration_problems
+from meshnet.driver import LinkError, Peer, Underlay
 from meshnet.model.names import pod_mac, port_mac
 from meshnet.model.topology import Endpoint
 
@@ -24,11 +22,6 @@ class End:
 
 def remote(underlay=HERE, **offer):
     return remote_of(End, attrs.evolve(PEER, node_offer={**PEER.node_offer, **offer}), underlay)
-
-
-def test_the_declaration_is_right():
-    assert declaration_problems(VxlanDriver) == []
-    assert VxlanDriver.options is NoOptions
 
 
 def test_where_the_frames_go_is_what_the_peer_chose():
