@@ -10,8 +10,6 @@ from meshnet_macvlan.requests import Mode, NewMacvlan, new_macvlan, parse_macvla
 
 from meshnet.driver import Interface, LinkError, Rebuild, Scope
 from meshnet.netlink import links
-from meshnet.netlink.ifla import IFLA_MASTER
-from meshnet.netlink.wire import u32
 from meshnet.testing.bench import Bench
 from meshnet.testing.node import NIC, NIC_MTU, OUTSIDE
 
@@ -34,7 +32,7 @@ def refused(cable, **changes):
     """The error that a link meets, edited like this."""
     link = attrs.evolve(cable.link_end(cable.ends[0]), **changes)
     with pytest.raises(LinkError) as error:
-        cable._bench.call("patch", link, None)
+        cable.ends[0].bench.call("patch", link, None)
     return error.value.reason, str(error.value)
 
 
@@ -75,9 +73,7 @@ def test_an_mtu_above_the_parents_names_the_maximum(bench):
 
 def test_a_parent_in_a_bridge_is_busy(bench):
     bridge = bench.node.make_stranger("br7")
-    nic = bench.node.link(NIC)
-    enslave = links.set_link(nic.ifindex)
-    bench.node.netlink.run([enslave._replace(body=enslave.body + u32(IFLA_MASTER, bridge))])
+    bench.node.netlink.run([links.set_link(bench.node.link(NIC).ifindex, master=bridge)])
 
     assert refused(bench.cable()) == ("ParentBusy", "eth0 is a port of bridge br7 already, and that takes it whole")
 
@@ -170,15 +166,19 @@ def test_the_pods_own_changes_stay(bench):
     assert pod.link("renamed").mac == "02:00:5e:00:56:03"
 
 
+def make_half(bench, cable):
+    """Make a cable's macvlan, and leave it at that; return its ifindex."""
+    link, pod = cable.link_end(cable.ends[0]), cable.near.namespace
+    half = NewMacvlan(0, birth_name(link.alias), bench.node.link(NIC).ifindex, pod.fd, Mode.BRIDGE, 1500, link.mac)
+    bench.node.netlink.run([new_macvlan(half)])
+    return pod.link(half.name).ifindex
+
+
 def test_what_a_killed_daemon_left_half_made_is_finished(bench):
     """The kernel takes no mark in the message that makes a link: one without is known by the name it has until then."""
     cable = bench.cable()
     link = cable.link_end(cable.ends[0])
-    half = NewMacvlan(
-        0, birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
-    )
-    bench.node.netlink.run([new_macvlan(half)])
-    half_made = cable.near.namespace.link(half.name).ifindex
+    half_made = make_half(bench, cable)
 
     assert cable.patch() == [Interface(half_made)]
     assert macvlan(cable).info.alias == link.alias
@@ -186,12 +186,8 @@ def test_what_a_killed_daemon_left_half_made_is_finished(bench):
 
 def test_unpatch_removes_what_is_half_made(bench):
     cable = bench.cable()
-    link = cable.link_end(cable.ends[0])
     before = bench.network()
-    half = NewMacvlan(
-        0, birth_name(link.alias), bench.node.link(NIC).ifindex, cable.near.namespace.fd, Mode.BRIDGE, 1500, link.mac
-    )
-    bench.node.netlink.run([new_macvlan(half)])
+    make_half(bench, cable)
 
     cable.unpatch()
 

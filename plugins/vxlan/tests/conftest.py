@@ -16,29 +16,26 @@ from meshnet.driver.options import decode_options
 from meshnet.errors import KernelError
 from meshnet.model.names import Mark, pod_mac
 from meshnet.model.topology import Endpoint
-from meshnet.netlink import Ethtool, Netlink, VethSpec, links
+from meshnet.netlink import Ethtool, Netlink, links
 from meshnet.netlink.addresses import add_address
-from meshnet.netlink.ifla import IFLA_MASTER
-from meshnet.netlink.wire import u32
 from meshnet.panel.indices import Indices
 from meshnet.panel.make import PortMaker
 from meshnet.panel.port import PortWish
 from meshnet.panel.splice import Splicer
 from meshnet.testing.cable import Station
 from meshnet.testing.loop import LoopThread
-from meshnet.testing.node import KitPod, Namespace
+from meshnet.testing.node import NIC, KitNode, KitPod, Namespace, Uplink
 
 LIMIT_S = 10.0
 PREFIX = {4: "192.0.2.{}/24", 6: "2001:db8:ff::{:x}/64"}
 
 
-class Node(Namespace):
+class Node(KitNode):
     """A node on the underlay, where the driver has been started."""
 
     def __init__(self, number, fabric, directory):
-        super().__init__(f"n{number}")
+        super().__init__(f"n{number}", Uplink(fabric, f"n{number}", f"06:00:5e:00:54:{number:02x}", fabric.mtu))
         self.number, self.fabric = number, fabric
-        self.pods = {}
         fabric.plug(self)
         self.settings = {}
         self._ethtool = Ethtool(self.fd)
@@ -87,24 +84,17 @@ class Node(Namespace):
     def devices(self):
         return read_devices(self.netlink)
 
-    def pod(self, name):
-        if name not in self.pods:
-            self.pods[name] = KitPod(name, self)
-        return self.pods[name]
-
     def end(self):
         if self.driver is not None:
             self.call("stop")
         self._loop.close()
         self._netlink.close()
         self._ethtool.close()
-        for pod in self.pods.values():
-            pod.close()
-        self.close()
+        super().end()
 
 
 class Fabric(Namespace):
-    """The underlay: a switch that every node has a NIC `lan0` on."""
+    """The underlay: a switch that every node's NIC leads to."""
 
     def __init__(self, *, mtu, family):
         super().__init__("fabric")
@@ -113,17 +103,9 @@ class Fabric(Namespace):
         self.netlink.run([links.set_link(self.switch, mtu=mtu, up=True)])
 
     def plug(self, node):
-        index = 1000 + node.number
-        mac = f"06:00:5e:00:54:{node.number:02x}"
-        spec = VethSpec(node.name, index, mac, self.mtu, "lan0", mac.replace(":54:", ":55:"), node.fd, index + 100)
-        enslave = links.set_link(index)
-        self.netlink.run([
-            links.new_veth(spec), enslave._replace(body=enslave.body + u32(IFLA_MASTER, self.switch)),
-            links.set_link(index, up=True),
-        ])  # fmt: skip
-        nic = node.link("lan0").ifindex
-        addresses = [add_address(nic, prefix.format(node.number)) for prefix in PREFIX.values()]
-        node.netlink.run([*addresses, links.set_link(nic, up=True)])
+        self.netlink.run([links.set_link(self.link(node.name).ifindex, master=self.switch)])
+        nic = node.link(NIC).ifindex
+        node.netlink.run([add_address(nic, prefix.format(node.number)) for prefix in PREFIX.values()])
 
 
 @attrs.define(eq=False)

@@ -23,6 +23,7 @@ from meshnet.netlink.groups import delete_together
 from meshnet.netlink.neighbours import RTM_DELNEIGH, RTM_NEWNEIGH
 from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import SO_RCVBUFFORCE, enlarge
+from meshnet.testing.node import NIC
 from meshnet.testing.traffic import ping
 
 pytestmark = pytest.mark.kernel
@@ -215,7 +216,7 @@ def test_another_address_of_the_node_is_taken_in_place(make_net):
     (before,) = net.nodes[0].devices()
     node = net.nodes[0]
     node.number = 77
-    node.netlink.run([add_address(node.link("lan0").ifindex, "192.0.2.77/24")])
+    node.netlink.run([add_address(node.link(NIC).ifindex, "192.0.2.77/24")])
 
     node.restart()
     one.patch(other)
