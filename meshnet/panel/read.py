@@ -95,11 +95,6 @@ def is_newborn(info: LinkInfo) -> bool:
     return looks_like_a_port(info) and not info.alias and not info.up
 
 
-def is_port(info: LinkInfo) -> bool:
-    """Tell whether a link is a port. The mark alone does not say so: drivers put it on their own devices."""
-    return looks_like_a_port(info) and names.parse_mark(info.alias) is not None
-
-
 def looks_like_a_port(info: LinkInfo) -> bool:
     """Tell whether a link is of a port's kind, with a port's index and name, whatever its mark."""
     return info.kind == "veth" and info.ifindex >= FIRST and _PORT_NAME.fullmatch(info.name) is not None
@@ -123,7 +118,8 @@ def take_over(port: PanelPort, info: LinkInfo) -> None:
 
 def _port(info: LinkInfo) -> PanelPort | None:
     mark = names.parse_mark(info.alias)
-    if mark is None or not is_port(info):
+    # The mark alone does not say that it is one: drivers put it on their own devices.
+    if mark is None or not looks_like_a_port(info):
         return None
     port = PanelPort(
         endpoint=Endpoint(mark.namespace, mark.pod, mark.interface),

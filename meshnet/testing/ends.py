@@ -13,7 +13,7 @@ from meshnet.model.topology import Endpoint
 from meshnet.netlink import links
 from meshnet.netlink.ifla import IFF_RUNNING
 from meshnet.panel.port import PortWish
-from meshnet.panel.read import is_newborn, is_port
+from meshnet.panel.read import is_newborn, looks_like_a_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +153,8 @@ def assert_ports_are_cores(node: Namespace, driver: str) -> None:
     """Check that a starting daemon takes for ports what core has made alone: of others it deletes what it finds."""
     for info in node.links():
         mark = parse_mark(info.alias)
-        if is_newborn(info) or (is_port(info) and mark and info.name != port_name(mark.container_id, mark.interface)):
+        not_cores = mark is not None and info.name != port_name(mark.container_id, mark.interface)
+        if is_newborn(info) or (not_cores and looks_like_a_port(info)):
             raise AssertionError(f"driver {driver}: {info.name} has a port's name; right would be one of the driver's")
 
 
