@@ -40,7 +40,8 @@ def _splice(driver: LinkDriver, args: tuple[Any, ...], result: object) -> str | 
 def _fields(splice: object) -> str | None:
     """Say what the fields of a splice should be, which its class does not see to; None when they are."""
     if isinstance(splice, Socket):
-        fine = type(splice.gso_ipv4_max_size) is int and _is_gso_size(splice.gso_ipv4_max_size)
+        size = splice.gso_ipv4_max_size
+        fine = type(size) is int and GSO_LEGACY_MAX_SIZE <= size <= GSO_MAX_SIZE
         return None if fine else f"a Socket whose gso_ipv4_max_size is {GSO_LEGACY_MAX_SIZE} to {GSO_MAX_SIZE} bytes"
     if isinstance(splice, Port) and not (isinstance(splice.endpoint, Endpoint) and isinstance(splice.name, str)):
         return "a Port of an Endpoint, an interface index and a name, as peer.port is"
@@ -49,10 +50,6 @@ def _fields(splice: object) -> str | None:
         kind = "an Interface" if isinstance(splice, Interface) else f"a {type(splice).__name__}"
         return None if fine else f"{kind} whose ifindex is an interface index, 1 to {_LAST_INDEX}"
     return "a splice"
-
-
-def _is_gso_size(size: int) -> bool:
-    return GSO_LEGACY_MAX_SIZE <= size <= GSO_MAX_SIZE
 
 
 def _offer(_driver: LinkDriver, _args: tuple[Any, ...], result: object) -> str | None:
