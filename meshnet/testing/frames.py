@@ -6,6 +6,7 @@ to alter: link-local group addresses, VLAN tags, LLC, odd sources, the shortest 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -90,11 +91,8 @@ class FrameSocket:
     """
 
     def __init__(self, interface: str, netns_fd: int | None = None) -> None:
-        if netns_fd is None:
+        with contextlib.nullcontext() if netns_fd is None else entered(netns_fd):
             self._socket = _packet_socket(interface)
-        else:
-            with entered(netns_fd):
-                self._socket = _packet_socket(interface)
 
     def close(self) -> None:
         self._socket.close()

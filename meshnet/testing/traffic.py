@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.netlink.netns import entered
 from meshnet.netlink.opening import SO_RCVBUFFORCE, enlarge
+from meshnet.testing.frames import ETH_P_ALL, PACKET_OUTGOING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,10 @@ LOAD_BYTES = 8 << 20
 PIECE_BYTES = 1 << 20
 LOAD_S = 60.0
 """How long a load may take in all; it has failed as soon as a piece takes longer than `PATIENCE_S`."""
+MOST_CAPTURED = 4000
+"""Frames."""
 
 _TSO_RTT_LOG = Path("/proc/sys/net/ipv4/tcp_tso_rtt_log")
-_ETH_P_ALL = 3
-_PACKET_OUTGOING = 4
 _ECHO = {4: (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0), 6: (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)}
 
 
@@ -123,7 +124,7 @@ def _drain(listener: socket.socket) -> int:
 
 
 @contextlib.contextmanager
-def captured(namespace: Namespace, interface: str, *, sent: bool = False, most: int = 4000) -> Iterator[list[bytes]]:
+def captured(namespace: Namespace, interface: str, *, sent: bool = False) -> Iterator[list[bytes]]:
     """Collect what `interface` receives, or what is `sent`, during the ``with``, as who reads raw frames sees it."""
     with entered(namespace.fd):
         # Protocol 0 hears nothing, so nothing of another interface comes in before the bind.
@@ -132,19 +133,19 @@ def captured(namespace: Namespace, interface: str, *, sent: bool = False, most: 
     done = threading.Event()
 
     def collect() -> None:
-        while len(frames) < most:
+        while len(frames) < MOST_CAPTURED:
             try:
                 frame, where = sock.recvfrom(1 << 19)
             except TimeoutError:
                 if done.is_set():  # and all that came before is read
                     return
                 continue
-            if (where[2] == _PACKET_OUTGOING) is sent:
+            if (where[2] == PACKET_OUTGOING) is sent:
                 frames.append(frame)
 
     with sock:
         enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, 16 << 20)
-        sock.bind((interface, _ETH_P_ALL))
+        sock.bind((interface, ETH_P_ALL))
         sock.settimeout(0.05)
         thread = threading.Thread(target=collect, name="capture")
         thread.start()

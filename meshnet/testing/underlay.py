@@ -28,7 +28,7 @@ class KitUnderlay(Namespace):
         super().__init__("underlay")
         self.mtu = mtu
         self.family = family
-        self._joined = 0
+        self._addresses: dict[str, str] = {}
         try:
             self._bridge = self.make_stranger(_BRIDGE)
             self.netlink.run([links.set_link(self._bridge, up=True, quiet=True)])
@@ -38,16 +38,17 @@ class KitUnderlay(Namespace):
 
     def new_node(self, name: str) -> KitNode:
         """Return a node with an address on it."""
-        self._joined += 1
-        node = KitNode(name, Uplink(self, name, f"06:00:5e:00:53:{0x10 + self._joined:02x}", self.mtu))
+        number = len(self._addresses) + 1
+        address, length = _ADDRESSES[self.family]
+        self._addresses[name] = address.format(number)
+        node = KitNode(name, Uplink(self, name, f"06:00:5e:00:53:{0x10 + number:02x}", self.mtu))
         self.netlink.run([links.set_link(self._port(name).ifindex, master=self._bridge)])
-        node.netlink.run([add_address(_nic(node).ifindex, f"{self._address(self._joined)}/{self._length}")])
+        node.netlink.run([add_address(_nic(node).ifindex, f"{self._addresses[name]}/{length}")])
         return node
 
     def facts(self, node: KitNode) -> Underlay:
         """Return what a driver on that node is told of it."""
-        number = int(_nic(node).mac.rpartition(":")[2], 16) - 0x10
-        return Underlay(self.mtu, self.family, self._address(number), _nic(node).ifindex)
+        return Underlay(self.mtu, self.family, self._addresses[node.name], _nic(node).ifindex)
 
     def cut(self, node: str) -> None:
         """Take the cable of a node out of it."""
@@ -56,13 +57,6 @@ class KitUnderlay(Namespace):
     def mend(self, node: str) -> None:
         """Put the cable of a node in again."""
         self.netlink.run([links.set_link(self._port(node).ifindex, up=True)])
-
-    def _address(self, number: int) -> str:
-        return _ADDRESSES[self.family][0].format(number)
-
-    @property
-    def _length(self) -> int:
-        return _ADDRESSES[self.family][1]
 
     def _port(self, name: str) -> LinkInfo:
         found = self.link(name)
