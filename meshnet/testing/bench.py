@@ -213,7 +213,7 @@ class Bench:
             new: in a new sandbox of the pod.
         """
         endpoint = endpoint_of(name, namespace)
-        pod = self.node.renewed_pod(endpoint.pod) if new else self.node.pod(endpoint.pod, namespace)
+        pod = (self.node.renewed_pod if new else self.node.pod)(endpoint.pod, namespace)
         if self.scope is Scope.EXTERNAL:
             cidrs = (f"192.0.2.{uid}/24", f"2001:db8::{uid:x}/64")
         else:

@@ -155,13 +155,14 @@ class KitNode(Namespace):
             self.pods[key] = KitPod(key, self)
         return self.pods[key]
 
-    def renewed_pod(self, name: str) -> KitPod:
+    def renewed_pod(self, name: str, namespace: str = "default") -> KitPod:
         """Return a new sandbox for the pod of that name; an older one stays until the node ends."""
-        older = self.pods.pop(_key(name), None)
+        key = _key(name, namespace)
+        older = self.pods.pop(key, None)
         if older is not None:
             self._older.append(older)
-        self.pods[name] = KitPod(f"{name}~{len(self._older) + 1}", self)
-        return self.pods[name]
+        self.pods[key] = KitPod(f"{key}~{len(self._older) + 1}", self)
+        return self.pods[key]
 
     def pod_of(self, endpoint: Endpoint) -> KitPod | None:
         """Return the present sandbox of an endpoint's pod, or None."""
@@ -194,7 +195,7 @@ class KitNode(Namespace):
         )
 
 
-def _key(pod: str, namespace: str = "default") -> str:
+def _key(pod: str, namespace: str) -> str:
     """Return how a pod is named here."""
     return pod if namespace == "default" else f"{namespace}/{pod}"
 

@@ -47,3 +47,13 @@ def test_why_a_driver_does_not_start_is_told(meshnet_node, right):
         Bench.running(meshnet_node, Unstartable, Scope.SAME_NODE) as bench,
     ):
         bench.restart()
+
+
+@pytest.mark.kernel
+def test_a_pod_of_any_namespace_can_come_back_in_a_new_sandbox(meshnet_node):
+    with Bench.running(meshnet_node, Hop, Scope.SAME_NODE) as bench:
+        old = bench.end("r1:eth1", namespace="theirs")
+        new = bench.end("r1:eth1", namespace="theirs", new=True)
+
+        assert old.pod is not new.pod
+        assert meshnet_node.pod_of(new.endpoint) is new.pod
