@@ -31,12 +31,18 @@ class Liveness:
         self.reached()
         self.contact = Contact.LIVE
 
+    def incompatible(self) -> None:
+        """The daemon itself said that it speaks no protocol of this one's."""
+        self.reached()
+        self.contact = Contact.INCOMPATIBLE
+
     def answered(self) -> None:
         """The node answered, its daemon did not."""
-        self.reached()
-        if self.contact in (Contact.SEEKING, Contact.LIVE):
-            self._away_s = 0.0
-            self.contact = Contact.AWAY
+        self._is_away(Contact.SEEKING, Contact.LIVE)
+
+    def refused(self) -> None:
+        """The node answered that no daemon is there; one of another release may come up."""
+        self._is_away(Contact.SEEKING, Contact.LIVE, Contact.INCOMPATIBLE)
 
     def reached(self) -> None:
         """The node took a connection; whether its daemon is there is not known yet."""
@@ -62,6 +68,12 @@ class Liveness:
                 self.contact = Contact.LAPSED
         if self._silent_s >= self.timeout_s:
             self.contact = Contact.DEAD
+
+    def _is_away(self, *before: Contact) -> None:
+        self.reached()
+        if self.contact in before:
+            self._away_s = 0.0
+            self.contact = Contact.AWAY
 
 
 @attrs.define

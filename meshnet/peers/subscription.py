@@ -60,15 +60,12 @@ class Subscription:
         self._lived = False
         self._told = (liveness.contact, "")
         self._unsaid_s = _SAY_AGAIN_S
-        self._incompatible = False
         self._poke = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session with {node}")
 
     @property
     def contact(self) -> Contact:
-        contact = self._liveness.contact
-        incompatible = self._incompatible and contact in (Contact.AWAY, Contact.LAPSED)
-        return Contact.INCOMPATIBLE if incompatible else contact
+        return self._liveness.contact
 
     def set_record(self, record: NodeRecord | None) -> None:
         """Take the node's record as it is now; a session that does not fit it any more is held anew."""
@@ -136,16 +133,14 @@ class Subscription:
             self._say(where)
             return _AFTER_NOTHING_S
         if probed.answer is Answer.REFUSED:
-            self._incompatible = False  # another release may come up there
-            self._liveness.answered()
+            self._liveness.refused()
             self._say(where)
             return _LONGEST_PAUSE_S
         self._liveness.reached()
         try:
             await self._talk(probed.address, record.port)
         except OtherProtocol as error:
-            self._incompatible = True
-            self._liveness.answered()
+            self._liveness.incompatible()
             self._say(str(error))
         except NoSession as error:
             self._unheard(where, str(error))
@@ -181,7 +176,7 @@ class Subscription:
     def _heard(self, told: Told) -> None:
         if told.states or told.whole:
             self._book.heard(self.node, told.states, whole=told.whole)
-        self._lived, self._alone_s, self._incompatible = True, 0.0, False
+        self._lived, self._alone_s = True, 0.0
         self._liveness.heard()
         self._say("")
 

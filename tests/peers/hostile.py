@@ -148,7 +148,7 @@ class Proxy:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
-        await asyncio.wait(self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def vanish(self) -> None:
         """Answer nothing any more: a listening socket whose queue is full drops every SYN."""
@@ -173,8 +173,7 @@ class Proxy:
             self._server.close()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

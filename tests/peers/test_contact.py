@@ -70,6 +70,23 @@ def test_a_dead_node_is_live_only_when_its_daemon_is_heard(liveness):
     assert liveness.contact is Contact.LIVE
 
 
+def test_a_daemon_of_another_protocol_was_heard_however_its_node_was_before(liveness):
+    for seconds in (0, 4):
+        let_pass(liveness, seconds)
+        liveness.incompatible()
+        liveness.answered()
+        assert liveness.contact is Contact.INCOMPATIBLE
+    liveness.refused()
+    assert liveness.contact is Contact.AWAY
+
+
+def test_a_node_whose_daemon_spoke_another_protocol_can_be_dead(liveness):
+    liveness.incompatible()
+    let_pass(liveness, 4)
+    liveness.refused()
+    assert liveness.contact is Contact.DEAD
+
+
 @pytest.mark.parametrize("known", [Contact.SEEKING, Contact.LIVE, Contact.AWAY])
 def test_what_was_known_goes_on_while_this_node_cannot_ask(liveness, known):
     if known is not Contact.SEEKING:

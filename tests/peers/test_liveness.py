@@ -15,6 +15,7 @@ import pytest
 from meshnet.model.node_record import NodeRecord
 from meshnet.model.session import Contact, EndState
 from meshnet.peers.identity import Identity
+from meshnet.peers.messages import Hello
 from meshnet.peers.probe import probe
 from tests.peers.daemons import Daemon, contacts, end, pair, run, until
 from tests.peers.hostile import Proxy
@@ -115,6 +116,33 @@ def test_who_vanishes_is_dead_and_live_when_it_is_back(tmp_path):
             await proxy.start()
             await until(lambda: one.is_live(two))
             assert contacts(one) == [Contact.LIVE, Contact.DEAD, Contact.LIVE]
+
+    run(main)
+
+
+def test_who_is_back_with_another_protocol_is_not_dead(tmp_path):
+    """As after the reboot into a release that is too new: it is the protocol that is to be mended, not the network."""
+
+    async def main():
+        async with through_a_proxy(tmp_path, timeout_s=2, grace_s=60) as (one, two, proxy):
+            await proxy.vanish()
+            await until(lambda: one.book.last("b") is Contact.DEAD)
+            await two.peers.stop()
+            back = Daemon(tmp_path, "b", two.peers.port, timeout_s=2, grace_s=60)
+            back.peers._hello = Hello("b", (2, 3))
+            await back.peers.start()
+            back.knows(one)
+            await proxy.stop()
+            await proxy.start()
+            await until(lambda: one.book.last("b") is Contact.INCOMPATIBLE)
+            assert one.book.why("b") == "node b speaks protocol 2 to 3, this node 1 to 1"
+            await proxy.refuse()
+            await until(lambda: one.book.last("b") is Contact.AWAY)
+            await proxy.vanish()
+            await until(lambda: one.book.last("b") is Contact.DEAD)
+            assert contacts(one) == [
+                Contact.LIVE, Contact.DEAD, Contact.INCOMPATIBLE, Contact.AWAY, Contact.DEAD
+            ]  # fmt: skip
 
     run(main)
 
