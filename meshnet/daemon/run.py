@@ -18,7 +18,7 @@ from meshnet.daemon.rundir import make_usable
 from meshnet.daemon.watchdog import Watchdog
 from meshnet.driver.registry import Registry
 from meshnet.errors import MeshnetError
-from meshnet.peers.polling import prefer_few_threads
+from meshnet.peers.environment import prepare_grpc
 from meshnet.stores.open import open_store
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, which leave the data path alone. Raises what the daemon cannot live with."""
     raise_descriptor_limit()
     go_first()
-    prefer_few_threads(os.environ)
+    prepare_grpc(os.environ)
     # Before there is a loop, which hears of no signal while an import lasts.
     run_to_the_end(_alone(settings, _drivers(settings)))
 

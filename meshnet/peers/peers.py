@@ -1,22 +1,28 @@
 """`Peers`: sessions with the daemons of other nodes, and streams between drivers, as one object of the daemon.
 
-gRPC is loaded by `start`: a daemon that is alone never pays for it.
+Loads gRPC: a daemon that is alone never pays for it, since it does not import this.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING
 
 from meshnet import __version__
-from meshnet.errors import LinkError, MeshnetError
+from meshnet.errors import MeshnetError
 from meshnet.peers.contact import Liveness, ObservedClock
+from meshnet.peers.door import Door
 from meshnet.peers.messages import Hello
 from meshnet.peers.pins import Pins
+from meshnet.peers.pools import Pools
 from meshnet.peers.refusals import Refusals
+from meshnet.peers.server import PeerServer, SessionCalls
+from meshnet.peers.stream_calls import StreamCalls
+from meshnet.peers.streams import About
 from meshnet.peers.subscribers import Subscribers
+from meshnet.peers.subscription import Subscription
+from meshnet.peers.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +32,8 @@ if TYPE_CHECKING:
     from meshnet.model.session import Contact, EndState
     from meshnet.model.topology import Endpoint
     from meshnet.peers.book import Book
-    from meshnet.peers.door import Door
     from meshnet.peers.identity import Identity
-    from meshnet.peers.pools import Pools
-    from meshnet.peers.server import PeerServer
-    from meshnet.peers.stream_calls import StreamCalls
-    from meshnet.peers.subscription import Subscription
-    from meshnet.peers.trust import Trust
+    from meshnet.peers.keyfile import KeyPair
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +80,11 @@ class Peers:
         self._subscribers = Subscribers()
         self._subscriptions: dict[str, Subscription] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._door: Door | None = None
+        self._door = Door(self._pins, self._refusals)
+        self._trust = Trust(self._own, self._pins.all)
+        self._pools = Pools(self._records, self._pins, self._own)
+        self._streams = StreamCalls(self._door, book)
         self._server: PeerServer | None = None
-        self._trust: Trust | None = None
-        self._pools: Pools | None = None
-        self._streams: StreamCalls | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -91,23 +92,11 @@ class Peers:
 
         Raises MeshnetError that names address and port when they cannot be listened on.
         """
-        # What gRPC's core says to stderr is said here, in context.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from meshnet.peers.door import Door  # noqa: PLC0415 - loads gRPC
-        from meshnet.peers.pools import Pools  # noqa: PLC0415
-        from meshnet.peers.server import PeerServer, SessionCalls  # noqa: PLC0415
-        from meshnet.peers.stream_calls import StreamCalls  # noqa: PLC0415
-        from meshnet.peers.trust import Trust  # noqa: PLC0415
-
-        door = Door(self._pins, self._refusals)
-        sessions = SessionCalls(door, self._hello, self._book, self._subscribers)
-        trust = Trust(lambda: self._identity.current, self._pins.all)
-        self._streams = StreamCalls(door, self._book)
-        server = PeerServer(trust.credentials(), Session=sessions.handle, Stream=self._streams.handle)
+        sessions = SessionCalls(self._door, self._hello, self._book, self._subscribers)
+        server = PeerServer(self._trust.credentials(), Session=sessions.handle, Stream=self._streams.handle)
         self.port = await server.start(*self._listen)
-        trust.follow(self._listen[0] or "127.0.0.1", self.port)
-        self._door, self._server, self._trust = door, server, trust
-        self._pools = Pools(self._records, self._pins, lambda: self._identity.current)
+        self._trust.follow(self._listen[0] or "127.0.0.1", self.port)
+        self._server = server
         self._identity.listen(self._renew)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="peers")
         self._hold()
@@ -123,14 +112,12 @@ class Peers:
             self._end(subscription)
         if self._ending:
             await asyncio.wait(self._ending)
-        if self._trust is not None:
-            await self._trust.stop()
-        if self._pools is not None:
-            await self._pools.close()
-        if self._door is not None and server is not None and self._streams is not None:
-            await self._door.stop()
+        await self._trust.stop()
+        await self._pools.close()
+        await self._door.stop()
+        if server is not None:
             await server.stop()
-            await self._streams.stop()
+        await self._streams.stop()
 
     def record(self, name: str, record: NodeRecord | None) -> None:
         """Take a node's record, or that it has gone: from now on its certificates, its address and its port hold."""
@@ -141,11 +128,9 @@ class Peers:
         broken = self._pins.set(name, record.certificates if record is not None else ())
         if broken:
             log.warning("the record of node %s holds %d that are no certificates", name, broken)
-        if self._door is not None and self._trust is not None:
-            self._trust.changed()
-            self._door.check()
-        if self._pools is not None:
-            self._pools.check(name)
+        self._trust.changed()
+        self._door.check()
+        self._pools.check(name)
         subscription = self._subscriptions.get(name)
         if subscription is not None:
             subscription.set_record(record)
@@ -167,10 +152,6 @@ class Peers:
 
         Raises LinkError with the reason ``PeerUnreachable``, ``PeerNotReady`` or ``StreamRefused``.
         """
-        if self._pools is None:
-            raise LinkError("PeerUnreachable", "this daemon does not speak to others yet")
-        from meshnet.peers.streams import About  # noqa: PLC0415 - loads gRPC
-
         return await self._pools.open(About(driver, local, peer), node, limit_s)
 
     def contacts(self) -> Mapping[str, tuple[Contact, str]]:
@@ -184,11 +165,12 @@ class Peers:
     @property
     def connections(self) -> int:
         """How many were taken; of one whose certificate no record holds nothing else is known: it ends within gRPC."""
-        return self._trust.connections if self._trust is not None else 0
+        return self._trust.connections
+
+    def _own(self) -> KeyPair:
+        return self._identity.current
 
     def _hold(self) -> None:
-        from meshnet.peers.subscription import Subscription  # noqa: PLC0415 - loads gRPC
-
         for node in self._subscriptions.keys() - self._wanted:
             self._end(self._subscriptions.pop(node))
         for node in self._wanted - self._subscriptions.keys():
@@ -197,7 +179,7 @@ class Peers:
             held = Subscription(
                 node,
                 hello=self._hello,
-                own=lambda: self._identity.current,
+                own=self._own,
                 pins=self._pins,
                 book=self._book,
                 liveness=liveness,
@@ -214,12 +196,10 @@ class Peers:
         if self._shown == self._identity.current:
             return
         self._shown = self._identity.current
-        if self._trust is not None:
-            self._trust.changed()
+        self._trust.changed()
         for subscription in self._subscriptions.values():
             subscription.renew()
-        if self._pools is not None:
-            self._pools.check_all()
+        self._pools.check_all()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
