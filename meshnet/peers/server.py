@@ -69,7 +69,6 @@ class SessionCalls:
         except (ValueError, TimeoutError) as error:
             detail = f"its first message: {str(error) or 'none came'}"
             await self._door.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "Malformed", detail)
-            raise
         if hello.node != caller.node:
             detail = f"node {caller.node} calls itself {hello.node}"
             await self._door.refuse(context, grpc.StatusCode.PERMISSION_DENIED, "OtherName", detail)

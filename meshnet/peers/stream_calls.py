@@ -72,7 +72,6 @@ class StreamCalls:
             about = About.read(context.invocation_metadata())
         except ValueError as error:
             await self._door.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "Malformed", str(error))
-            raise
         await self._admit(caller, about, context)
         left = asyncio.get_running_loop().create_future()
         over = asyncio.get_running_loop().create_future()
@@ -108,7 +107,6 @@ class StreamCalls:
         if served is None or not served.fits(caller, about):
             detail = f"node {caller.node} has no such stream from {about.local} to {about.peer}"
             await self._door.refuse(context, grpc.StatusCode.PERMISSION_DENIED, "StreamUnknown", detail)
-            raise StreamEnded(detail)
         await begun(context.send_initial_metadata(((STREAM_ID, about.carries_on),)))
         served.stream.follow(leg)  # not before: who gives this call up carries on by another
         going = asyncio.get_running_loop().create_task(_go_over(served.stream, leg))
