@@ -25,13 +25,12 @@ class Subscriber:
     def __init__(self, states: Mapping[Endpoint, EndState]) -> None:
         self._whole: Mapping[Endpoint, EndState] | None = states
         self._pending: dict[Endpoint, EndState | None] = {}
-        self._wake: asyncio.Future[None] | None = None
+        self._changed = asyncio.Event()
 
     def announce(self, endpoint: Endpoint, state: EndState | None) -> None:
         """Tell it in the next turn of the loop, with whatever else is announced in this one."""
         self._pending[endpoint] = state
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        self._changed.set()
 
     async def run(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Write all states, then every change, and signs of life, for ever. Raises TimeoutError when it is stalled."""
@@ -39,8 +38,9 @@ class Subscriber:
             for message in self._messages():
                 async with asyncio.timeout(STALLED_S):
                     await write(message)
-            if not self._pending:
-                await self._change()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SIGN_OF_LIFE_S):
+                    await self._changed.wait()
 
     def _messages(self) -> Iterator[bytes]:
         if self._whole is not None:
@@ -49,21 +49,8 @@ class Subscriber:
         if not self._pending:
             return iter((SIGN_OF_LIFE,))
         pending, self._pending = self._pending, {}
+        self._changed.clear()
         return encode_ends(pending, whole=False)
-
-    async def _change(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._wake = loop.create_future()
-        timer = loop.call_later(SIGN_OF_LIFE_S, self._wake_up)
-        try:
-            await self._wake
-        finally:
-            timer.cancel()
-            self._wake = None
-
-    def _wake_up(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
 
 
 class Subscribers:
