@@ -28,13 +28,6 @@ async def listening(path):
     return daemon
 
 
-async def known(daemon, name, identity):
-    """Have a daemon know a node, and its server let it in."""
-    daemon.peers.record(name, daemon.record(certificates=identity.certificates()))
-    trust = daemon.peers._trust
-    await until(lambda: trust._in_use == trust._wanted() and trust._fresh is None)
-
-
 async def works(daemon, path):
     """Show that a daemon takes a session, of a node that was not there before."""
     other = Daemon(path, f"n{random.getrandbits(32):x}")
@@ -53,7 +46,7 @@ def rss():
 def test_a_call_by_tls_1_2_is_refused_and_counted(tmp_path):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         path = tmp_path / "a/current.pem"
         answer = await asyncio.to_thread(call_by_tls, daemon, path, ssl.TLSVersion.TLSv1_3)
         assert b'"node":"b"' in answer[b"data"]
@@ -68,7 +61,7 @@ def test_a_call_by_tls_1_2_is_refused_and_counted(tmp_path):
 def test_no_call_comes_without_a_pinned_certificate(tmp_path):
     async def main():
         daemon, stranger = await listening(tmp_path), Identity(tmp_path / "x", "a")
-        await known(daemon, "a", Identity(tmp_path / "a", "a"))
+        await daemon.lets_in(Identity(tmp_path / "a", "a"))
         async with calling(daemon, stranger) as call:
             code, _ = await refusal(call, hello("a"))
         assert code is grpc.StatusCode.UNAVAILABLE
@@ -91,14 +84,14 @@ def _by_no_certificate(context, plain):
 def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "c", caller)
+        await daemon.lets_in(caller, "c")
         for name in ("a", "c"):
             async with calling(daemon, caller) as call:
                 code, details = await refusal(call, hello(name))
             assert code is grpc.StatusCode.UNAUTHENTICATED
             assert "its certificate, for a, is in no node record of that name" in details
         assert daemon.refused() == {"UnknownCertificate": 2}
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         daemon.peers.record("c", None)
         async with calling(daemon, caller) as call:
             await call.write(hello("a"))
@@ -115,7 +108,7 @@ def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
 def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, details = await refusal(call, hello(name))
         assert (code, details) == (grpc.StatusCode.PERMISSION_DENIED, f"OtherName: node a calls itself {told}")
@@ -128,7 +121,7 @@ def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
 def test_a_first_message_that_is_no_hello_is_refused(tmp_path, message):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, _ = await refusal(call, message)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -143,7 +136,7 @@ def test_who_says_nothing_at_all_is_refused(tmp_path, monkeypatch):
 
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, details = await refusal(call)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -155,7 +148,7 @@ def test_who_says_nothing_at_all_is_refused(tmp_path, monkeypatch):
 def test_a_message_that_is_too_large_ends_the_call_alone(tmp_path):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         target = wiring.target("127.0.0.1", daemon.peers.port)
         credentials = grpc.ssl_channel_credentials(
             daemon.identity.current.certificate.encode(),
@@ -176,7 +169,7 @@ def test_a_message_that_is_too_large_ends_the_call_alone(tmp_path):
 def test_a_stream_that_does_not_say_what_for_is_refused(tmp_path, about):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller, "Stream", metadata=about) as call:
             code, _ = await refusal(call)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -192,7 +185,7 @@ def test_a_stream_that_does_not_say_what_for_is_refused(tmp_path, about):
 def test_a_stream_for_a_driver_whose_name_is_none_is_refused_in_one_short_line(tmp_path, driver, told):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         daemon.book.refuse = "there is no such link"
         about = About(driver, end("r1"), end("r2"))
         async with calling(daemon, caller, "Stream", metadata=about.metadata()) as call, asyncio.timeout(5):
@@ -209,7 +202,7 @@ def test_a_stream_for_a_driver_whose_name_is_none_is_refused_in_one_short_line(t
 def test_a_method_that_is_not_there_is_no_matter(tmp_path):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller, "Anything") as call:
             assert (await refusal(call, b"x"))[0] is grpc.StatusCode.UNIMPLEMENTED
         await works(daemon, tmp_path)
@@ -222,7 +215,7 @@ def test_who_reads_nothing_of_what_it_subscribed_to_is_dropped(tmp_path, monkeyp
 
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         daemon.book.states = {end(f"r{n}"): EndState(n, offer={"x": "y" * 1000}) for n in range(20_000)}
         async with calling(daemon, caller) as call:
             await call.write(hello("a"))
@@ -236,7 +229,7 @@ def test_who_reads_nothing_of_what_it_subscribed_to_is_dropped(tmp_path, monkeyp
 def test_a_second_subscription_takes_the_place_of_the_first(tmp_path):
     async def main():
         daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
-        await known(daemon, "a", caller)
+        await daemon.lets_in(caller)
         async with calling(daemon, caller) as first, calling(daemon, caller) as second:
             await first.write(hello("a"))
             await first.read()

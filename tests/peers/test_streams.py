@@ -306,10 +306,9 @@ def moved(daemon):
 
 def renewed(daemon):
     """Tell whether a daemon lets in what its peers show now, and nothing is left that they showed before."""
-    trust, pins = daemon.peers._trust, daemon.peers._pins
-    callers = daemon.peers._door._calls.values()
+    pins, callers = daemon.peers._pins, daemon.peers._door._calls.values()
     current = all(caller.mark == next(iter(pins.of(caller.node))) for caller in callers)
-    return bool(callers) and current and trust._in_use == trust._wanted() and trust._fresh is None
+    return bool(callers) and current and daemon.lets_in_who_it_knows
 
 
 def test_a_renewal_of_both_certificates_loses_no_message_and_no_session(tmp_path):
@@ -513,9 +512,7 @@ def test_nobody_else_carries_a_stream_on(tmp_path, who):
         about, caller = attrs.evolve(served.about, carries_on=name), one.identity
         if who == "another node":
             caller = Identity(tmp_path / "x", "x")
-            two.peers.record("x", two.record(certificates=caller.certificates()))
-            trust = two.peers._trust
-            await until(lambda: trust._in_use == trust._wanted() and trust._fresh is None)
+            await two.lets_in(caller)
         else:
             about = attrs.evolve(about, local=end("other"))
         async with calling(two, caller, "Stream", metadata=about.metadata()) as call:

@@ -16,11 +16,6 @@ from tests.peers.daemons import Daemon, pair, run, until
 from tests.peers.hostile import calling, hello, refusal
 
 
-def let_in(daemon):
-    trust = daemon.peers._trust
-    return trust._in_use == trust._wanted() and trust._fresh is None
-
-
 async def taken(daemon, identity):
     async with calling(daemon, identity) as call:
         try:
@@ -40,7 +35,7 @@ def test_it_follows_every_change_of_a_pin(tmp_path):
                 daemon.peers.record(
                     name, daemon.record(certificates=identity.certificates()) if name in known else None
                 )
-            await until(lambda: let_in(daemon))
+            await until(lambda: daemon.lets_in_who_it_knows)
             for name, identity in callers.items():
                 assert await taken(daemon, identity) is (name in known), (known, name)
 
@@ -50,7 +45,7 @@ def test_it_follows_every_change_of_a_pin(tmp_path):
 def test_a_record_that_says_the_same_certificates_replaces_nothing(tmp_path):
     async def main():
         one, two = await pair(tmp_path)
-        await until(lambda: let_in(one))
+        await until(lambda: one.lets_in_who_it_knows)
         before = one.peers.connections
         for number in range(50):
             one.peers.record("b", two.record(version=str(number)))
@@ -68,7 +63,7 @@ def test_nodes_that_come_up_one_by_one_are_let_in_together(tmp_path):
         for identity in callers:
             daemon.peers.record(identity.node, daemon.record(certificates=identity.certificates()))
             await asyncio.sleep(0.01)
-        await until(lambda: let_in(daemon))
+        await until(lambda: daemon.lets_in_who_it_knows)
         assert daemon.peers.connections / 2 <= 10  # two a replacement
         assert await taken(daemon, callers[0])
         assert await taken(daemon, callers[-1])
@@ -81,7 +76,7 @@ def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path):
         daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.peers.start()
         daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
-        await until(lambda: let_in(daemon), within=_TOGETHER_S / 2)
+        await until(lambda: daemon.lets_in_who_it_knows, within=_TOGETHER_S / 2)
 
     run(main)
 
@@ -108,14 +103,12 @@ def test_certificates_change_while_many_connect(tmp_path):
         try:
             for number in range(20):
                 identity = callers[number % 2]
-                daemon.peers.record("c", daemon.record(certificates=identity.certificates()))
-                await until(lambda: let_in(daemon))
+                await daemon.lets_in(identity, "c")
         finally:
             going = False
             for thread in threads:
                 await asyncio.to_thread(thread.join)
-        daemon.peers.record("c", daemon.record(certificates=callers[0].certificates()))
-        await until(lambda: let_in(daemon))
+        await daemon.lets_in(callers[0], "c")
         assert await taken(daemon, callers[0])
 
     run(main)
@@ -134,7 +127,7 @@ def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, capl
         await until(lambda: f"cannot be used yet: {told}" in caplog.text)
         assert not await taken(daemon, caller)
         trust._hold = hold
-        await until(lambda: let_in(daemon))
+        await until(lambda: daemon.lets_in_who_it_knows)
         assert await taken(daemon, caller)
         assert len([record for record in caplog.records if "cannot be used yet" in record.getMessage()]) == 1
 

@@ -141,9 +141,7 @@ class Lab:
 
     def in_box(self, script: str) -> str:
         """Run a shell's script as root of the lab's whole box, which no `meshnet` command does."""
-        pid = next(
-            row["pid"] for row in json.loads(self.run("lab", "list", "-o", "json").stdout) if row["name"] == self.name
-        )
+        pid = next(row["pid"] for row in self.labs() if row["name"] == self.name)
         # An ordinary user is root in the box's user namespace already; the cgroup namespace is the machine's.
         own = ("--user", "--mount", "--net", "--pid", "--uts", "--ipc", "--preserve-credentials")
         namespaces = ("--all",) if os.geteuid() == 0 else own

@@ -21,16 +21,29 @@ OWN = {"lo", "eth0"}
 """What a node has before any pod."""
 
 
+def prefer(driver: str) -> tuple[str, ...]:
+    """Return what `lab up` is told for links between nodes to be by `driver`."""
+    return ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
+
+
+def on_nodes(place: Mapping[str, str]) -> list[str]:
+    """Return what `lab up` is told for each pod to be on its node, and for those nodes to be there."""
+    count = max(int(node.removeprefix("n")) for node in place.values())
+    return ["--nodes", str(count), *(word for pod, node in place.items() for word in ("--place", f"{pod}={node}"))]
+
+
 def bring_up(
-    lab: Lab, directory: Path, cables: Iterable[Cable], place: Mapping[str, str], driver: str, *more: object
+    lab: Lab,
+    directory: Path,
+    cables: Iterable[Cable],
+    place: Mapping[str, str],
+    driver: str,
+    *more: object,
+    code: int = 0,
 ) -> None:
     """Bring up the pods that the cables name, each on its node, with links between nodes by `driver`."""
-    cables = list(cables)
-    placed = [word for pod, node in place.items() for word in ("--place", f"{pod}={node}")]
-    prefer = ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
-    count = max(int(node.removeprefix("n")) for node in place.values())
     file = write(directory / "lab.yml", network(cables))
-    lab.up("--nodes", count, *placed, *prefer, *more, file)
+    lab.up(*on_nodes(place), *prefer(driver), *more, file, code=code)
 
 
 def devices(lab: Lab, node: str) -> set[str]:

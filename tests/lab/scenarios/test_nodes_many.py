@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from tests.lab.scenarios.lab import INSTALLED, eventually
-from tests.lab.scenarios.nodes import DRIVERS, bring_up
+from tests.lab.scenarios.nodes import DRIVERS, bring_up, on_nodes, prefer
 from tests.lab.scenarios.watching import capturing, flooding
 from tests.lab.scenarios.wiring import Cable, network, topologies, write
 
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
 
 PLACE = {"r1": "n1", "r2": "n2"}
 SPACES = ("one", "two")
+IN_BOTH = {f"{space}/{pod}": node for space in SPACES for pod, node in PLACE.items()}
 LONG = pytest.mark.skipif(os.environ.get("MESHNET_SOAK") != "1", reason="takes minutes: MESHNET_SOAK=1")
 AS_OTHERS = ("nice", "-n", "1", *INSTALLED)
 """Daemons that were started with a priority go before nobody: of tests beside them, all would fall behind."""
-
-
-def prefer(driver: str) -> tuple[str, ...]:
-    return ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -35,8 +32,7 @@ def test_equal_uids_in_two_namespaces_do_not_meet(lab: Lab, tmp_path: Path, driv
     """The same pods, links, uids and addresses twice: what is sent in one is never seen in the other."""
     cables = [Cable(uid, f"r1:eth{uid}", f"r2:eth{uid}") for uid in (1, 2)]
     documents = [document for space in SPACES for document in network(cables, space)]
-    placed = [word for space in SPACES for pod, node in PLACE.items() for word in ("--place", f"{space}/{pod}={node}")]
-    lab.up("--nodes", 2, *placed, *prefer(driver), write(tmp_path / "lab.yml", documents))
+    lab.up(*on_nodes(IN_BOTH), *prefer(driver), write(tmp_path / "lab.yml", documents))
     with capturing(lab, "two/r2", "eth1") as seen, flooding(lab, "one/r1", cables[0].addresses[1]) as flood:
         assert lab.pings("two/r1", cables[1].addresses[1])
     assert flood.told["received"] > 100
@@ -57,8 +53,7 @@ def test_two_hundred_links_in_each_of_two_namespaces(lab: Lab, tmp_path: Path, d
         for space in SPACES
         for document in network([Cable(uid, f"r1:e{uid}", f"r2:e{uid}") for uid in uids[space]], space)
     ]
-    placed = [word for space in SPACES for pod, node in PLACE.items() for word in ("--place", f"{space}/{pod}={node}")]
-    lab.up("--nodes", 2, *placed, *prefer(driver), write(tmp_path / "lab.yml", documents))
+    lab.up(*on_nodes(IN_BOTH), *prefer(driver), write(tmp_path / "lab.yml", documents))
     for space in SPACES:
         rows = lab.get("links", "-n", space)
         assert {row["uid"] for row in rows} == set(uids[space])
@@ -144,9 +139,7 @@ def test_a_port_that_somebody_holds_is_named(lab: Lab, tmp_path: Path, driver: s
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_one_link_that_fails_stops_no_other(lab: Lab, tmp_path: Path, driver: str) -> None:
     good, bad = Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2", both={"driver": "no-such"})
-    file = write(tmp_path / "lab.yml", network([good, bad]))
-    placed = [word for pod, node in PLACE.items() for word in ("--place", f"{pod}={node}")]
-    lab.up("--nodes", 2, *placed, *prefer(driver), "--wait", 5, file, code=1)
+    bring_up(lab, tmp_path, [good, bad], PLACE, driver, "--wait", 5, code=1)
     assert lab.pings("r1", good.addresses[1])
     assert (lab.end("r1:eth2")["state"], lab.end("r1:eth2")["reason"]) == ("Failed", "DriverMissing")
     events = lab.run("get", "events").stdout
@@ -160,8 +153,8 @@ def test_one_link_that_fails_stops_no_other(lab: Lab, tmp_path: Path, driver: st
 def test_a_declared_port_without_a_peer_is_there(lab: Lab, tmp_path: Path, driver: str) -> None:
     cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "nobody:eth1")]
     documents = [each for each in network(cables) if each["metadata"]["name"] != "nobody"]
-    placed = [word for pod, node in PLACE.items() for word in ("--place", f"{pod}={node}")]
-    lab.up("--nodes", 2, *placed, *prefer(driver), "--wait", 5, write(tmp_path / "lab.yml", documents), code=1)
+    file = write(tmp_path / "lab.yml", documents)
+    lab.up(*on_nodes(PLACE), *prefer(driver), "--wait", 5, file, code=1)
     assert not lab.carrier("r1:eth2")
     assert lab.end("r1:eth2")["reason"] == "PeerMissing"
     assert lab.pings("r1", cables[0].addresses[1])

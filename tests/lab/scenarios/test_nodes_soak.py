@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.scenarios.chaos import NODES, PODS, Chaos, Spell
 from tests.lab.scenarios.lab import PROGRAMS, eventually
-from tests.lab.scenarios.nodes import DRIVERS, bare, devices, took
+from tests.lab.scenarios.nodes import DRIVERS, bare, devices, prefer, took
 from tests.lab.scenarios.wiring import network, write
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def test_nodes_soak(lab: Lab, tmp_path: Path, driver: str) -> None:
     chaos = Chaos(lab, tmp_path, SEED)
     program = write_program(tmp_path)
     documents = pods_with_marks(log, network(chaos.cables), lab.python, program)
-    prefer = ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
-    lab.up("--nodes", len(NODES), *prefer, write(tmp_path / "lab.yml", documents))
+    lab.up("--nodes", len(NODES), *prefer(driver), write(tmp_path / "lab.yml", documents))
     try:
         chaos.for_seconds(SECONDS)
     finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.scenarios.nodes import DRIVERS, bring_up
+from tests.lab.scenarios.nodes import DRIVERS, bring_up, prefer
 from tests.lab.scenarios.test_cables import END, shape
 from tests.lab.scenarios.wiring import Cable
 
@@ -19,31 +19,26 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize(
-    ("nodes", "example"),
+    ("underlay", "nodes", "example"),
     [
-        (2, "2node.yml"),
-        (2, "3node.yml"),
-        (3, "3node.yml"),
-        (3, "3node-parallel.yml"),
-        (2, "statefulset.yml"),
-        (3, "dual-stack.yml"),
-        (5, "5node.yml"),
+        ("ipv4", 2, "2node.yml"),
+        ("ipv4", 2, "3node.yml"),
+        ("ipv4", 3, "3node.yml"),
+        ("ipv4", 3, "3node-parallel.yml"),
+        ("ipv4", 2, "statefulset.yml"),
+        ("ipv4", 3, "dual-stack.yml"),
+        ("ipv4", 5, "5node.yml"),
+        ("ipv6", 3, "3node.yml"),
     ],
 )
-@pytest.mark.parametrize("underlay", ["ipv4"])
 def test_every_link_pings(lab: Lab, driver: str, nodes: int, example: str, underlay: str) -> None:
-    prefer = ("--set", f"MESHNET_PREFER_BETWEEN_NODES={driver}")
-    told = lab.run("lab", "run", "--nodes", nodes, "--underlay", underlay, *prefer, EXAMPLES / example).stdout
+    options = ("--nodes", nodes, "--underlay", underlay, *prefer(driver))
+    told = lab.run("lab", "run", *options, EXAMPLES / example).stdout
     rows = [line for line in told.splitlines() if " Up " in line]
     across = [line for line in rows if "the pods are on two nodes" in line]
     assert across
     for line in rows:
         assert (driver if line in across else "veth") in line.split()
-
-
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_every_link_pings_over_ipv6(lab: Lab, driver: str) -> None:
-    test_every_link_pings(lab, driver, 3, "3node.yml", "ipv6")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
