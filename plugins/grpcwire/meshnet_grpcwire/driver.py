@@ -16,7 +16,7 @@ from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.port_socket import why_unusable
 from meshnet_grpcwire.pumps import Pumps
 from meshnet_grpcwire.segment import OFFER, agreed, largest_here
-from meshnet_grpcwire.settings import Settings
+from meshnet_grpcwire.settings import receive_buffer
 from meshnet_grpcwire.wire import Route, Wire
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class GrpcwireDriver(LinkDriver):
     claims = Scope.BETWEEN_NODES
 
     _ctx: DriverContext
-    _settings: Settings
+    _receive_buffer: int
     _pumps: Pumps
     _closer: ThreadPoolExecutor
     _gso_ipv4_max_size: int
@@ -56,7 +56,7 @@ class GrpcwireDriver(LinkDriver):
     async def start(self, ctx: DriverContext) -> None:
         if sys.byteorder != "little":
             raise LinkError("ByteOrder", "offload headers are sent as little-endian processors have them", retry=False)
-        self._settings = Settings.read(ctx.settings)
+        self._receive_buffer = receive_buffer(ctx.settings)
         self._ctx = ctx
         self._gso_ipv4_max_size = largest_here()
         self._pumps = Pumps()
@@ -127,7 +127,7 @@ class GrpcwireDriver(LinkDriver):
     def _make(self, link: LinkEnd, route: Route, counters: Counters) -> Wire:
         first_s = self._first_grace(route)
         path = Path(lambda reason: self._ctx.changed(link.local, reason), grace_s=GRACE_S, first_s=first_s)
-        buffer, log, closer = self._settings.receive_buffer, self._ctx.log, self._closer
+        buffer, log, closer = self._receive_buffer, self._ctx.log, self._closer
         try:
             wire = Wire(link, route, self._pumps, path, counters=counters, log=log, buffer=buffer, closer=closer)
         except KernelError as error:

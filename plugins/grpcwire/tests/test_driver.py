@@ -12,7 +12,7 @@ from meshnet_grpcwire.counters import Counters
 from meshnet_grpcwire.opener import LONGEST_DELAY_S, SOON_S, SOON_TRIES, back_off
 from meshnet_grpcwire.path import Path
 from meshnet_grpcwire.port_socket import why_unusable
-from meshnet_grpcwire.settings import Settings
+from meshnet_grpcwire.settings import RECEIVE_BUFFER, receive_buffer
 
 from meshnet.driver import AcceptsStreams, Counts, DriverContext, LinkError, Underlay
 from meshnet.driver.declaration import declaration_problems
@@ -54,9 +54,9 @@ def test_what_the_kernel_refuses_is_counted_by_reason():
     }  # fmt: skip
 
 
-def test_settings_have_defaults_and_are_read():
-    assert Settings.read({}).receive_buffer == 8 << 20
-    assert Settings.read({"receive_buffer": "1048576"}).receive_buffer == 1 << 20
+def test_its_setting_has_a_default_and_is_read():
+    assert receive_buffer({}) == 8 << 20
+    assert receive_buffer({"receive_buffer": "1048576"}) == 1 << 20
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_wrong_setting_keeps_it_from_starting(given, said):
 
 def test_a_name_that_is_no_setting_is_ignored():
     """As the daemon ignores it: a setting of a later version harms no earlier one."""
-    assert Settings.read({"buffer": "1"}) == Settings()
+    assert receive_buffer({"buffer": "1"}) == RECEIVE_BUFFER
 
 
 def test_a_daemon_without_packet_sockets_cannot_use_it(monkeypatch):
