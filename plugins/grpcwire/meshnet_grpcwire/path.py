@@ -19,26 +19,23 @@ class Path:
         changed: is told a reason, or ``""`` when the path is back.
         grace_s: how long the path may be lost until then, seconds.
         first_s: the same for the time before it is there for the first time.
+
+    Attributes:
+        told: what core was told last; ``""`` while the path is good, as far as core knows.
     """
 
     def __init__(self, changed: Callable[[str], None], *, grace_s: float, first_s: float) -> None:
         self._changed = changed
         self._grace_s = grace_s
         self._wait_s = first_s
-        self._reason = STREAM_LOST
-        self._told = ""
+        self.told = ""
         self._timer: asyncio.TimerHandle | None = None
         self.lost(STREAM_LOST)
-
-    @property
-    def told(self) -> str:
-        """What core was told last; ``""`` while the path is good, as far as core knows."""
-        return self._told
 
     def lost(self, reason: str) -> None:
         """There is no stream, for that reason; nothing new when there was none before but for another one."""
         self._reason = reason
-        if self._told:
+        if self.told:
             self._tell(reason)
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._wait_s, self._overdue)
@@ -47,8 +44,7 @@ class Path:
         """There is a stream."""
         self.close()
         self._wait_s = self._grace_s
-        if self._told:
-            self._tell("")
+        self._tell("")
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -61,6 +57,6 @@ class Path:
         self._tell(self._reason)
 
     def _tell(self, reason: str) -> None:
-        if reason != self._told:
-            self._told = reason
+        if reason != self.told:
+            self.told = reason
             self._changed(reason)

@@ -43,11 +43,6 @@ class Sending:
     next: int = 0
 
     @property
-    def most(self) -> int:
-        """How many bytes are written in one go."""
-        return MOST_BYTES if self.offload else MOST_HONEST_BYTES
-
-    @property
     def done(self) -> bool:
         return self.next >= len(self.frames.lengths)
 
@@ -93,7 +88,7 @@ class FrameWriter:
     def _choose(self, message: bytes, sending: Sending, counters: Counters) -> list[tuple[int, int]]:
         """Return offset and length of the next frames whose headers are right, and count the others."""
         chosen: list[tuple[int, int]] = []
-        size, most = 0, sending.most
+        size, most = 0, MOST_BYTES if sending.offload else MOST_HONEST_BYTES
         for offset, length in self._rest(sending):
             if chosen and size + length > most:
                 break
