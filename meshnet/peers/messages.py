@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,8 +28,9 @@ MAX_MESSAGE = 1 << 20
 SIGN_OF_LIFE = b"{}"
 _NEWEST = 1 << 16
 """A version of the protocol will not be; else one might be thousands of digits long."""
-_ENDS_A_MESSAGE = 500
-_MOST_OF_ONE = MAX_MESSAGE // 2
+_FULL = 64 << 10
+"""Bytes of ends after which the next message goes on; an end's own, with what its driver offers, are hardly more."""
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 @attrs.frozen
@@ -85,27 +85,22 @@ def agree(ours: tuple[int, int], theirs: tuple[int, int]) -> int | None:
 
 def encode_ends(states: Mapping[Endpoint, EndState | None], *, whole: bool) -> Iterator[bytes]:
     """Yield the messages that tell of ends, each small enough; at least one for a whole."""
-    rows = iter(states.items())
-    chunk = dict(islice(rows, _ENDS_A_MESSAGE))
-    while chunk or whole:
-        following = dict(islice(rows, _ENDS_A_MESSAGE))
-        yield from _encode(chunk, whole=whole, more=bool(following))
-        chunk = following
-        if not chunk:
-            return
+    rows: list[str] = []
+    size = 0
+    for endpoint, state in states.items():
+        row = _JSON.encode(_row(endpoint, state))
+        if rows and size + len(row) > _FULL:
+            yield _ends(rows, whole=whole, more=True)
+            rows, size = [], 0
+        rows.append(row)
+        size += len(row)
+    if rows or whole:
+        yield _ends(rows, whole=whole, more=False)
 
 
-def _encode(chunk: dict[Endpoint, EndState | None], *, whole: bool, more: bool) -> Iterator[bytes]:
-    flags = {key: True for key, on in (("whole", whole), ("more", more)) if on}
-    message = _pack({"ends": [_row(endpoint, state) for endpoint, state in chunk.items()], **flags})
-    if len(message) <= _MOST_OF_ONE or len(chunk) == 1:
-        yield message
-        return
-    # offers may be large
-    rows = list(chunk.items())
-    half = len(rows) // 2
-    yield from _encode(dict(rows[:half]), whole=whole, more=True)
-    yield from _encode(dict(rows[half:]), whole=whole, more=more)
+def _ends(rows: list[str], *, whole: bool, more: bool) -> bytes:
+    flags = "".join(f',"{flag}":true' for flag, on in (("whole", whole), ("more", more)) if on)
+    return f'{{"ends":[{",".join(rows)}]{flags}}}'.encode()
 
 
 def decode_told(raw: bytes) -> Told:
@@ -186,7 +181,7 @@ def _typed(state: dict[str, Any], field: str, default: Any) -> Any:
 
 
 def _pack(message: dict[str, Any]) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode()
+    return _JSON.encode(message).encode()
 
 
 def _unpack(raw: bytes) -> dict[str, Any]:
