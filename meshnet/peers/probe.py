@@ -26,7 +26,7 @@ _OUR_OWN_WANT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 class Answer(enum.Enum):
-    """What came back."""
+    """What came back, the best first."""
 
     TAKEN = "takes connections"
     REFUSED = "refuses connections"
@@ -34,7 +34,7 @@ class Answer(enum.Enum):
     NOTHING = "does not answer"
 
 
-_BEST_FIRST = (Answer.TAKEN, Answer.REFUSED, Answer.UNASKED, Answer.NOTHING)
+_BEST_FIRST = list(Answer)
 
 
 @attrs.frozen
@@ -54,15 +54,13 @@ class Probed:
 async def probe(addresses: Sequence[str], port: int) -> Probed:
     """Connect to all addresses of a node at once; return the first that takes, in their order, else the best answer."""
     tasks = [asyncio.create_task(_probe(address, port)) for address in addresses]
-    best: Probed | None = None
+    found: list[Probed] = []
     try:
         for task in tasks:
-            probed = await task
-            if probed.answer is Answer.TAKEN:
-                return probed
-            if best is None or _BEST_FIRST.index(probed.answer) < _BEST_FIRST.index(best.answer):
-                best = probed
-        return best or Probed(Answer.NOTHING)
+            found.append(await task)
+            if found[-1].answer is Answer.TAKEN:
+                break
+        return min(found, key=lambda probed: _BEST_FIRST.index(probed.answer), default=Probed(Answer.NOTHING))
     finally:
         for task in tasks:
             task.cancel()
