@@ -89,11 +89,14 @@ class Pools:
         if way is None:
             raise LinkError("PeerUnreachable", f"the record of node {node} changed")
         try:
-            return await self._pools.setdefault(node, Pool(node)).open(about, way)
+            stream = await self._pools.setdefault(node, Pool(node)).open(about, way)
         except LinkError as error:
             if error.reason == "PeerUnreachable":
                 self._addresses.pop(node, None)
             raise
+        if self._way(node) != way:
+            self.check(node)  # this stream was not there yet when that was done
+        return stream
 
     def _way(self, node: str) -> Way | None:
         record, trusted = self._records.get(node), self._pins.of(node)

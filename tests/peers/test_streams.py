@@ -472,6 +472,57 @@ def test_a_pin_that_is_removed_ends_the_streams_of_its_node(tmp_path, side):
     run(main)
 
 
+async def opening(one, two, monkeypatch):
+    """A stream that `two` has not answered yet, and what lets it."""
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def later(sending):
+        asked.set()
+        await answers.wait()
+        await sending
+
+    monkeypatch.setattr("meshnet.peers.stream_calls.begun", later)
+    task = asyncio.create_task(one.peers.open_stream(*ENDS, "b", limit_s=LIMIT_S))
+    await asked.wait()
+    monkeypatch.undo()
+    return task, answers
+
+
+def test_a_pin_that_is_removed_while_a_stream_is_opened_ends_it(tmp_path, monkeypatch):
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.server = echo
+        task, answers = await opening(one, two, monkeypatch)
+        one.peers.record("b", None)
+        answers.set()
+        stream = await task
+        with pytest.raises(StreamEnded):
+            await stream.read()
+
+    run(main)
+
+
+def test_a_stream_that_is_opened_while_a_certificate_is_renewed_is_carried_on(tmp_path, monkeypatch):
+    """It would end with the certificate, ten minutes later."""
+
+    async def main():
+        one, two = await pair(tmp_path)
+        two.book.server = echo
+        one.identity.rotate()
+        two.peers.record("a", one.record())
+        await until(lambda: two.lets_in_who_it_knows)
+        task, answers = await opening(one, two, monkeypatch)
+        one.advance()
+        answers.set()
+        stream = await task
+        async with asyncio.timeout(5):
+            while not moved(one):
+                await stream.write(b"x")
+                assert await stream.read() == b"x"
+
+    run(main)
+
+
 def test_a_pin_that_is_removed_ends_a_stream_once_however_long_its_driver_takes(tmp_path):
     async def main():
         async def serve(_):
