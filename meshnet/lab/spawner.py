@@ -74,18 +74,19 @@ class _Spawner:
         self._poll.register(signals, select.POLLIN)
         self._poll.register(self._requests, select.POLLIN)
         while True:
-            for fd, _ in self._poll.poll():
-                if fd in self._starting:
-                    self._started(fd)
-                elif fd == signals:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(signals, 1 << 16)
-                    self._reap()
-                elif fd == self._requests.fileno():
-                    data, descriptors, _, _ = socket.recv_fds(self._requests, _LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
-                    if not data:
-                        return
-                    self._start(json.loads(data), descriptors)
+            ready = {fd for fd, _ in self._poll.poll()}
+            for fd in ready & self._starting.keys():
+                self._started(fd)
+            if signals in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(signals, 1 << 16)
+                self._reap()
+            # last: what it opens may have numbers that were ready, and were closed above
+            if self._requests.fileno() in ready:
+                data, descriptors, _, _ = socket.recv_fds(self._requests, _LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
+                if not data:
+                    return
+                self._start(json.loads(data), descriptors)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         try:
