@@ -228,13 +228,24 @@ class Containers:
 
 
 def _handles(pid: int, number: int) -> bool:
-    """Tell whether a process does something on a signal: the first of a PID namespace ignores it otherwise."""
+    """Tell whether a process may do something on a signal: the first of a PID namespace ignores it otherwise.
+
+    One that blocks it gets it all the same, and may wait for it, as the small inits of containers do.
+    """
     try:
         lines = Path(f"/proc/{pid}/status").read_bytes().splitlines()  # its name may be any bytes
     except OSError:
         return False
-    caught = next((line.split()[1] for line in lines if line.startswith(b"SigCgt:")), b"0")
-    return bool(int(caught, 16) >> (number - 1) & 1)
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith((b"SigBlk:", b"SigCgt:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks) or _waits_for_signals(pid)
+
+
+def _waits_for_signals(pid: int) -> bool:
+    """Tell whether a process is in sigwait(3) or the like: meanwhile what it takes is not shown as blocked."""
+    try:
+        return "sigtimedwait" in Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return False
 
 
 def _kill(pid: int, number: int) -> None:

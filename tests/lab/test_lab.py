@@ -186,9 +186,22 @@ def test_stop_and_start(lab):
     machine.eventually(lambda: lab.sh("r1", carrier) == "1", "the peer gets no carrier")
 
 
-def test_stop_lets_a_command_end_by_itself(lab):
-    script = "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
-    lab.ok("lab", "up", "-", stdin=pair(pod("r1", "sh", "-c", script), pod("r2")))
+TRAPS = ("sh", "-c", "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+BLOCKS = """
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+"""
+WAITS = BLOCKS + "signal.sigwait({signal.SIGTERM}); print('asked')"
+"""As tini and dumb-init do."""
+LOOKS = BLOCKS + "while not signal.sigpending(): time.sleep(0.05)\nprint('asked')"
+"""As who has a signalfd."""
+COMMANDS = {"traps": TRAPS, "waits": (sys.executable, "-c", WAITS), "looks": (sys.executable, "-c", LOOKS)}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_stop_lets_a_command_end_by_itself(lab, command):
+    lab.ok("lab", "up", "-", stdin=pair(pod("r1", *command), pod("r2")))
     machine.eventually(lambda: "ready" in lab.ok("lab", "logs", "r1"), "it did not start")
     lab.ok("lab", "stop", "r1")
     assert lab.ok("lab", "logs", "r1") == "ready\nasked\n"
