@@ -104,15 +104,14 @@ class _Reading:
         self._pods: dict[PodKey, PodSpec] = {}
 
     def result(self) -> Manifests:
-        reader = PodReader(self._config_maps, self._note)
         for document in self._documents:
-            self._read(document, reader)
+            self._read(document)
         for key in self._topologies:
             if key not in self._pods:
                 self._note(f"Topology {'/'.join(key)} has no Pod in these files: not started")
         return Manifests(tuple(self._topologies.values()), tuple(self._pods.values()), tuple(self._notes))
 
-    def _read(self, document: Document, reader: PodReader) -> None:
+    def _read(self, document: Document) -> None:
         kind = _kind(document)
         if kind == "ConfigMap":
             return
@@ -120,11 +119,11 @@ class _Reading:
             self._topology(document)
         elif kind == "Pod":
             key, fields = _identity(document, self._namespace)
-            self._pod(f"Pod {'/'.join(key)}", reader.read(*key, fields.inner("spec")))
+            self._pod(f"Pod {'/'.join(key)}", key, fields.inner("spec"))
             refuse(f"Pod {'/'.join(key)}", fields.problems)
         elif kind in WORKLOADS:
             key, fields = _identity(document, self._namespace)
-            self._workload(kind, key, fields, reader)
+            self._workload(kind, key, fields)
             refuse(f"{kind} {'/'.join(key)}", fields.problems)
         else:
             self._skip(kind or "document without a kind", document)
@@ -140,12 +139,13 @@ class _Reading:
         refuse(f"Topology {'/'.join(key)}", fields.problems)
         self._topologies[key] = {**document, "metadata": {**document["metadata"], "namespace": key[0]}}
 
-    def _pod(self, what: str, pod: PodSpec) -> None:
-        if pod.key in self._pods:
+    def _pod(self, what: str, key: PodKey, spec: Fields) -> None:
+        pod = PodReader(*key, spec, self._config_maps, self._note).read()
+        if key in self._pods:
             self._note(f"{what}: another of the same name came before: the later one counts")
-        self._pods[pod.key] = pod
+        self._pods[key] = pod
 
-    def _workload(self, kind: str, key: ObjectKey, fields: Fields, reader: PodReader) -> None:
+    def _workload(self, kind: str, key: ObjectKey, fields: Fields) -> None:
         spec = fields.inner("spec")
         replicas = spec.number("replicas", 1, high=MOST_REPLICAS)
         template = spec.inner("template").inner("spec")
@@ -155,7 +155,7 @@ class _Reading:
         first = spec.inner("ordinals").number("start", 0)
         for index in range(first, first + replicas):
             before = len(template.problems)
-            self._pod(f"{kind} {namespace}/{name}", reader.read(namespace, f"{name}-{index}", template))
+            self._pod(f"{kind} {namespace}/{name}", (namespace, f"{name}-{index}"), template)
             if len(template.problems) > before:
                 return  # the same for every replica
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import attrs
+
 from meshnet.lab.expansion import expand
 from meshnet.lab.podspec import NODE, Container, PodSpec, Volume
 from meshnet.lab.podvolumes import read_mount, volume_of
@@ -31,72 +33,78 @@ _VARIABLE = re.compile(r"[ -<>-~]+")
 _VARIABLE_RIGHT = "must be one or more printable ASCII characters other than '='"
 
 
+@attrs.frozen
 class PodReader:
-    """Reads pod specs of one set of files.
+    """Reads one pod.
 
-    Args:
+    Attributes:
+        namespace, name: of the pod.
+        spec: its own, or that of the template that it is made of.
         config_maps: by (namespace, name).
-        note: told what is in a manifest but has no meaning here.
+        tell: told what is in the manifest but has no meaning here.
     """
 
-    def __init__(self, config_maps: ConfigMaps, note: Callable[[str], None]) -> None:
-        self._config_maps = config_maps
-        self._note = note
+    namespace: str
+    name: str
+    spec: Fields
+    config_maps: ConfigMaps
+    tell: Callable[[str], None]
 
-    def read(self, namespace: str, name: str, spec: Fields) -> PodSpec:
-        """Return the pod; what is wrong is in the problems of `spec`."""
+    def read(self) -> PodSpec:
+        """Return the pod; what is wrong is in the problems of its `spec`."""
+        spec = self.spec
         if spec.items("initContainers"):
-            self._note(f"Pod {namespace}/{name}: init containers are not run: its interfaces exist from the start")
+            self._note("init containers are not run: its interfaces exist from the start")
         if spec.flag("hostNetwork"):
-            self._note(
-                f"Pod {namespace}/{name}: hostNetwork: has no meaning here; on a cluster the pod would have no links"
-            )
+            self._note("hostNetwork: has no meaning here; on a cluster the pod would have no links")
         restart = spec.text("restartPolicy", "") or "Always"
         if restart not in {"Always", "OnFailure", "Never"}:
             spec.wrong("restartPolicy", "must be Always, OnFailure or Never")
         entries = _distinct(spec.each("volumes"), "name", "volume of the pod")
-        volumes = {str(entry.value.get("name")): self._volume(namespace, name, entry) for entry in entries}
+        volumes = {str(entry.value.get("name")): self._volume(entry) for entry in entries}
         return PodSpec(
-            namespace=namespace,
-            name=name,
-            hostname=(spec.dns_label("hostname") if spec.text("hostname", "") else name)[:_LONGEST_HOSTNAME],
-            node=self._node(spec),
-            containers=tuple(self._containers(namespace, name, spec, volumes)),
+            namespace=self.namespace,
+            name=self.name,
+            hostname=(spec.dns_label("hostname") if spec.text("hostname", "") else self.name)[:_LONGEST_HOSTNAME],
+            node=self._node(),
+            containers=tuple(self._containers(volumes)),
             volumes=tuple(volume for volume in volumes.values() if volume is not None),
             restart=restart,
             grace_s=float(spec.number("terminationGracePeriodSeconds", 30, high=86400)),
         )
 
-    def _node(self, spec: Fields) -> str | None:
-        selector = spec.inner("nodeSelector")
-        return spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
+    def _note(self, note: str) -> None:
+        self.tell(f"Pod {self.namespace}/{self.name}: {note}")
 
-    def _containers(self, namespace: str, pod: str, spec: Fields, volumes: Volumes) -> Iterator[Container]:
-        of_pod = _run_as(spec, {})
-        for entry in _distinct(spec.each("containers"), "name", "container of the pod"):
-            container = self._container(namespace, pod, entry, volumes)
+    def _node(self) -> str | None:
+        selector = self.spec.inner("nodeSelector")
+        return self.spec.text("nodeName", "") or selector.text(HOSTNAME_LABEL, "") or None
+
+    def _containers(self, volumes: Volumes) -> Iterator[Container]:
+        of_pod = _run_as(self.spec, {})
+        for entry in _distinct(self.spec.each("containers"), "name", "container of the pod"):
+            container = self._container(entry, volumes)
             ids = ", ".join(f"{name} {number}" for name, number in _run_as(entry, of_pod).items() if number)
             if ids and container.argv:
-                self._note(f"Pod {namespace}/{pod}: container {container.name!r} has {ids}: it runs as root here")
+                self._note(f"container {container.name!r} has {ids}: it runs as root here")
             yield container
 
-    def _container(self, namespace: str, pod: str, entry: Fields, volumes: Volumes) -> Container:
+    def _container(self, entry: Fields, volumes: Volumes) -> Container:
         name = entry.dns_label("name")
         env: dict[str, str] = {}
         for source in entry.each("envFrom"):
-            self._env_from(namespace, pod, source, env)
+            self._env_from(source, env)
         for variable in entry.each("env"):
             key = _variable(variable)
-            value = self._value(namespace, pod, variable, env)
+            value = self._value(variable, env)
             if value is not None:
                 env[key] = value
-        told = f"Pod {namespace}/{pod}: container {name!r}"
         return Container(
             name=name,
-            argv=self._argv(told, entry, env),
+            argv=self._argv(name, entry, env),
             env=env,
             directory=entry.text("workingDir", ""),
-            mounts=tuple(self._mounts(told, entry, volumes, env)),
+            mounts=tuple(self._mounts(name, entry, volumes, env)),
         )
 
     def _mounts(self, container: str, entry: Fields, volumes: Volumes, env: Mapping[str, str]) -> Iterator[VolumeMount]:
@@ -105,75 +113,75 @@ class PodReader:
             if volumes.get(name) is not None:
                 yield read_mount(mount, env)
             elif name not in volumes:
-                self._note(f"{container} mounts {name!r}, which is none of its pod's volumes: skipped")
+                self._note(f"container {container!r} mounts {name!r}, which is none of its pod's volumes: skipped")
 
     def _argv(self, container: str, entry: Fields, env: Mapping[str, str]) -> tuple[str, ...]:
         """What a container runs; nothing where that is of its image."""
         command, arguments = entry.texts("command"), entry.texts("args")
         if arguments and not command:
-            self._note(f"{container} has args for its image's own command: not started")
+            self._note(f"container {container!r} has args for its image's own command: not started")
             return ()
         argv = tuple(expand(word, env) for word in (*command, *arguments))
         if argv and _INIT.fullmatch(argv[0]):
-            self._note(f"{container} boots its image by {argv[0]}, which would boot this machine's system: not started")
+            boots = f"boots its image by {argv[0]}, which would boot this machine's system"
+            self._note(f"container {container!r} {boots}: not started")
             return ()
         return argv
 
-    def _env_from(self, namespace: str, pod: str, source: Fields, env: dict[str, str]) -> None:
+    def _env_from(self, source: Fields, env: dict[str, str]) -> None:
         if source.has("secretRef"):
-            self._note(f"Pod {namespace}/{pod}: variables come from what a lab has not (secretRef): unset")
+            self._note("variables come from what a lab has not (secretRef): unset")
         reference = source.inner("configMapRef")
-        found = self._config_map(namespace, reference) if reference.value else None
+        found = self._config_map(reference) if reference.value else None
         prefix = source.text("prefix", "")
         if prefix and not _VARIABLE.fullmatch(prefix):
             source.wrong("prefix", _VARIABLE_RIGHT)
         for key, value in (found.texts if found else {}).items():
             env[prefix + key] = value
 
-    def _value(self, namespace: str, pod: str, variable: Fields, env: Mapping[str, str]) -> str | None:
+    def _value(self, variable: Fields, env: Mapping[str, str]) -> str | None:
         if not variable.has("valueFrom"):
             return expand(variable.text("value", ""), env)
         source = variable.inner("valueFrom")
         if source.has("configMapKeyRef"):
-            return self._key(namespace, source.inner("configMapKeyRef"))
+            return self._key(source.inner("configMapKeyRef"))
         known = {
-            "metadata.name": pod,
-            "metadata.namespace": namespace,
+            "metadata.name": self.name,
+            "metadata.namespace": self.namespace,
             "spec.nodeName": NODE,
             "spec.serviceAccountName": "default",
         }
         path = source.inner("fieldRef").text("fieldPath") if source.has("fieldRef") else ""
         if path not in known:
             told = f"variable {variable.value.get('name')!r} comes from what a lab has not"
-            self._note(f"Pod {namespace}/{pod}: {told} ({path or ', '.join(source.value)}): unset")
+            self._note(f"{told} ({path or ', '.join(source.value)}): unset")
         return known.get(path)
 
-    def _key(self, namespace: str, reference: Fields) -> str | None:
+    def _key(self, reference: Fields) -> str | None:
         """The value of a key of a ConfigMap."""
-        found = self._config_map(namespace, reference)
+        found = self._config_map(reference)
         key = reference.text("key")
         if found and key not in found.texts and not reference.flag("optional"):
             known = ", ".join(found.texts) or "it has none"
             reference.wrong("key", f"must be a key of the ConfigMap's data: {known}")
         return found.texts.get(key) if found else None
 
-    def _volume(self, namespace: str, pod: str, entry: Fields) -> Volume | None:
+    def _volume(self, entry: Fields) -> Volume | None:
         name = entry.dns_label("name")
         kinds = [key for key in entry.value if key != "name" and entry.has(key)]
         if not kinds or "emptyDir" in kinds:
             return Volume(name, None)
         if "configMap" not in kinds:
-            told = f"volume {name!r} ({', '.join(kinds)})"
-            self._note(f"Pod {namespace}/{pod}: {told}: a lab mounts configMap and emptyDir: skipped")
+            self._note(f"volume {name!r} ({', '.join(kinds)}): a lab mounts configMap and emptyDir: skipped")
             return None
         source = entry.inner("configMap")
-        return volume_of(name, source, self._config_map(namespace, source))
+        return volume_of(name, source, self._config_map(source))
 
-    def _config_map(self, namespace: str, reference: Fields) -> ConfigMap | None:
+    def _config_map(self, reference: Fields) -> ConfigMap | None:
         name = reference.text("name")
-        found = self._config_maps.get((namespace, name))
+        found = self.config_maps.get((self.namespace, name))
         if found is None and not reference.flag("optional"):
-            reference.wrong("name", f"no ConfigMap {namespace}/{name} in these files")
+            reference.wrong("name", f"no ConfigMap {self.namespace}/{name} in these files")
         return found
 
 
