@@ -145,13 +145,10 @@ class PodReader:
         source = variable.inner("valueFrom")
         if source.has("configMapKeyRef"):
             return self._key(source.inner("configMapKeyRef"))
-        known = {
-            "metadata.name": self.name,
-            "metadata.namespace": self.namespace,
-            "spec.nodeName": NODE,
-            "spec.serviceAccountName": "default",
-        }
+        known = {"metadata.name": self.name, "metadata.namespace": self.namespace, "spec.nodeName": NODE}
         path = source.inner("fieldRef").text("fieldPath") if source.has("fieldRef") else ""
+        if path == "spec.serviceAccountName":
+            return self.spec.text("serviceAccountName", "") or "default"
         if path not in known:
             told = f"variable {variable.value.get('name')!r} comes from what a lab has not"
             self._note(f"{told} ({path or ', '.join(source.value)}): unset")
