@@ -21,11 +21,10 @@ from meshnet.lab.podroot import write_volumes
 from meshnet.lab.spawner import PAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshnet.lab.podspec import PodSpec
     from meshnet.lab.sandbox import Sandbox
-    from meshnet.model.topology import PodKey
 
 LOGS = RUN / "logs"
 FIRST_DELAY_S = 1.0
@@ -38,14 +37,17 @@ KILL_TIMEOUT_S = 10.0
 
 @attrs.define
 class Running:
-    """One command of a pod, now or as it ended.
+    """One command of a pod in its sandbox, or the holder of its namespaces, now or as it ended.
 
     Attributes:
+        pod: as it is on its node.
         pid: in the box; None while it does not run.
         code: how it ended last (minus the number of a signal); None when it never did.
         restarts: how often it was started again.
     """
 
+    pod: PodSpec
+    sandbox: Sandbox
     name: str
     pid: int | None = None
     code: int | None = None
@@ -67,14 +69,12 @@ class Containers:
 
     def __init__(self, spawner: socket.socket) -> None:
         self._spawner = spawner
-        self._of: dict[PodKey, dict[str, Running]] = {}
-        self._sandboxes: dict[PodKey, Sandbox] = {}
-        self._specs: dict[str, PodSpec] = {}
+        self._of: dict[str, dict[str, Running]] = {}  # by NAMESPACE/NAME of the pod, then by container
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, pod: PodSpec) -> list[Running]:
         """Return the commands of a pod."""
-        return list(self._of.get(pod.key, {}).values())
+        return [each for each in self._of.get(str(pod), {}).values() if each.name != PAUSE]
 
     def expect(self, pod: PodSpec, sandbox: Sandbox) -> None:
         """Know a pod, as it is on its node, and its sandbox before its commands are requested; write its volumes.
@@ -82,23 +82,26 @@ class Containers:
         For any thread.
         """
         write_volumes(pod)
-        self._specs[str(pod)] = pod
-        self._of[pod.key] = {container.name: Running(container.name) for container in pod.commands}
-        self._sandboxes[pod.key] = sandbox
+        names = (*(container.name for container in pod.commands), PAUSE)
+        running = {name: Running(pod, sandbox, name) for name in names}
+        running[PAUSE].changed.set()  # nobody waits for it yet
+        self._of[str(pod)] = running
 
     def request(self, pod: PodSpec, container: str) -> None:
         """Have a command of an expected pod started; `on_answer` will tell. Blocks shortly; for any thread.
 
         Raises MeshnetError when its namespace is gone.
         """
-        path = log_path(pod, container)
+        self._send(self._of[str(pod)][container])
+
+    def _send(self, each: Running) -> None:
+        path = log_path(each.pod, each.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            sandbox = self._sandboxes[pod.key]
-            with sandbox.opened() as netns:
-                node = self._specs[str(pod)].node
-                message = {"pod": str(pod), "node": node, "container": container, "sandbox": sandbox.container_id}
+            with each.sandbox.opened() as netns:
+                place = {"pod": str(each.pod), "node": each.pod.node, "sandbox": each.sandbox.container_id}
+                message = {**place, "container": each.name}
                 socket.send_fds(self._spawner, [json.dumps(message).encode()], [netns, log])
         finally:
             os.close(log)
@@ -114,7 +117,7 @@ class Containers:
 
         A pod whose command does not run gets one that only holds them; one for all who ask meanwhile.
         """
-        running = self._of.get(pod.key)
+        running = self._of.get(str(pod))
         if running is None:
             raise MeshnetError(f"pod {pod}: it is not started")
         for each in running.values():
@@ -122,11 +125,11 @@ class Containers:
                 raise MeshnetError(f"pod {pod}: it is being stopped")
             if each.pid is not None:
                 return each.pid
-        held = running.get(PAUSE)
-        if held is None or held.changed.is_set():
+        held = running[PAUSE]
+        if held.changed.is_set():
             # none was asked for, or it has ended
-            held = running[PAUSE] = Running(PAUSE)
-            await self._request(pod, held)
+            held = running[PAUSE] = Running(held.pod, held.sandbox, PAUSE)
+            await self._request(held)
         await self._changed(held, START_TIMEOUT_S, f"pod {pod}: its namespaces are not ready")
         if held.stopping:
             raise MeshnetError(f"pod {pod}: it was stopped meanwhile")
@@ -134,24 +137,23 @@ class Containers:
             raise MeshnetError(f"pod {pod}: its namespaces cannot be made: {held.error or log_path(pod, PAUSE)}")
         return held.pid
 
-    async def _request(self, pod: PodSpec, each: Running) -> None:
+    async def _request(self, each: Running) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self.request, pod, each.name)
-        except (MeshnetError, OSError, KeyError) as error:
-            self._not_started(pod, each, str(error))
+            await asyncio.get_running_loop().run_in_executor(None, self._send, each)
+        except (MeshnetError, OSError) as error:
+            self._not_started(each, str(error))
 
     async def stop(self, pod: PodSpec) -> None:
         """End all commands of a pod, by SIGTERM if they care, and forget them. Raises MeshnetError."""
-        running = self._of.get(pod.key, {}).values()
+        running = self._of.get(str(pod), {}).values()
         for each in running:
             each.stopping = True
             if each.pid is None:
                 each.changed.set()  # who waits for its start waits in vain
-        await asyncio.gather(*(self._end(pod, each) for each in running))
-        self._of.pop(pod.key, None)
-        self._sandboxes.pop(pod.key, None)
+        await asyncio.gather(*(self._end(each) for each in running))
+        self._of.pop(str(pod), None)
 
-    async def _end(self, pod: PodSpec, each: Running) -> None:
+    async def _end(self, each: Running) -> None:
         if each.pid is None:
             return
         pid = each.pid
@@ -159,13 +161,13 @@ class Containers:
         if _handles(pid, signal.SIGTERM):
             _kill(pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pod.grace_s):
+                async with asyncio.timeout(each.pod.grace_s):
                     await each.changed.wait()
         # the first process of a PID namespace takes all others of it along
         while each.pid is not None:
             each.changed.clear()
             _kill(pid, signal.SIGKILL)
-            await self._changed(each, KILL_TIMEOUT_S, f"pod {pod}: {each.name} (pid {pid}) survives SIGKILL")
+            await self._changed(each, KILL_TIMEOUT_S, f"pod {each.pod}: {each.name} (pid {pid}) survives SIGKILL")
 
     async def _changed(self, each: Running, timeout_s: float, otherwise: str) -> None:
         try:
@@ -175,14 +177,13 @@ class Containers:
             raise MeshnetError(f"{otherwise} after {timeout_s:g} s") from None
 
     def _take(self, message: dict[str, Any]) -> None:
-        pod = self._specs[message["pod"]]
-        each = self._find(pod, message)
+        each = self._find(message)
         if "code" in message:
             if each is not None and each.pid == message["pid"]:
-                self._ended(pod, each, int(message["code"]))
+                self._ended(each, int(message["code"]))
         elif "error" in message:
             if each is not None:
-                self._not_started(pod, each, str(message["error"]))
+                self._not_started(each, str(message["error"]))
         elif each is None or each.stopping or each.pid is not None:
             # its pod was stopped between the request and the start, or one of that name runs
             _kill(int(message["pid"]), signal.SIGKILL)
@@ -192,37 +193,35 @@ class Containers:
             each.since = time.monotonic()
             each.changed.set()
 
-    def _find(self, pod: PodSpec, message: dict[str, Any]) -> Running | None:
-        sandbox = self._sandboxes.get(pod.key)
-        if sandbox is None or sandbox.container_id != message["sandbox"]:
-            return None
-        return self._of[pod.key].get(message["container"])
+    def _find(self, message: Mapping[str, Any]) -> Running | None:
+        each = self._of.get(message["pod"], {}).get(message["container"])
+        return each if each is not None and each.sandbox.container_id == message["sandbox"] else None
 
-    def _ended(self, pod: PodSpec, each: Running, code: int) -> None:
+    def _ended(self, each: Running, code: int) -> None:
         if time.monotonic() - each.since >= STEADY_S:
             each.delays = doubling(FIRST_DELAY_S, LONGEST_DELAY_S)
         each.pid = None
         each.code = code
         each.changed.set()
-        if pod.restart == "Always" or (pod.restart == "OnFailure" and code != 0):
-            self._later(pod, each)
+        if each.pod.restart == "Always" or (each.pod.restart == "OnFailure" and code != 0):
+            self._later(each)
 
-    def _not_started(self, pod: PodSpec, each: Running, why: str) -> None:
+    def _not_started(self, each: Running, why: str) -> None:
         each.error = why
         each.changed.set()
-        if pod.restart != "Never":  # what is short, as processes or descriptors, may not be so for long
-            self._later(pod, each)
+        if each.pod.restart != "Never":  # what is short, as processes or descriptors, may not be so for long
+            self._later(each)
 
-    def _later(self, pod: PodSpec, each: Running) -> None:
+    def _later(self, each: Running) -> None:
         if not each.stopping and each.name != PAUSE:
-            asyncio.get_running_loop().call_later(next(each.delays), self._again, pod, each)
+            asyncio.get_running_loop().call_later(next(each.delays), self._again, each)
 
-    def _again(self, pod: PodSpec, each: Running) -> None:
-        if each.stopping or self._of.get(pod.key, {}).get(each.name) is not each:
+    def _again(self, each: Running) -> None:
+        if each.stopping or self._of.get(str(each.pod), {}).get(each.name) is not each:
             return  # stopped meanwhile
         each.restarts += 1
         each.changed.clear()
-        task = asyncio.get_running_loop().create_task(self._request(pod, each))
+        task = asyncio.get_running_loop().create_task(self._request(each))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

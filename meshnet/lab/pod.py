@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.lab.spawner import PAUSE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,6 +55,5 @@ def describe(pod: Pod, commands: Iterable[Running]) -> dict[str, Any]:
         "commands": [
             {"name": each.name, "pid": each.pid, "code": each.code, "restarts": each.restarts, "error": each.error}
             for each in commands
-            if each.name != PAUSE
         ],
     }

@@ -107,6 +107,7 @@ def test_who_comes_second_waits_for_the_same_holder(bench):
         bench.answer(request, pid=pid)
         assert await asyncio.gather(*calls) == [pid] * 3
         assert await bench.holder() == pid
+        assert bench.containers.of(POD) == []  # it is no command of the pod
 
     asyncio.run(run())
 
