@@ -13,7 +13,7 @@ from meshnet.model.fields import Fields, refuse
 from meshnet.model.resource import ObjectKey, is_topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshnet.lab.podspec import PodSpec
     from meshnet.lab.podtemplate import ConfigMaps
@@ -42,21 +42,22 @@ class Manifests:
 
 
 def read_manifests(
-    documents: Iterable[Document], namespace: str = "default", config_maps: ConfigMaps | None = None
+    documents: Sequence[Document], namespace: str = "default", config_maps: ConfigMaps | None = None
 ) -> Manifests:
     """Return what `documents` ask for.
 
     A StatefulSet's pods, and a Deployment's too, are NAME-0, NAME-1, ..., or from ``ordinals.start`` on.
 
     Args:
-        documents: of any kind.
+        documents: of any kind; a list's are those in it.
         namespace: where those go that name none.
         config_maps: which there are; None for those among `documents`.
 
     Raises InvalidObject for the first document that is wrong, with everything that is wrong in it.
     """
-    flat = list(_flat(documents))
-    return _Reading(flat, namespace, read_config_maps(flat, namespace) if config_maps is None else config_maps).result()
+    if config_maps is None:
+        config_maps = read_config_maps(documents, namespace)
+    return _Reading(documents, namespace, config_maps).result()
 
 
 def read_config_maps(documents: Iterable[Document], namespace: str) -> ConfigMaps:
@@ -68,17 +69,6 @@ def read_config_maps(documents: Iterable[Document], namespace: str) -> ConfigMap
             found[key] = read_config_map(fields)
             refuse(f"ConfigMap {'/'.join(key)}", fields.problems)
     return found
-
-
-def _flat(documents: Iterable[Document]) -> Iterator[Document]:
-    for document in documents:
-        if _kind(document) in LISTS:
-            fields = Fields(document, "", [])
-            items = [each.value for each in fields.each("items")]
-            refuse(title(document), fields.problems)
-            yield from _flat(item for item in items if item)
-        else:
-            yield document
 
 
 def _kind(document: Document) -> str:
@@ -125,8 +115,16 @@ class _Reading:
             key, fields = _identity(document, self._namespace)
             self._workload(kind, key, fields)
             refuse(f"{kind} {'/'.join(key)}", fields.problems)
+        elif kind in LISTS:
+            self._list(document)
         else:
             self._skip(kind or "document without a kind", document)
+
+    def _list(self, document: Document) -> None:
+        """Look at a list that was not opened: it has no items, or they are none."""
+        fields = Fields(document, "", [])
+        fields.items("items")
+        refuse(title(document), fields.problems)
 
     def _skip(self, what: str, document: Document) -> None:
         fields = Fields(document, "", [])

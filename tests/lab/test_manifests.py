@@ -244,9 +244,8 @@ def test_node_of_a_pod(wish):
     assert only(pod(containers=[], **wish)).node == "n7"
 
 
-def test_lists_are_opened_and_namespaces_kept():
-    items = [{"kind": "Topology", "metadata": {"name": "a", "namespace": "x"}}, pod("b")]
-    found = read_manifests([{"kind": "List", "items": items}])
+def test_namespaces_are_kept():
+    found = read_manifests([{"kind": "Topology", "metadata": {"name": "a", "namespace": "x"}}, pod("b")])
     assert [document["metadata"]["namespace"] for document in found.topologies] == ["x"]
     assert [str(each) for each in found.pods] == ["default/b"]
 

@@ -100,7 +100,7 @@ def _leans_on_drivers(document: Document) -> bool:
 def _manifests(documents: Sequence[Document]) -> Manifests:
     """Return what a lab reads in the files. Raises WrongFiles; what is wrong is printed with file and line."""
     try:
-        return read_manifests(document.document for document in documents)
+        return read_manifests([document.document for document in documents])
     except InvalidObject as error:
         findings = pod_findings(documents, DEFAULT_NAMESPACE)
         if not findings:
