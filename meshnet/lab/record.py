@@ -115,7 +115,7 @@ class LabRecords:
             with self._temporary_file() as file:
                 json.dump({"name": name, "pid": pid, "started": record.started, "user": record.user}, file)
                 file.flush()
-                self._refuse_running(name)
+                self.refuse_running(name)
                 os.link(file.name, path)
         except FileExistsError:
             raise UsageError(f"lab {name!r}: somebody is starting it at this moment") from None
@@ -125,7 +125,9 @@ class LabRecords:
 
     def refuse_running(self, name: str) -> None:
         """Raise UsageError when a lab of that name runs."""
-        self._refuse_running(check_name(name))
+        for record in self.running():
+            if record.name == name:
+                raise UsageError(f"lab {name!r}: it runs already (pid {record.pid}; meshnet lab down {name} ends it)")
 
     def running(self) -> list[LabRecord]:
         """Return the labs that run, by name; records of those that do not are removed.
@@ -173,11 +175,6 @@ class LabRecords:
             return
         if current is None or current == record:
             self._remove(record.path)
-
-    def _refuse_running(self, name: str) -> None:
-        for record in self.running():
-            if record.name == name:
-                raise UsageError(f"lab {name!r}: it runs already (pid {record.pid}; meshnet lab down {name} ends it)")
 
     def _temporary_file(self) -> IO[str]:
         prefix = f".{os.getpid()}-{start_time(os.getpid())}-"
