@@ -131,7 +131,7 @@ class CniRuntime:
             "CNI_COMMAND": command,
             "CNI_PATH": self._network.path,
         }
-        answer = self._process.run(self._network.program(kind), env, json.dumps(config).encode())
+        answer = self._process.run(self._network.programs[kind], env, json.dumps(config).encode())
         if answer.code != 0:
             raise _refusal(kind, answer)
         return _result(kind, answer.output) if command == "ADD" else None

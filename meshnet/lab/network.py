@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from meshnet.errors import MeshnetError, UsageError
+from meshnet.errors import MeshnetError
 from meshnet.presence import is_file
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 NETWORK_NAME = "meshnet-lab"
 PLUGIN_DIRECTORIES = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
-PRIMARIES = ("none", "bridge")
 
 
 @attrs.frozen
@@ -34,9 +33,6 @@ class NetworkList:
     plugins: tuple[Mapping[str, Any], ...]
     programs: Mapping[str, Path]
     path: str
-
-    def program(self, kind: str) -> Path:
-        return self.programs[kind]
 
 
 def lab_network(
@@ -61,8 +57,6 @@ def lab_network(
     programs = {"meshnet": meshnet}
     if primary == "none":
         return NetworkList(NETWORK_NAME, "1.1.0", ({"type": "meshnet"},), programs, path)
-    if primary != "bridge":
-        raise UsageError(f"--primary {primary}: must be one of {', '.join(PRIMARIES)}")
     programs["bridge"] = find_plugin("bridge", directories)
     find_plugin("host-local", directories)
     # Debian's reference plugins are 1.1.1, which speak 1.0.0 at most
