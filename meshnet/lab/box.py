@@ -99,7 +99,8 @@ def _maker(channel: Channel, other: Channel, name: str, first: Callable[[Channel
                 syscalls.unshare(syscalls.CLONE_NEWUSER)
             except KernelError as error:
                 raise userns.refused(error) from error
-            _ask(channel, {"ready": False})
+            channel.send({"ready": False})
+            channel.receive()  # the maps are written
         syscalls.unshare(syscalls.CLONE_NEWPID)
         pid = syscalls.fork()
         if pid == 0:
@@ -120,11 +121,6 @@ def _first_process(channel: Channel, name: str, first: Callable[[Channel], None]
         channel.send({"ready": True})
         first(channel)
     os._exit(0)
-
-
-def _ask(channel: Channel, message: dict[str, object]) -> None:
-    channel.send(message)
-    channel.receive()
 
 
 @contextlib.contextmanager
