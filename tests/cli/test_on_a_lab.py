@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
+
+from tests.lab.conftest import new_lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.lab.conftest import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -22,34 +22,19 @@ THREE = str(Path(__file__).parents[2] / "examples/3node.yml")
 LIMIT_S = 50
 
 
-@attrs.frozen
-class Lab:
-    """A running lab, and commands on it in processes of their own, as a user starts them.
-
-    `environ` is of the machine: a single test's is without lab and node.
-    """
-
-    name: str
-    environ: dict[str, str]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "meshnet", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, check=False, timeout=LIMIT_S)
-
-    def links(self) -> dict[int, dict[str, Any]]:
-        return {link["uid"]: link for link in json.loads(self.run("get", "links", "-o", "json").stdout)}
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"cli-{os.getpid()}"
-    lab = Lab(name, {**os.environ, "MESHNET_LAB": name})
+    """One lab for all tests; made before each of them is without lab and node."""
+    lab = new_lab()
     try:
-        up = lab.run("lab", "up", THREE)
-        assert up.returncode == 0, up.stderr
+        lab.ok("lab", "up", THREE)
         yield lab
     finally:
         lab.run("lab", "down", lab.name)
+
+
+def links_of(lab: Lab) -> dict[int, dict[str, Any]]:
+    return {link["uid"]: link for link in lab.json("get", "links")}
 
 
 def carriers(link: dict[str, Any]) -> list[bool]:
@@ -57,8 +42,8 @@ def carriers(link: dict[str, Any]) -> list[bool]:
 
 
 def test_every_link_is_told_from_both_ends(lab: Lab) -> None:
-    links = lab.links()
-    (node,) = json.loads(lab.run("get", "nodes", "-o", "json").stdout)
+    links = links_of(lab)
+    (node,) = lab.json("get", "nodes")
     assert set(links) == {1, 2, 3}
     for link in links.values():
         assert (link["state"], link["driver"], carriers(link)) == ("Up", "veth", [True, True])
@@ -75,20 +60,20 @@ def test_every_link_is_told_from_both_ends(lab: Lab) -> None:
 def test_a_cable_is_unplugged_and_plugged_in_again(lab: Lab) -> None:
     assert lab.run("link", "down", "r1:eth1").returncode == 0
     assert lab.run("wait", "--for", "down", "r2:eth1", "--timeout", "30").returncode == 0
-    links = lab.links()
+    links = links_of(lab)
     assert (links[1]["state"], links[1]["reason"], carriers(links[1])) == ("Down", "Unplugged", [False, False])
     assert [links[uid]["state"] for uid in (2, 3)] == ["Up", "Up"]
     assert lab.run("link", "up", "r2:eth1").returncode == 0
     assert lab.run("wait", "--for", "up", "--timeout", "30").returncode == 0
-    assert carriers(lab.links()[1]) == [True, True]
+    assert carriers(links_of(lab)[1]) == [True, True]
 
 
 def test_what_nodes_and_sandboxes_hold(lab: Lab) -> None:
-    (node,) = json.loads(lab.run("get", "nodes", "-o", "json").stdout)
+    (node,) = lab.json("get", "nodes")
     assert (node["name"], node["reachable"], node["up"]) == ("n1", True, 6)
-    sandboxes = json.loads(lab.run("get", "sandboxes", "-o", "json").stdout)
+    sandboxes = lab.json("get", "sandboxes")
     assert {row["pod"]: len(row["ports"]) for row in sandboxes} == {"r1": 2, "r2": 2, "r3": 2}
-    drivers = json.loads(lab.run("get", "drivers", "-o", "json").stdout)
+    drivers = lab.json("get", "drivers")
     assert {row["name"]: row["state"] for row in drivers}["veth"] == "usable"
 
 
@@ -100,7 +85,7 @@ def test_doctor_finds_daemon_and_store(lab: Lab) -> None:
 
 def written(lab: Lab) -> set[str]:
     """Return the states of links that Topologies' statuses tell, which follow within seconds."""
-    topologies = json.loads(lab.run("get", "topologies", "-o", "json").stdout)
+    topologies = lab.json("get", "topologies")
     return {link["state"] for topology in topologies for link in topology["status"]["links"]}
 
 
@@ -110,10 +95,10 @@ def test_a_dead_daemon_makes_its_ends_stale(lab: Lab) -> None:
         assert time.monotonic() < until, "what the test before has changed is not written yet"
     assert lab.run("lab", "node", "n1", "kill").returncode == 0
     try:
-        for link in lab.links().values():
+        for link in links_of(lab).values():
             assert [end.get("stale") for end in link["endpoints"]] == [True, True]
             assert link["state"] == "Up"
-        assert json.loads(lab.run("get", "nodes", "-o", "json").stdout)[0]["reachable"] is False
+        assert lab.json("get", "nodes")[0]["reachable"] is False
         assert lab.run("doctor").returncode == 1
     finally:
         assert lab.run("lab", "node", "n1", "start").returncode == 0

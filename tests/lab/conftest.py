@@ -82,12 +82,17 @@ def unique_name() -> str:
     return f"test-{secrets.token_hex(4)}"
 
 
+def new_lab() -> Lab:
+    """A lab of this user, by this source, that is not up yet."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    users = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}
+    return Lab(unique_name(), [sys.executable, "-m", "meshnet"], users)
+
+
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     """A lab that is not up yet; after the test it is down and has left nothing."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    users = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}
-    lab = Lab(unique_name(), [sys.executable, "-m", "meshnet"], users)
+    lab = new_lab()
     before = machine.snapshot()
     yield lab
     lab.ok("lab", "down", lab.name)
