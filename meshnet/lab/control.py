@@ -1,4 +1,4 @@
-"""Asking a running lab: for commands that have entered its box."""
+"""Asking a running lab, for commands: they have entered its box, or do so now."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from typing import Any
 from meshnet.errors import DaemonUnreachable
 from meshnet.lab.answers import misshapen
 from meshnet.lab.channel import AT_WORK, Channel, ChannelClosed
+from meshnet.lab.enter import enter_box
 from meshnet.lab.places import CONTROL_SOCKET
+from meshnet.lab.record import find_lab
 from meshnet.lab.reply import raise_refusal
 
 TIMEOUT_S = 120.0
 """Of silence. What is asked may take longer, as a stop that waits for a pod's grace period: a lab at work says so."""
+
+
+def ask_running(lab: str | None, verb: str, **arguments: object) -> dict[str, Any]:
+    """Enter the lab of that name, or the one that runs, have it do something, and return its answer.
+
+    Raises UsageError when none or several run, and MeshnetError as `enter_box` and `ask_lab` do.
+    """
+    enter_box(find_lab(lab))
+    answer, _ = ask_lab(verb, **arguments)
+    return answer
 
 
 def ask_lab(verb: str, **arguments: object) -> tuple[dict[str, Any], list[int]]:

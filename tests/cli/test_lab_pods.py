@@ -14,9 +14,7 @@ def test_a_pod_with_an_empty_name_is_not_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a variable is that is not set."""
-    monkeypatch.setattr("meshnet.lab.record.find_lab", lambda _: None)
-    monkeypatch.setattr("meshnet.lab.enter.enter_box", lambda _: True)
-    monkeypatch.setattr("meshnet.lab.control.ask_lab", lambda _: ({"name": "demo", "pods": []}, []))
+    monkeypatch.setattr("meshnet.lab.control.ask_running", lambda *_: {"name": "demo", "pods": []})
 
     assert main(["lab", "pods", ""]) == 1
 

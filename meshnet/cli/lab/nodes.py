@@ -57,14 +57,11 @@ def register(subparsers: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from meshnet.errors import UsageError  # noqa: PLC0415 - `lab up` needs nothing of it
-    from meshnet.lab.control import ask_lab  # noqa: PLC0415
-    from meshnet.lab.enter import enter_box  # noqa: PLC0415
-    from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.control import ask_running  # noqa: PLC0415
 
     if args.direction and args.action != "isolate":
         raise UsageError(f"--direction {args.direction}: only isolate takes it, not {args.action}")
-    enter_box(find_lab(args.lab))
-    node, _ = ask_lab("node", name=args.node, action=args.action, direction=args.direction)
+    node = ask_running(args.lab, "node", name=args.node, action=args.action, direction=args.direction)
     if not args.quiet:
         print(f"node {node['name']}: daemon {node['daemon']}, uplink {node['uplink_state']}", file=sys.stderr)
     return 0
@@ -72,13 +69,10 @@ def run(args: argparse.Namespace) -> int:
 
 def list_nodes(args: argparse.Namespace) -> int:
     from meshnet.cli.output import emit  # noqa: PLC0415
-    from meshnet.lab.control import ask_lab  # noqa: PLC0415
-    from meshnet.lab.enter import enter_box  # noqa: PLC0415
-    from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.control import ask_running  # noqa: PLC0415
 
-    enter_box(find_lab(args.lab))
-    status, _ = ask_lab("status")
-    emit(args, status["nodes"], COLUMNS, [_cells(node) for node in status["nodes"]])
+    nodes = ask_running(args.lab, "status")["nodes"]
+    emit(args, nodes, COLUMNS, [_cells(node) for node in nodes])
     return 0
 
 

@@ -69,12 +69,9 @@ def register(subparsers: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from meshnet.lab.control import ask_lab  # noqa: PLC0415 - `lab up` needs nothing of it
-    from meshnet.lab.enter import enter_box  # noqa: PLC0415
-    from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.control import ask_running  # noqa: PLC0415 - `lab up` needs nothing of it
 
-    enter_box(find_lab(args.lab))
-    pod, _ = ask_lab(args.verb, pod=args.pod, node=args.node, force="yes" if args.force else None)
+    pod = ask_running(args.lab, args.verb, pod=args.pod, node=args.node, force="yes" if args.force else None)
     if not args.quiet:
         print(f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['phase']}", file=sys.stderr)
     return 0
@@ -83,12 +80,9 @@ def run(args: argparse.Namespace) -> int:
 def list_pods(args: argparse.Namespace) -> int:
     from meshnet.cli.output import emit  # noqa: PLC0415
     from meshnet.errors import NotFound  # noqa: PLC0415
-    from meshnet.lab.control import ask_lab  # noqa: PLC0415
-    from meshnet.lab.enter import enter_box  # noqa: PLC0415
-    from meshnet.lab.record import find_lab  # noqa: PLC0415
+    from meshnet.lab.control import ask_running  # noqa: PLC0415
 
-    enter_box(find_lab(args.lab))
-    status, _ = ask_lab("status")
+    status = ask_running(args.lab, "status")
     rows = [pod for pod in status["pods"] if args.pod in {None, pod["name"], f"{pod['namespace']}/{pod['name']}"}]
     if args.pod is not None and not rows:
         raise NotFound(f"pod {args.pod!r}: not in lab {status['name']}")
