@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshnet.errors import MeshnetError
+from meshnet.errors import DaemonUnreachable, MeshnetError
+from meshnet.lab import node as module
 from meshnet.lab.node import Node
+from tests.cni.daemon import Daemon, answer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
 
@@ -76,3 +79,24 @@ def test_last_words_of_a_long_log_cost_no_memory(node):
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_daemon_that_answers_is_not_silent(node):
+    with Daemon(node.socket, answer(b'{"node": "n1"}')):
+        node.refuse_silent()
+
+
+def test_daemon_that_takes_connections_alone_is_silent(node, monkeypatch):
+    """As one that was stopped by a signal."""
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.2)
+    node._pid = 7
+    asked = threading.Event()
+
+    def hang(_daemon: Daemon, _conn: socket.socket, _number: int) -> None:
+        asked.wait(5)
+
+    told = r"^node n1: its daemon runs, and does not answer \(meshnet lab logs n1\)$"
+    with Daemon(node.socket, hang):
+        with pytest.raises(DaemonUnreachable, match=told):
+            node.refuse_silent()
+        asked.set()
