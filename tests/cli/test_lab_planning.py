@@ -111,6 +111,10 @@ FOUND = [
         "apiVersion: v1\nkind: Service\nmetadata:\n  name: 5\n",
         "4: error: Service default/?: metadata.name: 5: must be a string (in quotes)",
     ),
+    (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: r1}\nspec:\n  containers:\n  - name: a\n    command: x\n",
+        "7: error: Pod default/r1: spec.containers[0].command: 'x': must be a list",
+    ),
     ("apiVersion: v1\nkind: List\nitems: 3\n", "3: error: List default/?: items: 3: must be a list"),
     (
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: r1\n  namespace: []\n",
@@ -141,6 +145,25 @@ def test_every_pod_that_is_wrong_is_told_at_its_own_line(machine: Machine, tmp_p
 
     assert ran.code == exitcodes.FAILED
     assert [line.split(": ")[0] for line in ran.err.splitlines()[:-1]] == [f"{path}:{n}" for n in (3, 3, 7, 11, 11)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--place", "r1"),
+        ("--place", "r1=n7"),
+        ("--nodes", "0"),
+        ("--driver", "nonsense"),
+        ("--underlay-mtu", "9"),
+        ("--underlay-delay", "-1"),
+        ("/no/such/file",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use(machine: Machine, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = machine.run("lab", "up", *words, write(tmp_path / "r1.yml", [some("Pod", "r1")]))
+
+    assert (ran.code, " ".join(words) in ran.err) == (exitcodes.WRONG_USE, True), ran.err
 
 
 def labelled(driver: str | None = None) -> list[dict[str, Any]]:

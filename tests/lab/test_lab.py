@@ -259,41 +259,6 @@ def test_link_without_a_peer_is_named_and_the_lab_stays(lab):
     assert lab.sh("r1", "cat /sys/class/net/eth1/carrier") == "0"
 
 
-def test_wrong_files_start_nothing(lab, tmp_path):
-    file = tmp_path / "wrong.yml"
-    file.write_text(
-        "apiVersion: networkop.co.uk/v1beta1\nkind: Topology\nmetadata:\n  name: r1\nspec:\n  links:\n"
-        "  - uid: 1\n    local_intf: eth0\n    peer_pod: r2\n    peer_intf: eth1\n"
-        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: r1\nspec:\n  containers:\n  - name: a\n    command: x\n"
-    )
-    done = lab.run("lab", "up", str(file))
-    assert done.returncode == 1
-    assert f"{file}:8: error: Topology default/r1: spec.links[0].local_intf" in done.stderr
-    file.write_text(file.read_text().replace("eth0", "eth2"))
-    done = lab.run("lab", "up", str(file))
-    assert done.returncode == 1
-    assert f"{file}:19: error: Pod default/r1: spec.containers[0].command" in done.stderr
-    assert lab.gone()
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--place", "r1"), "POD=NODE"),
-        (("--place", "r1=n7"), "no node 'n7'"),
-        (("--nodes", "0"), "--nodes 0"),
-        (("--driver", "nonsense"), "--driver nonsense"),
-        (("--underlay-mtu", "9"), "--underlay-mtu 9"),
-        (("--underlay-delay", "-1"), "--underlay-delay -1"),
-        (("/no/such/file",), "/no/such/file"),
-    ],
-)
-def test_wrong_use(lab, words, told):
-    done = lab.run("lab", "up", *words, "-", stdin=pair())
-    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
-    assert lab.gone()
-
-
 def test_name_that_runs_is_refused(lab):
     lab.ok("lab", "up", "-", stdin=pair())
     done = lab.run("lab", "up", "-", stdin=pair())

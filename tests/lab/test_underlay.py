@@ -130,19 +130,6 @@ def test_one_isolation_replaces_another(lab):
     assert "unplugged" not in lab.ok("lab", "nodes")
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("n1", "rejoin", "--direction", "in"), "only isolate takes it"),
-        (("n1", "isolate", "--direction", "up"), "'both'"),
-        (("n1", "explode"), "'explode'"),
-    ],
-)
-def test_wrong_use(lab, words, told):
-    done = lab.run("lab", "node", *words)
-    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
-
-
 def arrives(lab, source: str, destination: str) -> bool:
     """Whether pings of one node arrive at another, where they are counted; they need not be answered."""
     before = echoes(lab, destination)
