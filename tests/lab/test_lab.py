@@ -207,18 +207,6 @@ def test_stop_lets_a_command_end_by_itself(lab, command):
     assert lab.ok("lab", "logs", "r1") == "ready\nasked\n"
 
 
-def test_daemon_killed_and_started_again(lab):
-    lab.ok("lab", "up", "-", stdin=pair())
-    lab.ok("lab", "node", "n1", "kill")
-    assert lab.run("lab", "node", "n1", "stop").returncode == 1
-    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
-    lab.ok("lab", "node", "n1", "start")
-    assert lab.run("lab", "node", "n1", "start").returncode == 1
-    lab.ok("lab", "restart", "r1")
-    lab.ok("wait", "--for", "up", "r1:eth1")
-    assert "ended" not in lab.ok("lab", "logs", "n1")
-
-
 def test_primary_bridge_gives_eth0(lab):
     lab.ok("lab", "up", "--primary", "bridge", "-", stdin=pair())
     assert "10.244.1." in lab.sh("r1", "ip -br addr show dev eth0")
@@ -290,12 +278,6 @@ def test_links_are_up_for_who_waits_also_when_no_daemon_says_so_but_he_is_told(l
     lab.ok("lab", "node", "n1", "kill")
     done = lab.run("wait", "--for", "up")
     assert (done.returncode, done.stderr.startswith("not reached: n1 (")) == (0, True)
-
-
-def test_list_tells_the_lab(lab):
-    lab.ok("lab", "up", "-", stdin=pair())
-    (row,) = [row for row in json.loads(lab.ok("lab", "list", "-o", "json")) if row["name"] == lab.name]
-    assert os.path.exists(f"/proc/{row['pid']}")
 
 
 def test_supervisor_killed_leaves_nothing(lab):

@@ -38,14 +38,20 @@ def test_daemon_started_again_adopts_what_is_there(lab):
     lab.ok("lab", "node", "n1", "kill")
     (node,) = lab.json("lab", "nodes")
     assert node["daemon"] == "was ended by SIGKILL"
+    assert lab.run("lab", "node", "n1", "stop").returncode == 1
     assert lab.sh("r1", CARRIER) == "1"
+    assert "1 received" in lab.sh("r1", "ping -c 1 -W 5 10.0.0.2")
     lab.ok("lab", "node", "n1", "start")
+    assert lab.run("lab", "node", "n1", "start").returncode == 1
+    assert "ended" not in lab.ok("lab", "logs", "n1")
     assert (lab.sh("r1", FACTS), sandboxes(lab)) == before
     assert lab.sh("r1", CARRIER) == "1"
     lab.ok("lab", "node", "n1", "stop")
     assert lab.json("lab", "nodes")[0]["daemon"] == "ended with exit code 0"
     lab.ok("lab", "node", "n1", "start")
     assert (lab.sh("r1", FACTS), sandboxes(lab)) == before
+    lab.ok("lab", "restart", "r1")
+    lab.ok("wait", "--for", "up", "r1:eth1")
 
 
 def test_a_command_is_told_the_node_that_its_pod_is_on(lab):
