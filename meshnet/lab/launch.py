@@ -31,11 +31,13 @@ class Launched:
         record: what stands outside.
         report: what its supervisor says of it.
         channel: to its first process: the lab ends when this closes.
+        records: where it stands.
     """
 
     record: LabRecord
     report: dict[str, Any]
     channel: Channel
+    records: LabRecords
 
     def let_go(self) -> None:
         """Have the lab live without this process from now on. Raises MeshnetError when it has ended already."""
@@ -45,10 +47,10 @@ class Launched:
             except ChannelClosed as error:
                 raise MeshnetError(f"lab {self.record.name!r}: its supervisor has ended: {error}") from error
 
-    def end(self, records: LabRecords) -> None:
+    def end(self) -> None:
         """End the lab and return when its last process is gone. Raises MeshnetError as `end` does."""
         self.channel.close()
-        end(self.record, records)
+        end(self.record, self.records)
 
 
 def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any]], None]) -> Launched:
@@ -68,7 +70,7 @@ def launch(plan: LabPlan, records: LabRecords, progress: Callable[[dict[str, Any
             if "error" in message:
                 raise MeshnetError(f"lab {plan.name!r}: {message['error']}")
             if message["step"] == "up":
-                return Launched(box.record, message, box.channel)
+                return Launched(box.record, message, box.channel, records)
             progress(message)
     except BaseException as error:
         box.channel.close()

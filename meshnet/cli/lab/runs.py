@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from meshnet.cli.lab.ending import Ending
     from meshnet.cli.lab.verbparser import Verbs
+    from meshnet.lab.record import LabRecord
 
 NODE = "NODE"
 COMMAND_GRACE_S = 10.0
@@ -69,16 +70,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, ending: Ending) -> int:
-    from meshnet.lab.record import LabRecords  # noqa: PLC0415
-
     lab = bring_up(args)
     try:
         print_report(args, lab.report)
         code = 0 if lab.report["ok"] else 1
-        outcome = _command(args.after_dashes, args.lab, ending) if args.after_dashes else _survey(args)
+        outcome = _command(args.after_dashes, args.lab, ending) if args.after_dashes else _survey(args, lab.record)
         return outcome or code
     finally:
-        lab.end(LabRecords.of_this_user())
+        lab.end()
         if not args.quiet:
             print(f"lab {args.lab}: gone", file=sys.stderr)
 
@@ -141,12 +140,10 @@ def _ends(process: subprocess.Popen[bytes], within_s: float) -> bool:
     return process.poll() is not None
 
 
-def _survey(args: argparse.Namespace) -> int:
+def _survey(args: argparse.Namespace, record: LabRecord) -> int:
     """Ping from inside the box, in a child: this process goes on to end the lab."""
     from meshnet.lab.enter import in_child_of_box  # noqa: PLC0415
-    from meshnet.lab.record import find_lab  # noqa: PLC0415
 
-    record = find_lab(args.lab)
     reading, writing = os.pipe2(os.O_CLOEXEC)
 
     def inside() -> int:
