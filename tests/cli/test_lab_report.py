@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from types import SimpleNamespace
 
 import pytest
 
 from meshnet.cli.lab.up import print_report
+from meshnet.lab.launch import Launched
 
 
 @pytest.mark.parametrize(
@@ -14,5 +15,5 @@ from meshnet.cli.lab.up import print_report
 )
 def test_an_unplugged_link_is_not_counted_as_up(capsys: pytest.CaptureFixture[str], down: int, told: str) -> None:
     report = {"pods": [], "silent": [], "links": [], "up": 5, "down": down, "endpoints": 6, "seconds": 1.5}
-    print_report(argparse.Namespace(lab="x", quiet=False), report)
+    print_report(Launched(SimpleNamespace(name="x"), report, SimpleNamespace(), SimpleNamespace()), quiet=False)
     assert capsys.readouterr().out == f"lab x: {told}\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.cli.files import FILE_HELP
-from meshnet.cli.lab.up import DEFAULT_NAME, add_up_options, bring_up, print_report
+from meshnet.cli.lab.up import add_up_options, bring_up, print_report
 from meshnet.cli.table import NAMESPACE, Column, show
 from meshnet.model.printable import printable
 
@@ -61,7 +61,6 @@ def register(subparsers: Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     from meshnet.cli.lab.ending import Ending, ToldToEnd  # noqa: PLC0415 - `lab list` needs nothing of it
 
-    args.lab = args.lab or DEFAULT_NAME
     try:
         with Ending() as ending:
             return _run(args, ending)
@@ -71,15 +70,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, ending: Ending) -> int:
     lab = bring_up(args)
+    record, command = lab.record, args.after_dashes
     try:
-        print_report(args, lab.report)
+        print_report(lab, quiet=args.quiet)
         code = 0 if lab.report["ok"] else 1
-        outcome = _command(args.after_dashes, args.lab, ending) if args.after_dashes else _survey(args, lab.record)
-        return outcome or code
+        return (_command(command, record.name, ending) if command else _survey(args, record)) or code
     finally:
         lab.end()
         if not args.quiet:
-            print(f"lab {args.lab}: gone", file=sys.stderr)
+            print(f"lab {record.name}: gone", file=sys.stderr)
 
 
 def _command(command: list[str], lab: str, ending: Ending) -> int:

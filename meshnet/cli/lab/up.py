@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             lab.let_go()
     except ToldToEnd as told:
         return 128 + told.number
-    print_report(args, lab.report)
+    print_report(lab, quiet=args.quiet)
     return 0 if lab.report["ok"] else 1
 
 
@@ -124,8 +124,9 @@ def show_progress(step: Mapping[str, Any]) -> None:
     print(f"{_ERASE_LINE}{step['step']} {step['done']}/{step['of']}", end="", file=sys.stderr, flush=True)
 
 
-def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
+def print_report(lab: Launched, *, quiet: bool) -> None:
     """Print what is not as it should be, and one line that counts."""
+    report = lab.report
     for pod in report["pods"]:
         told = f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}"
         print(printable(told), file=sys.stderr)
@@ -137,7 +138,7 @@ def print_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
         print(printable(f"link end {end}: {link['state']}: {why}"), file=sys.stderr)
     if len(report["links"]) > MOST_SHOWN:
         print(f"... and {len(report['links']) - MOST_SHOWN} more (meshnet get links)", file=sys.stderr)
-    if not args.quiet:
+    if not quiet:
         unplugged = f", {report['down']} unplugged" if report["down"] else ""
         counted = f"{report['up']} of {report['endpoints']} link ends up{unplugged} ({report['seconds']} s)"
-        print(f"lab {args.lab or DEFAULT_NAME}: {counted}", flush=True)  # before what CMD of `lab run` writes
+        print(f"lab {lab.record.name}: {counted}", flush=True)  # before what CMD of `lab run` writes
