@@ -81,10 +81,10 @@ class Event:
     count: int = 1
     time: float = 0.0
 
-    def concerns(self, about: str | None, namespace: str | None) -> bool:
-        """Tell whether it is about that object, and in that namespace; None: any."""
-        where = self.about.rpartition(" ")[2].rpartition("/")[0] or DEFAULT_NAMESPACE
-        return about in (None, self.about) and namespace in (None, where)
+    @property
+    def namespace(self) -> str:
+        """That of what it is about; what has none counts as being in `default`, where a cluster has its events."""
+        return self.about.rpartition(" ")[2].rpartition("/")[0] or DEFAULT_NAMESPACE
 
 
 class Store(abc.ABC):
@@ -162,11 +162,8 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
-        """Return recorded events, the least recently recorded first, of one object, of a namespace's, or all.
-
-        What has no namespace counts as being in `default`, where a cluster has its events.
-        """
+    async def events(self, namespace: str | None = None) -> Sequence[Event]:
+        """Return recorded events, the least recently recorded first, of one namespace or of all."""
 
     async def close(self) -> None:  # noqa: B027  (a store that holds nothing needs none)
         """Give back what the store holds; idempotent. Watches that still run raise StoreUnavailable."""

@@ -103,9 +103,9 @@ class MemoryStore(Store):
         if len(self._events) > KEPT_EVENTS:
             del self._events[next(iter(self._events))]
 
-    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
+    async def events(self, namespace: str | None = None) -> Sequence[Event]:
         self._check_open()
-        return [event for event in self._events.values() if event.concerns(about, namespace)]
+        return [event for event in self._events.values() if namespace in (None, event.namespace)]
 
     async def close(self) -> None:
         self._closed = True

@@ -112,9 +112,9 @@ class SqliteStore(Store):
     async def record(self, event: Event) -> None:
         await self._file.write(lambda connection: sqlite_events.record(connection, event))
 
-    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
-        found = await self._file.read(lambda connection: sqlite_events.recorded(connection, about))
-        return [event for event in found if event.concerns(about, namespace)]
+    async def events(self, namespace: str | None = None) -> Sequence[Event]:
+        found = await self._file.read(sqlite_events.recorded)
+        return [event for event in found if namespace in (None, event.namespace)]
 
     async def close(self) -> None:
         self._file.close()

@@ -34,11 +34,11 @@ def record(connection: sqlite3.Connection, event: Event) -> None:
         )
 
 
-def recorded(connection: sqlite3.Connection, about: str | None) -> Sequence[Event]:
-    """The events of one object or all, the least recently recorded first."""
+def recorded(connection: sqlite3.Connection) -> Sequence[Event]:
+    """The newest events, the least recently recorded first."""
     rows = connection.execute(
         "SELECT about, type, reason, message, source, count, time FROM"
-        " (SELECT * FROM events ORDER BY id DESC LIMIT ?) WHERE ? IN ('', about) ORDER BY id",
-        (KEPT, about or ""),
+        " (SELECT * FROM events ORDER BY id DESC LIMIT ?) ORDER BY id",
+        (KEPT,),
     )
     return [Event(*row) for row in rows.fetchall()]

@@ -334,8 +334,9 @@ class DaemonNode:
 
     def events(self, name: str) -> list[str]:
         """The reasons of what was told about a Topology."""
-        told = self._store(lambda store: store.events(f"Topology default/{name}"))
-        return [event.reason for event in told for _ in range(event.count)]
+        told = self._store(lambda store: store.events())
+        about = f"Topology default/{name}"
+        return [event.reason for event in told if event.about == about for _ in range(event.count)]
 
     def _store(self, use: Callable[[Store], Awaitable[Any]]) -> Any:
         async def run() -> Any:

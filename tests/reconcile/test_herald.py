@@ -40,7 +40,7 @@ def test_nobody_waits_for_events_but_who_asks() -> None:
         herald.tell(R1, [("C", "c is wrong")])
         assert await store.events() == []
         await herald.told(10.0)
-        events = await store.events(R1)
+        events = await store.events()
         assert [(event.reason, event.type, event.source) for event in events] == [
             (reason, "Warning", "meshnetd n1") for reason in "ABC"
         ]

@@ -153,7 +153,7 @@ def test_each_failure_is_told_once() -> None:
             await asyncio.sleep(PAUSE_S * 2)
             room.publisher.changed(room.r1)
             await asyncio.sleep(PAUSE_S * 2)
-        events = await room.store.events("Topology default/r1")
+        events = await room.store.events()
         assert [(event.type, event.reason, event.count) for event in events] == [("Warning", "KernelRefused", 1)] * 2
         assert events[0].message == "link 1 (eth1): number 1"
         assert events[0].source == "meshnetd n1"
@@ -170,7 +170,7 @@ def test_a_failure_is_told_though_the_answer_to_its_writing_was_lost() -> None:
         await asyncio.sleep(PAUSE_S * 4)
         room.fail(2)
         await asyncio.sleep(PAUSE_S * 2)
-        events = await room.store.events("Topology default/r1")
+        events = await room.store.events()
         assert [(event.message[-1], event.count) for event in events] == [("1", 1), ("2", 1)]
 
     run(main())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def read(query: Query) -> list[Row]:
     async def stored(store: Store) -> Sequence[Event]:
-        return await store.events(namespace=query.namespace)
+        return await store.events(query.namespace)
 
     found = [attrs.asdict(event) for event in query.target.with_store(stored)]
     return [row for row in found if query.wants(_name(row["about"]))]

@@ -62,19 +62,14 @@ class Recorder:
         except InvalidObject as error:  # its namespace is being deleted, for one
             raise StoreUnavailable(f"event about {event.about}: {error}") from error
 
-    async def recorded(self, about: str | None, namespace: str = "") -> Sequence[Event]:
-        """Return events, the least recently recorded first, of one object, of a namespace, or all.
+    async def recorded(self, namespace: str) -> Sequence[Event]:
+        """Return events, the least recently recorded first, of a namespace, or with ``""`` of all.
 
         Raises StoreUnavailable.
         """
-        query = {"labelSelector": ",".join(f"{name}={value}" for name, value in OURS.items())}
-        if about:
-            which = About.read(about)
-            namespace = which.event_namespace
-            fields = which.reference.items()
-            query["fieldSelector"] = ",".join(f"involvedObject.{field}={value}" for field, value in fields)
-        path = path_of("/api/v1", namespace, "events", **query)
-        listing = await self._calls.send(Request("GET", "list", "events", f"events about {about or 'anything'}", path))
+        ours = ",".join(f"{name}={value}" for name, value in OURS.items())
+        path = path_of("/api/v1", namespace, "events", labelSelector=ours)
+        listing = await self._calls.send(Request("GET", "list", "events", "events about anything", path))
         return folded(listing["items"])
 
     async def _write(self, event: Event, series: _Series) -> None:

@@ -126,8 +126,8 @@ class KubernetesStore(Store):
     async def record(self, event: Event) -> None:
         await self._recorder.record(event)
 
-    async def events(self, about: str | None = None, *, namespace: str | None = None) -> Sequence[Event]:
-        return await self._recorder.recorded(about, namespace or "")
+    async def events(self, namespace: str | None = None) -> Sequence[Event]:
+        return await self._recorder.recorded(namespace or "")
 
     def node_owners(self, node: str) -> Sequence[Mapping[str, Any]]:
         file = self._access.token_file
