@@ -10,11 +10,9 @@ import pytest
 from meshnet.stores.notify import Meeting
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
-
-if TYPE_CHECKING:
-    import socket
 
 
 @pytest.fixture
