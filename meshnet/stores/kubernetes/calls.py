@@ -72,7 +72,7 @@ class Calls:
 
     async def _once(self, request: Request) -> Answer | Unreachable:
         try:
-            return await self._threads.run(functools.partial(self._door.ask, request, request.limit_s))
+            return await self._threads.run(functools.partial(self._door.ask, request))
         except Unreachable as error:
             return error
 

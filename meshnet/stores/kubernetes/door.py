@@ -106,9 +106,9 @@ class Door:
         self._token = _Token(access.token_file) if access.token_file else None
         self._closed = False
 
-    def ask(self, request: Request, limit_s: float) -> Answer:
+    def ask(self, request: Request) -> Answer:
         """Send a request and return the answer. Raises Unreachable, StoreUnavailable."""
-        timeout = urllib3.Timeout(connect=min(CONNECT_S, limit_s), read=limit_s)
+        timeout = urllib3.Timeout(connect=min(CONNECT_S, request.limit_s), read=request.limit_s)
         try:
             response = self._send(request, timeout, whole=True)
             return _answer(response)

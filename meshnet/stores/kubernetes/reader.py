@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.door import Door, Unreachable
 from meshnet.stores.kubernetes.errors import document_of
-from meshnet.stores.kubernetes.request import Request, path_of
+from meshnet.stores.kubernetes.request import ONE_S, Request, path_of
 from meshnet.stores.text import dump
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from meshnet.stores.kubernetes.access import Access
 
 CONNECTIONS = 4
-LIMIT_S = 10.0
 
 
 class Reader:
@@ -30,22 +29,23 @@ class Reader:
 
     def version(self) -> str:
         """Return the server's own version: ``v1.34.4``."""
-        told = self._send(Request("GET", "get", "version", "version", "/version"), LIMIT_S)
+        told = self._send(Request("GET", "get", "version", "version", "/version"))
         return str(told.get("gitVersion") or "unknown")
 
     def get(self, base: str, namespace: str, plural: str, name: str) -> dict[str, Any]:
         """Return one object; `base` is ``/api/v1`` or ``/apis/GROUP/VERSION``. Raises NotFound."""
         where = f"{namespace}/{name}" if namespace else name
         path = path_of(base, namespace, plural, name)
-        return self._send(Request("GET", "get", plural, f"{plural} {where}", path, name), LIMIT_S)
+        return self._send(Request("GET", "get", plural, f"{plural} {where}", path, name))
 
     def list(
-        self, base: str, namespace: str, plural: str, *, limit_s: float = LIMIT_S, **query: str
+        self, base: str, namespace: str, plural: str, *, limit_s: float = ONE_S, **query: str
     ) -> list[dict[str, Any]]:
         """Return the objects of a kind, of one namespace or with ``""`` of all."""
         what = f"{plural} of namespace {namespace}" if namespace else f"all {plural}"
         path = path_of(base, namespace, plural, **query)
-        items: list[dict[str, Any]] = self._send(Request("GET", "list", plural, what, path), limit_s)["items"]
+        request = Request("GET", "list", plural, what, path, limit_s=limit_s)
+        items: list[dict[str, Any]] = self._send(request)["items"]
         return items
 
     def may(self, user: str, verb: str, group: str, resource: str) -> bool:
@@ -58,16 +58,16 @@ class Reader:
         what = f"what {user} may do"
         path = path_of(f"/apis/{base}", "", "subjectaccessreviews")
         request = Request("POST", "create", "subjectaccessreviews", what, path, body=dump(review, what))
-        status: Mapping[str, Any] = self._send(request, LIMIT_S).get("status") or {}
+        status: Mapping[str, Any] = self._send(request).get("status") or {}
         return bool(status.get("allowed"))
 
     def close(self) -> None:
         """Close what is open; idempotent."""
         self._door.close()
 
-    def _send(self, request: Request, limit_s: float) -> dict[str, Any]:
+    def _send(self, request: Request) -> dict[str, Any]:
         try:
-            answer = self._door.ask(request, limit_s)
+            answer = self._door.ask(request)
         except Unreachable as error:
             doing = f"{request.verb} {request.resource}"
             raise StoreUnavailable(f"{request.what}: {doing} at the API server {self._door.server}: {error}") from error

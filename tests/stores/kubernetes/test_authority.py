@@ -105,13 +105,13 @@ def test_an_authority_that_is_replaced_is_believed_from_then_on(tmp_path: Path, 
     port = serving(1)
     pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(port)}
     door, request = Door(Access(environ=pod, account=account), 2), Place(Kind.TOPOLOGY, "default", "r1").get()
-    assert door.ask(request, 5.0).status == 200
+    assert door.ask(request).status == 200
 
     assert serving(2) == port
     with pytest.raises(Unreachable):
-        door.ask(request, 5.0)
+        door.ask(request)
     trust(account, 2)
-    assert door.ask(request, 5.0).status == 200
+    assert door.ask(request).status == 200
     door.close()
 
 
@@ -125,6 +125,6 @@ def test_an_authority_that_shall_not_be_asked_for_is_no_word_at_every_command(
     door = Door(access, 2)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        assert door.ask(Place(Kind.TOPOLOGY, "default", "r1").get(), 5.0).status == 200
+        assert door.ask(Place(Kind.TOPOLOGY, "default", "r1").get()).status == 200
     door.close()
     assert warned == []

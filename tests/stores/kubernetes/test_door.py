@@ -23,7 +23,7 @@ WATCH = Place(Kind.TOPOLOGY, "").watch("1", 300)
 def test_connections_are_kept(tmp_path: Path) -> None:
     with Server(Reply(200, {"a": 1})) as server:
         door = Door(server.access(tmp_path), 2)
-        assert [door.ask(GET, 5.0) for _ in range(3)] == [Answer(200, b'{"a": 1}')] * 3
+        assert [door.ask(GET) for _ in range(3)] == [Answer(200, b'{"a": 1}')] * 3
         ports = {asked.headers["Host"] for asked in server.asked}
         assert len(ports) == 1
         door.close()
@@ -73,7 +73,7 @@ def test_a_watch_that_is_not_answered(tmp_path: Path) -> None:
 def test_a_proxy_that_is_not_there_is_not_taken_for_the_server(tmp_path: Path) -> None:
     file = access_to("http://10.255.255.1", tmp_path).kubeconfig
     door = Door(Access(file, environ={"HTTP_PROXY": "http://127.0.0.1:1"}), 2)
-    for ask in (lambda: door.ask(GET, 5.0), lambda: door.watch(WATCH)):
+    for ask in (lambda: door.ask(GET), lambda: door.watch(WATCH)):
         with pytest.raises(Unreachable, match=r"^by a proxy: connection refused$"):
             ask()
 
@@ -83,16 +83,16 @@ def test_a_proxy_that_refuses_is_told_in_its_words(tmp_path: Path) -> None:
         file = access_to("https://10.255.255.1", tmp_path).kubeconfig
         door = Door(Access(file, environ={"HTTPS_PROXY": proxy.url}), 2)
         with pytest.raises(Unreachable, match=r"^by a proxy: Tunnel connection failed: "):
-            door.ask(GET, 5.0)
+            door.ask(GET)
 
 
 def test_a_closed_door_sends_nothing(tmp_path: Path) -> None:
     with Server(Reply(200, {})) as server:
         door = Door(server.access(tmp_path), 2)
-        door.ask(GET, 5.0)
+        door.ask(GET)
         door.close()
         with pytest.raises(StoreUnavailable, match="closed"):
-            door.ask(GET, 5.0)
+            door.ask(GET)
         assert len(server.asked) == 1
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_read_before_the_first_request(tmp_path: Path) -> None:
     door = Door(Access(kubeconfig=str(tmp_path / "none"), environ={}), 2)
     assert door.server == ""
     with pytest.raises(StoreUnavailable, match="no such file"):
-        door.ask(GET, 5.0)
+        door.ask(GET)
     door.close()
 
 
@@ -125,7 +125,7 @@ def test_a_token_in_a_file_is_without_the_end_of_its_line(tmp_path: Path) -> Non
     """As `kubectl create token` writes it, and as kubectl reads it."""
     (tmp_path / "token").write_text("t0k3n\n")
     with Server(Reply()) as server:
-        Door(access_to(server.url, tmp_path, tokenFile="token"), 1).ask(GET, 5.0)
+        Door(access_to(server.url, tmp_path, tokenFile="token"), 1).ask(GET)
         (asked,) = server.asked
     assert asked.headers["authorization"] == "Bearer t0k3n"
 
@@ -134,5 +134,5 @@ def test_a_token_in_a_file_is_without_the_end_of_its_line(tmp_path: Path) -> Non
 def test_a_token_that_no_request_can_have_is_told_and_not_shown(token: str, tmp_path: Path) -> None:
     door = Door(access_to("http://127.0.0.1:1", tmp_path, token=f"{token}!"), 1)
     with pytest.raises(StoreUnavailable, match=r"http://127.0.0.1:1: .* must be one line of ASCII") as raised:
-        door.ask(GET, 5.0)
+        door.ask(GET)
     assert "s3cret" not in str(raised.value)
