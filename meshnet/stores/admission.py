@@ -25,27 +25,21 @@ class Draft:
     """A document that was let in, in JSON types of its own, with its namespace filled in."""
 
     kind: Kind
-    namespace: str
-    name: str
+    key: ObjectKey
     document: dict[str, Any]
 
-    @property
-    def key(self) -> ObjectKey:
-        """(namespace, name)."""
-        return self.namespace, self.name
 
-
-def object_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
-    """The (namespace, name) that an object is kept under."""
-    return (namespace or DEFAULT_NAMESPACE) if kind.namespaced else "", name
+def kept_in(kind: Kind, namespace: str) -> str:
+    """The namespace that an object is kept in, of one that is said for it, or ``""``."""
+    return (namespace or DEFAULT_NAMESPACE) if kind.namespaced else ""
 
 
 def one_key(kind: Kind, namespace: str, name: str) -> ObjectKey:
-    """The same for an object that is asked for. Raises NotFound for a name that no object can have.
+    """The key of an object that is asked for. Raises NotFound for a name that no object can have.
 
     In a URL ``""`` would be every object, and ``..`` another path; to SQLite half a surrogate pair is no text at all.
     """
-    key = object_key(kind, namespace, name)
+    key = kept_in(kind, namespace), name
     if not is_subdomain(name) or not (is_label(key[0]) or not kind.namespaced):
         raise NotFound(f"{label(kind, *key)}: there can be none of this name")
     return key
@@ -66,10 +60,10 @@ def admit(document: Mapping[str, Any]) -> Draft:
     if problems or kind is None:
         raise InvalidObject(_guessed_label(own), problems)
     metadata = own["metadata"]
-    namespace, name = object_key(kind, metadata.pop("namespace", None) or "", metadata["name"])
+    namespace = kept_in(kind, metadata.pop("namespace", None) or "")
     if namespace:
         metadata["namespace"] = namespace
-    return Draft(kind, namespace, name, own)
+    return Draft(kind, (namespace, metadata["name"]), own)
 
 
 def shape_problems(document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -42,7 +42,7 @@ LISTED = ("finalizers", "ownerReferences")
 
 def applying(draft: Draft, resource_version: str | None) -> Edit:
     """The write of `Store.apply`."""
-    what = label(draft.kind, draft.namespace, draft.name)
+    what = label(draft.kind, *draft.key)
 
     def edit(before: Resource | None) -> dict[str, Any]:
         if resource_version == "" and before is not None:

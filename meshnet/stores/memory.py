@@ -11,7 +11,7 @@ import attrs
 
 from meshnet.errors import NotFound, StoreUnavailable
 from meshnet.model.resource import ObjectKey, Resource
-from meshnet.stores.admission import admit, label, object_key, one_key
+from meshnet.stores.admission import admit, kept_in, label, one_key
 from meshnet.stores.base import Change, Event, Listing, Store, WatchEvent
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status, stamped
 from meshnet.stores.follow import BATCH, Batch, check_place, follow
@@ -62,7 +62,7 @@ class MemoryStore(Store):
 
     async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
         self._check_open()
-        wanted = None if namespace is None else object_key(kind, namespace, "")[0]
+        wanted = None if namespace is None else kept_in(kind, namespace)
         keys = sorted(key[1:] for key in self._objects if key[0] is kind and wanted in {None, key[1]})
         items = [Resource(kind, load(self._objects[kind, *key])) for key in keys]
         return Listing(items, str(self._revision))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import NotFound
 from meshnet.stores import sqlite_events, sqlite_log
-from meshnet.stores.admission import admit, label, object_key, one_key
+from meshnet.stores.admission import admit, kept_in, label, one_key
 from meshnet.stores.base import Listing, Store, WatchEvent
 from meshnet.stores.doorbell import Doorbell
 from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status
@@ -70,7 +70,7 @@ class SqliteStore(Store):
         return found
 
     async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
-        wanted = None if namespace is None else object_key(kind, namespace, "")[0]
+        wanted = None if namespace is None else kept_in(kind, namespace)
         items, revision = await self._file.read(lambda connection: sqlite_log.find_all(connection, kind, wanted))
         return Listing(items, str(revision))
 

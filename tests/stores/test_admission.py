@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from meshnet.errors import InvalidObject, NotFound
 from meshnet.model.resource import Kind
-from meshnet.stores.admission import admit, label, object_key, one_key
+from meshnet.stores.admission import admit, kept_in, label, one_key
 from meshnet.testing.stores.handles import node, topology
 
 FIELDS = ["apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "finalizers", "spec"]
@@ -45,13 +45,12 @@ def test_a_draft_is_its_own() -> None:
 
 def test_a_namespace_that_says_nothing() -> None:
     for empty in ("", None):
-        assert admit(topology(metadata={"name": "r1", "namespace": empty})).namespace == "default"
+        assert admit(topology(metadata={"name": "r1", "namespace": empty})).key == ("default", "r1")
         assert "namespace" not in admit(node() | {"metadata": {"name": "n1", "namespace": empty}}).document["metadata"]
 
 
 def test_keys_and_labels() -> None:
-    assert object_key(Kind.TOPOLOGY, "", "r1") == ("default", "r1")
-    assert object_key(Kind.NODE, "x", "n1") == ("", "n1")
+    assert (kept_in(Kind.TOPOLOGY, ""), kept_in(Kind.TOPOLOGY, "x"), kept_in(Kind.NODE, "x")) == ("default", "x", "")
     assert (label(Kind.TOPOLOGY, "x", "r1"), label(Kind.NODE, "", "n1")) == ("Topology x/r1", "MeshNode n1")
 
 

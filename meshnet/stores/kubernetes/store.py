@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound
 from meshnet.model.resource import API_VERSION, Kind, ObjectKey, Resource
-from meshnet.stores.admission import admit, object_key, one_key
+from meshnet.stores.admission import admit, kept_in, one_key
 from meshnet.stores.base import Listing, Store
 from meshnet.stores.edits import applying, patching, patching_status
 from meshnet.stores.kubernetes.beside import pod_condition_request, schema_complaint_of, timed
@@ -67,7 +67,7 @@ class KubernetesStore(Store):
         return await self._object(kind, Place(kind, *one_key(kind, namespace, name)).get())
 
     async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
-        where = "" if namespace is None else object_key(kind, namespace, "")[0]
+        where = "" if namespace is None else kept_in(kind, namespace)
         listing = await self._calls.send(Place(kind, where).list())
         items = [self._known.seen(Resource(kind, received(item))) for item in listing["items"]]
         revision = str(listing["metadata"]["resourceVersion"])
@@ -92,7 +92,7 @@ class KubernetesStore(Store):
         One that stands there already as it shall be is read only.
         """
         draft = admit(document)
-        place = Place(draft.kind, draft.namespace, draft.name)
+        place = Place(draft.kind, *draft.key)
         if resource_version == "":
             return await self._object(draft.kind, place.create(users(draft.document)))
         for _ in range(TRIES):
