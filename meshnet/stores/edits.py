@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem
 from meshnet.model.timestamps import stamp
 from meshnet.stores.admission import label, shape_problems
+from meshnet.stores.base import Change
 from meshnet.stores.patch import merge_patch
 from meshnet.stores.text import plain, same
 
@@ -97,7 +98,20 @@ def deleting(kind: Kind, key: ObjectKey) -> Edit:
     return edit
 
 
-def stamped(document: dict[str, Any], revision: int) -> dict[str, Any]:
+def outcome(edit: Edit, before: Resource | None) -> tuple[Change | None, Mapping[str, Any]]:
+    """Carry out an edit; return the change and the document after it (before it, when it removes the object).
+
+    There is no change, but None, when the document stays as it is.
+    """
+    after = edit(before)
+    if before is None:
+        return Change.ADDED, after or {}
+    if after is None:
+        return Change.DELETED, before.document
+    return (None if same(before.document, after) else Change.MODIFIED), after
+
+
+def stamped(document: Mapping[str, Any], revision: int) -> dict[str, Any]:
     """A document as it is kept: with the revision that wrote it."""
     return {**document, "metadata": {**document["metadata"], "resourceVersion": str(revision)}}
 

@@ -13,9 +13,9 @@ from meshnet.errors import NotFound, StoreUnavailable
 from meshnet.model.resource import ObjectKey, Resource
 from meshnet.stores.admission import admit, kept_in, label, one_key
 from meshnet.stores.base import Change, Event, Listing, Store, WatchEvent
-from meshnet.stores.edits import Edit, applying, deleting, patching, patching_status, stamped
+from meshnet.stores.edits import Edit, applying, deleting, outcome, patching, patching_status, stamped
 from meshnet.stores.follow import BATCH, Batch, check_place, follow
-from meshnet.stores.text import dump, load, same
+from meshnet.stores.text import dump, load
 from meshnet.stores.wakeups import Wakeups
 
 if TYPE_CHECKING:
@@ -115,19 +115,14 @@ class MemoryStore(Store):
         self._check_open()
         text = self._objects.get((kind, *key))
         before = None if text is None else Resource(kind, load(text))
-        after = edit(before)
-        if before is not None and after is not None and same(before.document, after):
-            return before
-        return self._commit(kind, key, before, after)
-
-    def _commit(self, kind: Kind, key: ObjectKey, before: Resource | None, after: dict[str, Any] | None) -> Resource:
+        change, document = outcome(edit, before)
+        if change is None:
+            return Resource(kind, document)
         revision = self._revision + 1
-        change = Change.DELETED if after is None else Change.MODIFIED if before else Change.ADDED
-        last = after if after is not None else dict(before.document) if before else {}
-        text = dump(stamped(last, revision), label(kind, *key))
+        text = dump(stamped(document, revision), label(kind, *key))
         self._revision = revision
         self._log.append(_Entry(revision, change, kind, text))
-        if after is None:
+        if change is Change.DELETED:
             del self._objects[kind, *key]
         else:
             self._objects[kind, *key] = text

@@ -9,9 +9,9 @@ import attrs
 
 from meshnet.model.resource import ObjectKey, Resource
 from meshnet.stores.base import Change, WatchEvent
-from meshnet.stores.edits import stamped
+from meshnet.stores.edits import outcome, stamped
 from meshnet.stores.follow import BATCH, Batch, check_place
-from meshnet.stores.text import dump, load, same
+from meshnet.stores.text import dump, load
 
 if TYPE_CHECKING:
     from meshnet.model.resource import Kind
@@ -88,13 +88,11 @@ def write(
     Return the object after it (when it was removed: as it was last), and whether anything changed.
     """
     before = find(connection, kind, key)
-    after = edit(before)
-    if before is not None and after is not None and same(before.document, after):
-        return before, False
+    change, document = outcome(edit, before)
+    if change is None:
+        return Resource(kind, document), False
     ends = _ends(connection)
-    change = Change.DELETED if after is None else Change.MODIFIED if before else Change.ADDED
-    last = after if after is not None else dict(before.document) if before else {}
-    resource = Resource(kind, stamped(last, ends.head + 1))
+    resource = Resource(kind, stamped(document, ends.head + 1))
     volume = _append(connection, resource, change, ends)
     if before is not None and int(before.resource_version) <= ends.floor:
         # Below the floor only what objects point at is kept.

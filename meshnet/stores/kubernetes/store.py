@@ -9,7 +9,7 @@ from meshnet.errors import Conflict, InvalidObject, NotFound
 from meshnet.model.resource import API_VERSION, Kind, ObjectKey, Resource
 from meshnet.stores.admission import admit, kept_in, one_key
 from meshnet.stores.base import Listing, Store
-from meshnet.stores.edits import applying, patching, patching_status
+from meshnet.stores.edits import applying, outcome, patching, patching_status
 from meshnet.stores.kubernetes.beside import pod_condition_request, schema_complaint_of, timed
 from meshnet.stores.kubernetes.calls import Calls
 from meshnet.stores.kubernetes.document import at_version, received, users
@@ -22,7 +22,6 @@ from meshnet.stores.kubernetes.rate import RateLimit
 from meshnet.stores.kubernetes.request import Place
 from meshnet.stores.kubernetes.threads import Threads
 from meshnet.stores.kubernetes.watch import Watch
-from meshnet.stores.text import same
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -158,8 +157,8 @@ class KubernetesStore(Store):
         except NotFound:
             edit(None)  # raises when it had to be there
             return await self._object(draft.kind, place.create(users(draft.document)))
-        wanted = edit(before)
-        if wanted is None or same(before.document, wanted):
+        change, wanted = outcome(edit, before)
+        if change is None:
             return before
         replacement = at_version(users(wanted), before.resource_version)
         try:
