@@ -130,9 +130,9 @@ class Door:
     def close(self) -> None:
         """Close what is idle and send nothing any more; what is under way ends by itself."""
         self._closed = True
-        with self._lock:
-            if self._pool is not None:
-                self._pool.clear()
+        # Without the lock: whoever has it may be waiting for a program that a kubeconfig signs in with.
+        if self._pool is not None:
+            self._pool.clear()
 
     @property
     def server(self) -> str:
@@ -158,9 +158,7 @@ class Door:
 
     def _connected(self) -> Any:
         with self._lock:
-            if self._closed:
-                raise closed()
-            if self._pool is None:
+            if self._pool is None and not self._closed:
                 configuration, connections = self._access.configuration()
                 configuration.connection_pool_maxsize = self._connections
                 if not configuration.verify_ssl:  # as the user's kubeconfig says
@@ -168,6 +166,8 @@ class Door:
                 pool = connections(configuration).pool_manager
                 pool.connection_pool_kw["socket_options"] = _KEEPALIVE
                 self._configuration, self._pool = configuration, pool
+            if self._closed:
+                raise closed()
             return self._pool
 
     def _authorization(self) -> dict[str, str]:

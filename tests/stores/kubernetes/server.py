@@ -74,7 +74,7 @@ class Server:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-def access_to(url: str, directory: Path, **user: str) -> Access:
+def access_to(url: str, directory: Path, **user: Any) -> Access:
     """Access by a kubeconfig of its own; `user` is who asks, else it is known by a token."""
     cluster, user = {"server": url}, user or {"token": "s3cret"}
     context = {"cluster": "c", "user": "u"}

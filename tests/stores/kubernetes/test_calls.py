@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +141,27 @@ def test_a_list_without_a_revision_is_somebody_elses(tmp_path: Path, body: dict[
 
     with Server(Reply(200, body)) as server, pytest.raises(StoreUnavailable, match="no JSON object of the API"):
         asyncio.run(listed(KubernetesStore(server.access(tmp_path))))
+
+
+def test_a_plugin_that_does_not_end_holds_up_no_command_beyond_its_time(tmp_path: Path) -> None:
+    """It signs in for kubectl, too: over a network that does not answer, or until somebody has used a browser."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "cat", "args": [str(path)]}
+    held, released = os.open(path, os.O_RDWR), threading.Event()
+
+    def release() -> None:
+        released.set()
+        os.close(held)
+
+    timer = threading.Timer(5, release)
+    timer.start()
+    access = access_to("http://127.0.0.1:1", tmp_path, exec={**plugin, "interactiveMode": "Never"})
+    with pytest.raises(StoreUnavailable, match=r"no answer in 0\.3 s"):
+        send(access, attrs.evolve(GET, limit_s=0.3))
+    assert not released.is_set()
+    timer.cancel()
+    release()
 
 
 def test_a_refusal_is_our_error(tmp_path: Path) -> None:
