@@ -55,7 +55,7 @@ def wipe(server: ApiServer) -> None:
 
 
 async def _delete_all(store: KubernetesStore, path: str) -> None:
-    await store._calls.send(Request("DELETE", "deletecollection", "", path, path))
+    await store._calls.send(Request("delete", "", path, path))
 
 
 def _namespace(name: str) -> dict[str, Any]:

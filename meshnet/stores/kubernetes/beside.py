@@ -9,7 +9,6 @@ from meshnet.model.resource import GROUP
 from meshnet.model.schema import schema_complaint
 from meshnet.model.timestamps import stamp
 from meshnet.stores.kubernetes.request import MANAGER, PLURALS, Request, path_of
-from meshnet.stores.text import dump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +32,7 @@ def definition_request(kind: Kind) -> Request:
     """Read the CustomResourceDefinition of a kind."""
     name = f"{PLURALS[kind]}.{GROUP}"
     path = path_of("/apis/apiextensions.k8s.io/v1", "", "customresourcedefinitions", name)
-    return Request("GET", "get", "customresourcedefinitions", f"CustomResourceDefinition {name}", path, name)
+    return Request("get", "customresourcedefinitions", f"CustomResourceDefinition {name}", path, name)
 
 
 def pod_condition_request(namespace: str, pod: str, pod_uid: str, *conditions: Mapping[str, Any]) -> Request:
@@ -47,8 +46,7 @@ def pod_condition_request(namespace: str, pod: str, pod_uid: str, *conditions: M
     if pod_uid:
         patch["metadata"] = {"uid": pod_uid}
     path = path_of("/api/v1", namespace, "pods", pod, "status", fieldManager=MANAGER)
-    body = dump(patch, what)
-    return Request("PATCH", "patch", "pods/status", what, path, pod, body, STRATEGIC_MERGE_PATCH, document=patch)
+    return Request("patch", "pods/status", what, path, pod, patch, STRATEGIC_MERGE_PATCH)
 
 
 def timed(condition: Mapping[str, Any], pod: Mapping[str, Any]) -> Mapping[str, Any]:

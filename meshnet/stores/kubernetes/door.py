@@ -147,7 +147,7 @@ class Door:
         response: BaseHTTPResponse = pool.request(
             request.method,
             self.server.rstrip("/") + request.path,
-            body=request.body.encode() if request.body is not None else None,
+            body=request.body,
             headers=headers,
             timeout=timeout,
             retries=False,

@@ -17,7 +17,6 @@ from meshnet.model.resource import Kind, Resource
 from meshnet.model.timestamps import stamp
 from meshnet.stores.kubernetes.event_object import OURS, About, event_object, folded
 from meshnet.stores.kubernetes.request import MANAGER, MERGE_PATCH, Place, Request, path_of
-from meshnet.stores.text import dump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ class Recorder:
         """
         ours = ",".join(f"{name}={value}" for name, value in OURS.items())
         path = path_of("/api/v1", namespace, "events", labelSelector=ours)
-        listing = await self._calls.send(Request("GET", "list", "events", "events about anything", path))
+        listing = await self._calls.send(Request("list", "events", "events about anything", path))
         return folded(listing["items"])
 
     async def _write(self, event: Event, series: _Series) -> None:
@@ -77,13 +76,13 @@ class Recorder:
         if series.name:
             with contextlib.suppress(NotFound):  # the server forgets events after an hour
                 patch = {"count": count, "lastTimestamp": stamp(event.time or time.time())}
-                await self._calls.send(_request("PATCH", "patch", event, series.name, patch))
+                await self._calls.send(_request("patch", event, series.name, patch))
                 series.count = count
                 return
         name = _name(event)
         document = event_object(event, name, await self._uid(event))
         with contextlib.suppress(Conflict):  # the name is nobody else's: it was created, and that answer lost
-            await self._calls.send(_request("POST", "create", event, name, document))
+            await self._calls.send(_request("create", event, name, document))
         series.name, series.count = name, event.count
 
     async def _uid(self, event: Event) -> str:
@@ -99,13 +98,13 @@ class Recorder:
         return ""
 
 
-def _request(method: str, verb: str, event: Event, name: str, document: Mapping[str, Any]) -> Request:
+def _request(verb: str, event: Event, name: str, document: Mapping[str, Any]) -> Request:
     what = f"event about {event.about}"
-    creates = method == "POST"
+    creates = verb == "create"
     namespace = About.read(event.about).event_namespace
     path = path_of("/api/v1", namespace, "events", "" if creates else name, fieldManager=MANAGER)
     content_type = "application/json" if creates else MERGE_PATCH
-    return Request(method, verb, "events", what, path, name, dump(document, what), content_type, document=document)
+    return Request(verb, "events", what, path, name, document, content_type)
 
 
 def _name(event: Event) -> str:

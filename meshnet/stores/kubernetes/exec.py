@@ -48,7 +48,7 @@ def exec_request(namespace: str, pod: str, container: str, command: Sequence[str
     query = [("container", container), ("stdout", "true"), ("stderr", "true"), *(("command", word) for word in command)]
     path = f"{path_of('/api/v1', namespace, 'pods', pod, 'exec')}?{urllib.parse.urlencode(query)}"
     # Servers from 1.35 on ask for `create` as well; its own words name the verb that is missing.
-    return Request("GET", "get", "pods/exec", f"Pod {namespace}/{pod}", path, pod, repeatable=False)
+    return Request("get", "pods/exec", f"Pod {namespace}/{pod}", path, pod, repeatable=False)
 
 
 def run_in_pod(configuration: Any, request: Request, limit_s: float) -> Ran:

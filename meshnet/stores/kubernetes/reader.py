@@ -8,7 +8,6 @@ from meshnet.errors import StoreUnavailable
 from meshnet.stores.kubernetes.door import Door, Unreachable
 from meshnet.stores.kubernetes.errors import document_of
 from meshnet.stores.kubernetes.request import ONE_S, Request, path_of
-from meshnet.stores.text import dump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +28,14 @@ class Reader:
 
     def version(self) -> str:
         """Return the server's own version: ``v1.34.4``."""
-        told = self._send(Request("GET", "get", "version", "version", "/version"))
+        told = self._send(Request("get", "version", "version", "/version"))
         return str(told.get("gitVersion") or "unknown")
 
     def get(self, base: str, namespace: str, plural: str, name: str) -> dict[str, Any]:
         """Return one object; `base` is ``/api/v1`` or ``/apis/GROUP/VERSION``. Raises NotFound."""
         where = f"{namespace}/{name}" if namespace else name
         path = path_of(base, namespace, plural, name)
-        return self._send(Request("GET", "get", plural, f"{plural} {where}", path, name))
+        return self._send(Request("get", plural, f"{plural} {where}", path, name))
 
     def list(
         self, base: str, namespace: str, plural: str, *, limit_s: float = ONE_S, **query: str
@@ -44,7 +43,7 @@ class Reader:
         """Return the objects of a kind, of one namespace or with ``""`` of all."""
         what = f"{plural} of namespace {namespace}" if namespace else f"all {plural}"
         path = path_of(base, namespace, plural, **query)
-        request = Request("GET", "list", plural, what, path, limit_s=limit_s)
+        request = Request("list", plural, what, path, limit_s=limit_s)
         items: list[dict[str, Any]] = self._send(request)["items"]
         return items
 
@@ -57,7 +56,7 @@ class Reader:
         review = {"apiVersion": base, "kind": "SubjectAccessReview", "spec": spec}
         what = f"what {user} may do"
         path = path_of(f"/apis/{base}", "", "subjectaccessreviews")
-        request = Request("POST", "create", "subjectaccessreviews", what, path, body=dump(review, what))
+        request = Request("create", "subjectaccessreviews", what, path, document=review)
         status: Mapping[str, Any] = self._send(request).get("status") or {}
         return bool(status.get("allowed"))
 

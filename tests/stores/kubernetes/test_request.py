@@ -48,7 +48,7 @@ def test_a_watch_asks_for_bookmarks_and_for_its_own_end() -> None:
 
 def test_what_is_written() -> None:
     create, patch = R1.create({"spec": {"ü": 1}}), R1.patch_status({"status": {}})
-    assert json.loads(create.body or "") == {"spec": {"ü": 1}}
+    assert json.loads(create.body or b"") == {"spec": {"ü": 1}}
     assert (create.content_type, create.repeatable, create.urgent) == ("application/json", False, False)
     assert (patch.content_type, patch.repeatable, patch.urgent) == ("application/merge-patch+json", True, True)
     with pytest.raises(InvalidObject, match=r"Topology lab/r1: spec\.day"):
