@@ -56,16 +56,15 @@ class Calls:
     async def _answer(self, request: Request) -> Answer:
         """Return the server's last word. Raises StoreUnavailable when it says nothing."""
         end = asyncio.get_running_loop().time() + request.limit_s
-        for left in reversed(range(TRIES)):
+        for repeated in range(TRIES):
             await self._rate.turn(urgent=request.urgent)
             if self.closed:
                 raise closed()
             outcome = await self._once(request)
-            delay = pause(request, outcome, TRIES - 1 - left) if left else None
-            if delay is not None and asyncio.get_running_loop().time() + delay < end:
-                await asyncio.sleep(delay)
-                continue
-            break
+            delay = pause(request, outcome, repeated)
+            if delay is None or repeated == TRIES - 1 or asyncio.get_running_loop().time() + delay >= end:
+                break
+            await asyncio.sleep(delay)
         if isinstance(outcome, Unreachable):
             raise StoreUnavailable(f"{self._of(request)}: {outcome}") from outcome
         return outcome
