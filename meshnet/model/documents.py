@@ -93,7 +93,7 @@ class Document:
         """Return the line of a path such as ``spec.links[2].mtu``, or of its nearest parent that is there."""
         return find_line(self._place, path)
 
-    def where(self, path: str = "") -> str:
+    def where(self, path: str) -> str:
         """The place of a path, as an editor takes it: ``r1.yml:12``."""
         return f"{self.source}:{self.locate(path)}"
 

@@ -39,12 +39,11 @@ class _Entry:
 class MemoryStore(Store):
     """Everything in this process; gone with it.
 
-    Attributes:
+    Args:
         retention: how many changes the log keeps for watches.
     """
 
     def __init__(self, *, retention: int = 10_000) -> None:
-        self.retention = retention
         self._objects: dict[tuple[Kind, str, str], str] = {}
         self._log: collections.deque[_Entry] = collections.deque(maxlen=retention)
         self._revision = 0

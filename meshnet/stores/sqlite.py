@@ -57,11 +57,6 @@ class SqliteStore(Store):
         self._doorbell = Doorbell(Path(f"{self._file.path}.watchers"), self._file.data_version)
         self._retention = retention or Retention()
 
-    @property
-    def path(self) -> Path:
-        """The file, without symbolic links."""
-        return self._file.path
-
     async def get(self, kind: Kind, namespace: str, name: str) -> Resource:
         key = one_key(kind, namespace, name)
         found = await self._file.read(lambda connection: sqlite_log.find(connection, kind, key))

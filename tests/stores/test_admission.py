@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshnet.errors import InvalidObject, NotFound
+from meshnet.errors import InvalidObject
 from meshnet.model.resource import Kind
-from meshnet.stores.admission import admit, kept_in, label, one_key
+from meshnet.stores.admission import admit, kept_in, label
 from meshnet.testing.stores.handles import node, topology
 
 FIELDS = ["apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "finalizers", "spec"]
@@ -59,15 +59,3 @@ def test_whatever_comes_is_let_in_or_refused(document: Any) -> None:
     with contextlib.suppress(InvalidObject):
         draft = admit(document)
         assert admit(draft.document) == draft
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "R1", "r" * 254])
-def test_what_no_object_is_called_is_not_there(name: str) -> None:
-    with pytest.raises(NotFound):
-        one_key(Kind.TOPOLOGY, "lab", name)
-    with pytest.raises(NotFound):
-        one_key(Kind.NODE, "", name)
-    if name:
-        with pytest.raises(NotFound):
-            one_key(Kind.TOPOLOGY, name, "r1")
-    assert one_key(Kind.TOPOLOGY, "", "r1.a-b") == ("default", "r1.a-b")

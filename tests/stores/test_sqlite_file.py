@@ -190,10 +190,23 @@ def test_a_file_that_goes_away(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_it_is_found_under_its_real_name(tmp_path: Path) -> None:
+def test_it_is_made_and_found_under_its_real_name(tmp_path: Path) -> None:
+    """Two processes that name it in two ways meet in one directory."""
     (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
-    store = SqliteStore(tmp_path / "link.db")
-    assert store.path == tmp_path / "store.db"
+
+    async def run() -> None:
+        linked, real = SqliteStore(tmp_path / "link.db"), SqliteStore(tmp_path / "store.db")
+        made = await linked.apply(topology())
+        async with contextlib.aclosing(linked.watch(Kind.TOPOLOGY, "0")) as watch:
+            assert (await anext(watch)).resource == made == await real.get(Kind.TOPOLOGY, "", "r1")
+            assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+                "link.db",
+                *(f"store.db{suffix}" for suffix in ("", "-shm", "-wal", ".watchers")),
+            ]
+        await linked.close()
+        await real.close()
+
+    asyncio.run(run())
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -61,14 +61,14 @@ def test_the_log_is_bounded_and_objects_outlive_it(tmp_path: Path) -> None:
         await store.delete(Kind.TOPOLOGY, "", "gone")
         for index in range(100):
             await store.patch_status(Kind.NODE, "", "n1", {"index": index})
-        rows = log_rows(store.path)
+        rows = log_rows(tmp_path / "store.db")
         assert len(rows) <= 16 * 9 // 8 + 3
         assert [name for _, name in rows[:2]] == ["old-1", "old-2"]
         assert {name for _, name in rows[2:]} == {"n1"}
         # An object from below the bound that changes leaves nothing there.
         await store.delete(Kind.TOPOLOGY, "", "old-1")
         changed = await store.patch_status(Kind.TOPOLOGY, "", "old-2", {"a": 1})
-        assert sorted(name for _, name in log_rows(store.path) if name != "n1") == ["old-1", "old-2"]
+        assert sorted(name for _, name in log_rows(tmp_path / "store.db") if name != "n1") == ["old-1", "old-2"]
         assert (await store.list(Kind.TOPOLOGY)).items == [changed]
         with pytest.raises(WatchExpired, match="list again"):
             await next_change(store.watch(Kind.TOPOLOGY, "4"))
@@ -84,7 +84,7 @@ def test_the_log_is_bounded_by_size(tmp_path: Path) -> None:
         since = (await store.list(Kind.TOPOLOGY)).revision
         for index in range(50):
             await store.patch_status(Kind.TOPOLOGY, "", "r1", {"filling": str(index) * 10_000})
-        assert len(log_rows(store.path)) <= 12
+        assert len(log_rows(tmp_path / "store.db")) <= 12
         assert (await store.get(Kind.TOPOLOGY, "", "r1")).status["filling"] == "49" * 10_000
         with pytest.raises(WatchExpired):
             await next_change(store.watch(Kind.TOPOLOGY, since))

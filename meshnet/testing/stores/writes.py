@@ -174,6 +174,7 @@ class WriteTests(Suite):
             one.get(Kind.TOPOLOGY, "elsewhere", "r2"),
             one.get(Kind.NODE, "", "r2"),
             *(ask(Kind.TOPOLOGY, "default", name) for ask in (one.get, one.delete) for name in NO_NAMES),
+            *(one.get(Kind.NODE, "", name) for name in NO_NAMES),
             *(ask(Kind.TOPOLOGY, name, "r2") for ask in (one.get, one.delete) for name in NO_NAMES if name),
             *(one.patch(Kind.TOPOLOGY, "default", name, {}) for name in NO_NAMES),
             *(one.patch_status(Kind.TOPOLOGY, "default", name, {}) for name in NO_NAMES),
