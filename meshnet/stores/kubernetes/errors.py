@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshnet.errors import Conflict, InvalidObject, NotFound, Problem, StoreUnavailable, WatchExpired
+from meshnet.model.entry import problem
 from meshnet.model.resource import GROUP
 from meshnet.stores.depth import decode
 from meshnet.stores.kubernetes.request import PLURALS
@@ -138,7 +139,7 @@ def _problems(status: Mapping[str, Any], document: Mapping[str, Any] | None) -> 
         if document is not None:
             # What the server shows is often only its type.
             value = _value_at(document, field)
-        yield Problem(field, value, right.removeprefix(f"{field} in body "))
+        yield problem(field, value, right.removeprefix(f"{field} in body "))
 
 
 def _read_message(message: str) -> tuple[object, str]:

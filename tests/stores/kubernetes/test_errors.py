@@ -146,6 +146,16 @@ def test_without_the_document_the_server_tells_the_value() -> None:
     assert told.problems == (Problem("metadata.labels", "a b", "must be a label"),)
 
 
+def test_what_is_too_long_is_told_in_a_few_words() -> None:
+    """The server judges all annotations as one, of which the applied object may have a quarter of a megabyte."""
+    request = R1.create({"metadata": {"annotations": {"a": "x" * 300_000, "b": "y"}}})
+    cause = {"message": "Too long: may not be more than 262144 bytes", "field": "metadata.annotations"}
+    told = str(refused(request, 422, status(422, "Invalid", causes=[cause])))
+    assert told.startswith("Topology default/r1: metadata.annotations: {'a': 'xxx")
+    assert told.endswith("may not be more than 262144 bytes")
+    assert len(told) < 1000
+
+
 def test_a_policy_that_names_no_field() -> None:
     told = refused(CREATE, 422, status(422, "Invalid", "ValidatingAdmissionPolicy 'p' denied request"))
     assert isinstance(told, InvalidObject)
