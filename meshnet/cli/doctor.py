@@ -55,7 +55,7 @@ def _findings(args: argparse.Namespace) -> Sequence[Finding]:
     try:
         target = find_target(args)
     except (UsageError, InvalidObject) as error:
-        if args.lab or names_cluster(args):
+        if args.lab or args.kubectl or names_cluster(args):
             raise
         from meshnet.cli.checks.local import check_local  # noqa: PLC0415 - a cluster's user need not have all of it
         from meshnet.cli.checks.node import no_target  # noqa: PLC0415

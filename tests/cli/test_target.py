@@ -77,6 +77,19 @@ def test_kubectl_means_a_cluster() -> None:
     assert target("--lab", "demo", prog="kubectl meshnet").name == "lab demo"
 
 
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("command", ["doctor", "get links", "drivers"])
+def test_kubectl_without_a_cluster_is_wrong_use_whatever_runs_here(
+    command: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for doctor: that this machine is fine says nothing of a cluster."""
+    monkeypatch.delenv("MESHNET_STORE")
+    monkeypatch.setattr("sys.argv", ["kubectl-meshnet"])
+    ran = machine.run(*command.split())
+    assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
+    assert ran.err.startswith("error: nothing to act on: ")
+
+
 @pytest.mark.usefixtures("usual")
 def test_a_cluster_is_one_store_and_a_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = kubeconfig(tmp_path / "a config", "x", current="x", namespace="team")
