@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from meshnet.cli.targets.base import Target
 
-NOTHING = (
-    "nothing to act on: no lab runs (start one: meshnet lab up FILE), no kubeconfig names a cluster (KUBECONFIG, "
-    "~/.kube/config, or --kubeconfig FILE), and no node is named by MESHNET_STORE and MESHNET_SOCKET"
-)
+NO_CLUSTER = "no kubeconfig names a cluster (KUBECONFIG, ~/.kube/config, or --kubeconfig FILE)"
+NO_NODE = "no node is named by MESHNET_STORE and MESHNET_SOCKET"
+NOTHING = f"nothing to act on: no lab runs (start one: meshnet lab up FILE), {NO_CLUSTER}, and {NO_NODE}"
+NOTHING_TO_KUBECTL = f"nothing to act on: {NO_CLUSTER}, no lab is named (--lab, MESHNET_LAB), and {NO_NODE}"
 
 
 class NothingHere(UsageError):  # noqa: N818 - what happened
@@ -30,13 +30,16 @@ def find_target(args: argparse.Namespace, environ: Mapping[str, str] = os.enviro
     """
     if names_cluster(args):
         _refuse_both(args)
-        return _cluster(args, environ) or _nothing()
-    if args.lab:
+    elif args.lab:
         return _lab(args.lab)
-    if environ.get("MESHNET_STORE") or environ.get("MESHNET_SOCKET"):
+    elif environ.get("MESHNET_STORE") or environ.get("MESHNET_SOCKET"):
         return _node(environ)
     # Who types `kubectl` means a cluster, whatever runs on this machine.
-    return (None if args.kubectl else _running_lab()) or _cluster(args, environ) or _nothing()
+    elif not args.kubectl and (lab := _running_lab()):
+        return lab
+    if cluster := _cluster(args, environ):
+        return cluster
+    raise NothingHere(NOTHING_TO_KUBECTL if args.kubectl else NOTHING)
 
 
 def names_cluster(args: argparse.Namespace) -> bool:
@@ -81,10 +84,6 @@ def refuse_cluster(args: argparse.Namespace) -> None:
 def _refuse_both(args: argparse.Namespace) -> None:
     if _lab_option(args):  # what was typed goes before the environment
         raise UsageError(f"--lab {args.lab}: give either a lab, or --context or --kubeconfig for a cluster")
-
-
-def _nothing() -> Target:
-    raise NothingHere(NOTHING)
 
 
 # Each place is imported when it is meant: a lab needs no HTTP, a cluster no namespaces.

@@ -87,7 +87,8 @@ def test_kubectl_without_a_cluster_is_wrong_use_whatever_runs_here(
     monkeypatch.setattr("sys.argv", ["kubectl-meshnet"])
     ran = machine.run(*command.split())
     assert (ran.code, ran.out) == (exitcodes.WRONG_USE, "")
-    assert ran.err.startswith("error: nothing to act on: ")
+    assert ran.err.startswith("error: nothing to act on: no kubeconfig names a cluster (")
+    assert "no lab is named (--lab, MESHNET_LAB)" in ran.err
 
 
 @pytest.mark.usefixtures("usual")
