@@ -88,7 +88,7 @@ class Waiting:
 
     Attributes:
         told: which links are not as wanted, and why; ``""`` as long as the store has not answered.
-        remark: which daemons were not reached the last time.
+        remark: which daemons were not reached the last time, or that there is no link to wait for.
     """
 
     def __init__(
@@ -118,6 +118,9 @@ class Waiting:
             if not topologies and not self._places:
                 raise NotFound(f"namespace {self._namespace} of {self._target.name} has no Topology to wait for")
             stored = ends(topologies)
+            if not stored and not self._places:
+                self.remark = f"no links in namespace {self._namespace}"
+                return
             self.told = self.told or _told(self._missing(stored)) or ASKING
             asked = await asyncio.to_thread(self._target.ask, "states")
             if not asked.told:

@@ -115,11 +115,13 @@ def test_a_namespace_without_topologies_is_not_up(machine: Machine, tmp_path: Pa
 
     mistyped = machine.run("wait", "--for", "up", "-n", "defualt")
     without_links = machine.run("wait", "--for", "up")
+    quietly = machine.run("wait", "--for", "up", "--quiet")
 
     assert mistyped.code == exitcodes.FAILED
     assert mistyped.err.startswith("error: namespace defualt of ")
     assert "has no Topology to wait for" in mistyped.err
-    assert (without_links.code, without_links.err) == (exitcodes.DONE, "")
+    assert (without_links.code, without_links.err) == (exitcodes.DONE, "no links in namespace default\n")
+    assert (quietly.code, quietly.err) == (exitcodes.DONE, "")
 
 
 def test_a_daemon_that_was_not_reached_is_named_beside_what_is_late(
