@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,7 +12,7 @@ from meshnet.cli.lost import with_losses
 from meshnet.model.topology import LOCALHOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshnet.model.resource import Resource
 
@@ -27,7 +26,6 @@ LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "receive_id", "coun
 """What the daemon of an end's node answers; the store does not know it."""
 
 Entry = dict[str, Any]
-Live = Mapping[tuple[str, str, str, str], Mapping[str, Any]]
 
 
 @attrs.frozen
@@ -38,6 +36,7 @@ class End:
         observed: whether that is of the spec as it is now.
         entry: of `status.links`, or what stands in for it.
         generation: of the Topology.
+        row: what that node's daemon answers of this place now; None where it was not reached.
     """
 
     namespace: str
@@ -50,6 +49,7 @@ class End:
     observed: bool
     entry: Mapping[str, Any]
     generation: int = 0
+    row: Mapping[str, Any] | None = None
 
     @property
     def external(self) -> bool:
@@ -128,23 +128,28 @@ def join(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]
         ends_: of all Topologies.
         answers: by node, the answer of its daemon to the query ``links``; nodes not reached are not in it.
     """
-    live = by_place(answers)
-    ends_ = as_known(ends_, answers)
     together: dict[tuple[str, int, tuple[tuple[str, str], ...]], list[End]] = {}
-    for end in ends_:
+    for end in as_known(ends_, answers):
         together.setdefault(end.link, []).append(end)
     keys = sorted(together, key=lambda key: (key[0], [tuple(map(_by_number, place)) for place in key[2]], key[1]))
-    return [_entry(key[2], together[key], answers.keys(), live) for key in keys]
+    return [_entry(key[2], together[key]) for key in keys]
 
 
-def as_known(ends_: Sequence[End], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[End]:
+def as_known(ends_: Iterable[End], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[End]:
     """Return ends as all that is known now has them: their daemons' answers, their peers' losses, who is declared.
+
+    A pod may be known to two daemons: the node that lost it to another one tells of it until it hears of that.
 
     Args:
         ends_: of all Topologies.
         answers: by node, the answer of its daemon to the query ``links`` or ``states``.
     """
-    return _truthful(with_losses(as_now(ends_, by_place(answers)), answers.keys()))
+    rows = {
+        node: {(row["namespace"], row["pod"], row["interface"]): row for row in answer}
+        for node, answer in answers.items()
+    }
+    now = [_as_now(end, rows[end.node]) if end.node in rows else end for end in ends_]
+    return _truthful(with_losses(now, answers.keys()))
 
 
 def badness(state: str) -> int:
@@ -157,35 +162,16 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def by_place(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> Live:
-    """Return the rows of daemons' answers by (node, namespace, pod, interface).
-
-    A pod may be known to two of them: the node that lost it to another one tells of it until it hears of that.
-    """
-    return {
-        (node, row["namespace"], row["pod"], row["interface"]): row for node, rows in answers.items() for row in rows
-    }
-
-
-def as_now(ends_: Iterable[End], live: Live) -> list[End]:
-    """Return ends as their daemons see them now.
-
-    Args:
-        ends_: of Topologies.
-        live: what all daemons that were reached answered to the query ``links`` or ``states``, `by_place`.
-    """
-    return [_as_now(end, live.get((end.node, end.namespace, end.pod, end.interface), {})) for end in ends_]
-
-
-def _as_now(end: End, row: Mapping[str, Any]) -> End:
+def _as_now(end: End, rows: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> End:
     """Return an end as its daemon sees it now: what that wrote about it may be some seconds old.
 
-    A pod that runs on no node is believed, and so is a daemon that was not reached or knows another link by that name.
+    A daemon that knows another link by that name is not believed.
     """
-    if not end.node or "state" not in row or not _is_about(row, end.declared):
-        return end
+    row = rows.get((end.namespace, end.pod, end.interface), {})
+    if "state" not in row or not _is_about(row, end.declared):
+        return attrs.evolve(end, row=row)
     entry = {field: row[field] for field in STATUS_FIELDS if row.get(field)}
-    return attrs.evolve(end, entry=entry, observed=int(row.get("generation") or 0) >= end.generation)
+    return attrs.evolve(end, row=row, entry=entry, observed=int(row.get("generation") or 0) >= end.generation)
 
 
 def _truthful(ends_: Sequence[End]) -> list[End]:
@@ -204,12 +190,7 @@ def _alone(end: End) -> End:
     return attrs.evolve(end, entry={**end.entry, "state": "Pending", "reason": "PeerMissing", "message": message})
 
 
-def _entry(
-    places: Sequence[tuple[str, str]],
-    ends_: Sequence[End],
-    reached: Iterable[str],
-    live: Live,
-) -> Entry:
+def _entry(places: Sequence[tuple[str, str]], ends_: Sequence[End]) -> Entry:
     worst = max(ends_, key=lambda end: badness(end.state))
     found: Entry = {
         "namespace": worst.namespace,
@@ -226,23 +207,17 @@ def _entry(
         found["parent"] = worst.peer_interface
         places = places[:1]
     by_place = {(end.pod, end.interface): end for end in ends_}
-    found["endpoints"] = [_endpoint(place, by_place.get(place), reached, live) for place in places]
+    found["endpoints"] = [_endpoint(place, by_place.get(place)) for place in places]
     return found
 
 
-def _endpoint(
-    place: tuple[str, str],
-    end: End | None,
-    reached: Iterable[str],
-    live: Live,
-) -> Entry:
+def _endpoint(place: tuple[str, str], end: End | None) -> Entry:
     found: Entry = {"pod": place[0], "interface": place[1]}
     if end is None:
         return found
     found |= {"node": end.node or None, "state": end.state}
     if end.state != "Up" and end.entry.get("reason"):
         found["reason"] = end.entry["reason"]
-    if end.node and end.node not in reached:
-        return found | {"stale": True}
-    row = live.get((end.node, end.namespace, *place), {})
-    return found | {field: row[field] for field in LIVE_FIELDS if field in row}
+    if end.row is None:
+        return found | ({"stale": True} if end.node else {})
+    return found | {field: end.row[field] for field in LIVE_FIELDS if field in end.row}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from meshnet.cli import links
-from meshnet.cli.links import STATES, as_now, by_place, ends, join
+from meshnet.cli.links import STATES, as_known, ends, join
 from meshnet.cli.views.links import cells
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
@@ -186,9 +186,9 @@ def test_what_a_daemon_answers_tells_of_which_generation_it_is(generation: int, 
     document["metadata"]["generation"] = 2
     now = row("r1", **told(link(1, "r2"), "Down"), generation=generation)
 
-    (end,) = as_now(ends([Resource(Kind.TOPOLOGY, document)]), by_place({"n1": [now]}))
+    both = ends(Resource(Kind.TOPOLOGY, each) for each in (document, running("r2", link(1, "r1"))))
 
-    assert (end.state, end.observed) == ("Down", observed)
+    assert [(end.state, end.observed) for end in as_known(both, {"n1": [now]})] == [("Down", observed), ("Up", True)]
 
 
 def test_a_daemon_that_answers_knows_better_than_what_it_wrote_some_seconds_ago() -> None:
