@@ -139,7 +139,7 @@ class Waiting:
         if self._places:
             chosen = [(str(place), find_end(every, place)) for place in self._places]
         else:
-            chosen = _one_end_of_each(end for end in every if end.namespace == self._namespace)
+            chosen = _one_end_of_each(every)
         together: defaultdict[object, list[End]] = defaultdict(list)
         for end in every:
             together[end.link].append(end)
