@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, cast
 from meshnet import __version__
 from meshnet.cli import exitcodes
 from meshnet.cli.parser import OPTIONS_WITH_VALUE, CommandParser, global_defaults
-from meshnet.cli.stderr import Stderr
-from meshnet.cli.stdout import Stdout, StdoutFull
-from meshnet.cli.streams import open_closed_streams
+from meshnet.cli.streams import StdoutFull, guarded_stderr, guarded_stdout, open_closed_streams
 from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_streams()
     gc.set_threshold(NEW_OBJECTS)
     try:
-        with contextlib.redirect_stderr(cast("TextIO", Stderr(sys.stderr))):
+        with contextlib.redirect_stderr(cast("TextIO", guarded_stderr())):
             return _exit_code(given)
     finally:
         _forget_unwritten(sys.stderr)
@@ -103,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_code(given: Sequence[str]) -> int:
     try:
-        with contextlib.redirect_stdout(cast("TextIO", Stdout(sys.stdout))):
+        with contextlib.redirect_stdout(cast("TextIO", guarded_stdout())):
             return _run(given)
     except StdoutFull as error:
         _forget_unwritten(sys.stdout)

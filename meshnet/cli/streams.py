@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import abc
+import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from meshnet.errors import MeshnetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
 
-class Guarded(abc.ABC):
+class StdoutFull(MeshnetError):  # noqa: N818 - what happened
+    """Standard output takes no more."""
+
+
+class Guarded:
     """A stream as it is, but for what happens where the device does not take what is written.
 
     A pipe that nobody reads stays a BrokenPipeError.
+
+    Args:
+        stream: to be written to.
+        refused: called where the device takes no more, with the error.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, refused: Callable[[OSError], None]) -> None:
         self._stream = stream
+        self._refused = refused
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -31,17 +42,32 @@ class Guarded(abc.ABC):
     def flush(self) -> None:
         self._try(self._stream.flush)
 
-    @abc.abstractmethod
-    def refused(self, error: OSError) -> None:
-        """Do what is to be done where the device takes no more."""
-
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
         except BrokenPipeError:
             raise
         except OSError as error:
-            self.refused(error)
+            self._refused(error)
+
+
+def guarded_stdout() -> Guarded:
+    """Return standard output as it raises StdoutFull, one line, on a full disk.
+
+    What cannot be written in its encoding, as a file's name that is no text, is escaped.
+    """
+
+    def tell(error: OSError) -> NoReturn:
+        raise StdoutFull(f"standard output: {error.strerror}") from error
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return Guarded(sys.stdout, tell)
+
+
+def guarded_stderr() -> Guarded:
+    """Return standard error as it loses what the device does not take: a command does without a remark what it does."""
+    return Guarded(sys.stderr, lambda _error: None)
 
 
 def open_closed_streams() -> None:
