@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import box
 import wiring
-from figures import Report
+from figures import Report, process_seconds
 from local_node import BenchNode
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def memory(pid: int) -> tuple[float, float]:
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return process_seconds(Path(f"/proc/{pid}/stat").read_text())
 
 
 class Kind:

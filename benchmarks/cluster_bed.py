@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster_shapes import IMAGE, NAMESPACES
-from programs import ROOT, build_hook
+from figures import process_seconds
+from programs import ROOT, compiled
 
 from meshnet.cni.install.names import BIN_DIR, CONF_DIR, LIST, PLUGIN
 from tests.cluster.machine import oci
@@ -61,13 +62,13 @@ class Bed:
         """
         with temporary_cluster(f"bench-{os.getpid()}", find_binaries(may_build=True)) as cluster:
             bed = cls(cluster)
-            program = _compiled("firstping", cluster.plane.directory)
+            program = compiled(ROOT / "benchmarks" / "firstping.c", cluster.plane.directory)
             entry = oci.file("firstping", program.read_bytes(), 0o755)
             image = oci.write_archive(program.with_suffix(".tar"), IMAGE, [entry], {"Entrypoint": ["/firstping"]})
             cluster.import_images(archive, image)
             for namespace in NAMESPACES:
                 cluster.kubectl("create", "namespace", namespace)
-            bed.time_the_plugin(_compiled("timed", cluster.plane.directory))
+            bed.time_the_plugin(compiled(ROOT / "benchmarks" / "timed.c", cluster.plane.directory))
             yield bed
 
     def time_the_plugin(self, program: Path) -> None:
@@ -129,8 +130,7 @@ class Bed:
                 if words[0] in ("Rss:", "Pss:"):
                     (rss if words[0] == "Rss:" else pss).append(int(words[1]) * 1024 / 1e6)
                 elif words[0].isdecimal():
-                    fields = line.rpartition(")")[2].split()
-                    seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                    seconds += process_seconds(line)
         return Daemons(seconds, rss, pss)
 
 
@@ -140,10 +140,3 @@ def _list(node: Node) -> Path:
 
 def _answers(node: Node) -> bool:
     return node.try_run(str(node.binaries.ctr), "version").returncode == 0
-
-
-def _compiled(name: str, directory: Path) -> Path:
-    program = directory / name
-    if not build_hook().compile_plugin(ROOT / "benchmarks" / f"{name}.c", program):
-        raise SystemExit(f"{name}.c: a C compiler is needed (musl-gcc or cc with a static libc)")
-    return program

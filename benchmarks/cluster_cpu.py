@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from figures import cpu_times
+from figures import cpu_times, process_seconds
 
 from tests.cluster.machine import cgroups, running
 
@@ -54,12 +54,11 @@ def _control_plane(cluster: Cluster) -> float:
     machine = running.read(cluster.plane.directory)
     assert machine is not None
     namespace = os.readlink(f"/proc/{machine.first.pid}/ns/pid")
-    ticks = 0
+    seconds = 0.0
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdecimal() and os.readlink(process / "ns/pid") == namespace:
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
+                seconds += process_seconds((process / "stat").read_text())
         except OSError:  # it has ended
             continue
-    return ticks / _TICK
+    return seconds

@@ -156,6 +156,12 @@ def cpu_times() -> tuple[int, int]:
     return sum(numbers), numbers[3] + numbers[4]
 
 
+def process_seconds(stat: str) -> float:
+    """Return the processor time of a process, by the text of its /proc/PID/stat."""
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _title(figure: Figure) -> str:
     return f"{figure.name}, {figure.unit}" if figure.unit else figure.name
 

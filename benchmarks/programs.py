@@ -27,9 +27,9 @@ def build_hook() -> Any:
     return module
 
 
-def compiled(source: Path) -> Path:
-    """Return the static program of a C file. Ends the benchmark when there is no compiler."""
-    program = BUILD / source.stem
+def compiled(source: Path, directory: Path = BUILD) -> Path:
+    """Return the static program of a C file, made in `directory`. Ends the benchmark when there is no compiler."""
+    program = directory / source.stem
     if not build_hook().compile_plugin(source, program):
         sys.exit(f"{source.name}: a C compiler is needed (musl-gcc or cc with a static libc)")
     return program

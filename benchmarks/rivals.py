@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from traffic import Pair, inside
+from traffic import Pair, end, inside
 from two_nodes import NODES
 
 from meshnet.netlink import Ethtool, netns
@@ -61,7 +61,7 @@ def unary_wire(nodes: TwoNodes, program: Path, number: int) -> Iterator[tuple[Pa
             addresses = [f"{end.address}:{WIRE_PORT}" for end in (node, ends[far])]
             wire = f"wire{number}:{indexes[far]}"
             process = subprocess.Popen(inside(node.path, str(program), *addresses, wire), stdout=subprocess.PIPE)
-            undo.callback(_end, process)
+            undo.callback(end, process)
             running.append(process)
         for process in running:
             assert process.stdout is not None
@@ -97,8 +97,3 @@ def _pair(name: str, number: int) -> Pair:
 
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate()

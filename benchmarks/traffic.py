@@ -145,12 +145,12 @@ def full(program: Path, pair: Pair, addresses: Sequence[str], seconds: float) ->
     receive = inside(pair.receiver, *command, "receive", PORT, str(len(addresses)), time_ms)
     with contextlib.ExitStack() as ends:
         receiving = subprocess.Popen(receive, stdout=subprocess.PIPE, text=True)
-        ends.callback(_end, receiving)
+        ends.callback(end, receiving)
         assert receiving.stdout is not None
         if receiving.stdout.readline() != "ready\n":
             sys.exit("the receiver of streams does not start")
         sending = subprocess.Popen(unpaced(pair.sender, *command, "send", PORT, time_ms, *addresses))
-        ends.callback(_end, sending)
+        ends.callback(end, sending)
         yield receiving
 
 
@@ -192,6 +192,7 @@ def add(figure: Figure, values: tuple[float, float]) -> None:
     figure.theirs.append(values[1])
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
+    """Kill a process, and let go of its pipes."""
     process.kill()
     process.communicate()
