@@ -52,10 +52,10 @@ class Counted(NamedTuple):
     received: int
 
 
-def check_frames(target: Target, *, pause: Callable[[float], None] = time.sleep) -> list[Finding]:
+def check_frames(target: Target) -> list[Finding]:
     """Return whether what ends of links send now arrives. Takes 3 s where there are links. Raises MeshnetError."""
     declared = ends(target.objects(Kind.TOPOLOGY))
-    return compare(lambda: join(declared, target.ask("links").rows("links")), pause)
+    return compare(lambda: join(declared, target.ask("links").rows("links")), time.sleep)
 
 
 def compare(look: Callable[[], Rows], pause: Callable[[float], None]) -> list[Finding]:
