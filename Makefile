@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 REPORTS := build/reports
 PLUGINS := $(patsubst plugins/%/pyproject.toml,plugins/%,$(wildcard plugins/*/pyproject.toml))
 SOURCES := meshnet $(PLUGINS) tests conftest.py $(wildcard benchmarks hatch_build.py)
-SCRIPTS := scripts/cli-reference scripts/skips
+SCRIPTS := $(shell grep -l '^.!/usr/bin/env python' scripts/*)
 # What an installation is made of beside the Python files, which are used in place.
 INPUTS := pyproject.toml $(PLUGINS:=/pyproject.toml) $(wildcard hatch_build.py meshnet/cni/*.c)
 # The cluster's takes half an hour, as root: by hand.

@@ -1,4 +1,4 @@
-"""What `make` takes for a tier that ran, with a stand-in for pytest."""
+"""What `make` takes for a tier that ran, with a stand-in for pytest, and how it sets up and lints."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def test_the_report_of_another_run_is_none_of_a_tier_that_was_killed(tmp_path: P
 
     assert judged.returncode == 1
     assert judged.stderr == f"error: lab: no report at {tmp_path}/lab.xml: the tier did not run\n"
+
+
+def test_every_script_in_python_is_looked_at_by_lint() -> None:
+    make = ["make", "--directory", ROOT, "--no-print-directory", "--dry-run", "--assume-old=install", "lint"]
+    environ = {**os.environ, "MAKEFLAGS": ""}
+    done = subprocess.run(make, env=environ, capture_output=True, text=True, timeout=30, check=True)
+
+    check, form, *_ = done.stdout.splitlines()
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.read_text().startswith("#!/usr/bin/env python")]
+    for script in scripts:
+        name = str(script.relative_to(ROOT))
+        assert (name in check.split(), name in form.split()) == (True, True), name
 
 
 @pytest.fixture
