@@ -9,7 +9,9 @@ import attrs
 import pytest
 
 from meshnet.cli.main import main
+from meshnet.model.resource import Kind
 from meshnet.stores.open import open_store
+from tests.cli.objects import told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,6 +50,20 @@ class Machine:
                 await store.close()
 
         return asyncio.run(run())
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        """Have these Topologies in the store."""
+        self.store(lambda store: store.apply_all(documents))
+
+    def write_status(self, name: str, entry: dict[str, Any], state: str, **more: Any) -> None:
+        """Do as the daemon of node n1 does."""
+
+        async def write(store: Store) -> None:
+            now = await store.get(Kind.TOPOLOGY, "default", name)
+            status = {"node": "n1", "observedGeneration": now.generation, "links": [told(entry, state, **more)]}
+            await store.patch_status(Kind.TOPOLOGY, "default", name, status)
+
+        self.store(write)
 
 
 @pytest.fixture(autouse=True)

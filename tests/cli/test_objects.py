@@ -17,7 +17,7 @@ from meshnet.cli import link as cli_link
 from meshnet.errors import Conflict
 from meshnet.model.resource import Kind
 from meshnet.stores.base import Event
-from tests.cli.objects import link, told, topology
+from tests.cli.objects import link, topology
 from tests.cni.daemon import Daemon, answer
 
 if TYPE_CHECKING:
@@ -42,17 +42,6 @@ def files(tmp_path: Path) -> str:
 def applied(machine: Machine, files: str) -> Machine:
     assert machine.run("apply", "-f", files).code == 0
     return machine
-
-
-def write_status(machine: Machine, name: str, entry: dict[str, Any], state: str, **more: Any) -> None:
-    """Do as the daemon of node n1 does."""
-
-    async def write(store: Store) -> None:
-        now = await store.get(Kind.TOPOLOGY, "default", name)
-        status = {"node": "n1", "observedGeneration": now.generation, "links": [told(entry, state, **more)]}
-        await store.patch_status(Kind.TOPOLOGY, "default", name, status)
-
-    machine.store(write)
 
 
 def spec_links(machine: Machine, name: str) -> Any:
@@ -227,7 +216,7 @@ def test_a_link_that_nobody_declares_cannot_be_unplugged(applied: Machine) -> No
 
 def test_links_join_the_store_and_the_daemon(applied: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, entry in (("r1", A), ("r2", B)):
-        write_status(applied, name, entry, "Up")
+        applied.write_status(name, entry, "Up")
     live = {"namespace": "default", "interface": "eth1", "uid": 1, "carrier": True, "mtu": 1500}
     live |= {"addresses": ["10.0.0.1/24"], "counters": {"rx_packets": 3}}
     reply = {"node": "n1", "links": [{**live, "pod": "r1"}, {**live, "pod": "r2"}]}
@@ -247,7 +236,7 @@ def test_links_join_the_store_and_the_daemon(applied: Machine, tmp_path: Path, m
 
 
 def test_get_shows_topologies_of_one_namespace_or_all(applied: Machine, files: str) -> None:
-    write_status(applied, "r1", A, "Up")
+    applied.write_status("r1", A, "Up")
     rows = applied.run("get", "topologies").out.splitlines()
     assert rows[1].split()[:4] == ["default", "r1", "n1", "1/1"]
     assert json.loads(applied.run("get", "topologies", "-n", "other", "-o", "json").out) == []
@@ -293,11 +282,11 @@ def test_what_get_shows_can_be_applied(applied: Machine, tmp_path: Path, form: s
 
 
 def test_wait_ends_when_both_ends_are_as_wanted(applied: Machine) -> None:
-    write_status(applied, "r1", A, "Up")
+    applied.write_status("r1", A, "Up")
 
     def later() -> None:
         asyncio.run(asyncio.sleep(0.2))
-        write_status(applied, "r2", B, "Up")
+        applied.write_status("r2", B, "Up")
 
     thread = threading.Thread(target=later)
     thread.start()
@@ -307,7 +296,7 @@ def test_wait_ends_when_both_ends_are_as_wanted(applied: Machine) -> None:
 
 
 def test_wait_says_in_the_end_what_is_missing(applied: Machine) -> None:
-    write_status(applied, "r1", A, "Failed", reason="ParentMissing", message="no eth9")
+    applied.write_status("r1", A, "Failed", reason="ParentMissing", message="no eth9")
     ran = applied.run("wait", "--for", "up", "--timeout", "0.2")
     assert ran.code == exitcodes.FAILED
     assert "not up after 0.2 s: default/r1:eth1: Failed (ParentMissing, no eth9)" in ran.err
@@ -315,7 +304,7 @@ def test_wait_says_in_the_end_what_is_missing(applied: Machine) -> None:
 
 def test_wait_believes_no_status_of_an_older_spec(applied: Machine) -> None:
     for name, entry in (("r1", A), ("r2", B)):
-        write_status(applied, name, entry, "Up")
+        applied.write_status(name, entry, "Up")
     assert applied.run("wait", "--for", "up", "r1:eth1", "--timeout", "5").code == exitcodes.DONE
     applied.run("link", "down", "r1:eth1")
     ran = applied.run("wait", "--for", "up", "r1:eth1", "--timeout", "0.2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,11 +35,8 @@ spec:
 
 
 @pytest.fixture
-def two_namespaces(machine: Machine, tmp_path: Path) -> Machine:
-    documents = [topology("r1", link(1, "r2"), namespace=namespace) for namespace in ("x", "y")]
-    path = tmp_path / "two.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
-    assert machine.run("apply", "-f", str(path)).code == 0
+def two_namespaces(machine: Machine) -> Machine:
+    machine.apply(*(topology("r1", link(1, "r2"), namespace=namespace) for namespace in ("x", "y")))
     return machine
 
 

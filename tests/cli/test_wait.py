@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from meshnet.cli.targets.node import Node
 from meshnet.cli.wait import Waiting
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, topology
-from tests.cli.test_objects import write_status
 from tests.cni.daemon import Daemon
 from tests.stores.kubernetes.server import access_to
 
@@ -36,10 +34,8 @@ def test_what_the_store_says_is_not_enough_while_a_daemon_is_asked(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, peer in (("r1", "r2"), ("r2", "r1")):
-        path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(topology(name, link(1, peer))))
-        machine.run("apply", "-f", str(path))
-        write_status(machine, name, link(1, peer), "Up")
+        machine.apply(topology(name, link(1, peer)))
+        machine.write_status(name, link(1, peer), "Up")
     monkeypatch.setenv("MESHNET_SOCKET", str(tmp_path / "hangs"))
 
     def hang(daemon: Daemon, conn: socket.socket, _number: int) -> None:
@@ -66,12 +62,8 @@ def test_of_many_links_the_two_ends_are_found_in_one_look(monkeypatch: pytest.Mo
     assert len(looked) <= 3 * len(every)
 
 
-def test_of_many_links_that_are_late_the_first_are_told_and_the_others_counted(
-    machine: Machine, tmp_path: Path
-) -> None:
-    path = tmp_path / "r1.json"
-    path.write_text(json.dumps(topology("r1", *(link(uid, "r2", f"e{uid}", f"e{uid}") for uid in range(25)))))
-    machine.run("apply", "-f", str(path))
+def test_of_many_links_that_are_late_the_first_are_told_and_the_others_counted(machine: Machine) -> None:
+    machine.apply(topology("r1", *(link(uid, "r2", f"e{uid}", f"e{uid}") for uid in range(25))))
 
     ran = machine.run("wait", "--for", "up", "--timeout", "0.3")
 
@@ -80,27 +72,20 @@ def test_of_many_links_that_are_late_the_first_are_told_and_the_others_counted(
 
 
 @pytest.mark.parametrize("place", ["", "r1:eth1", "r2:eth1"])
-def test_why_a_link_is_not_up_is_told_by_its_worse_end(machine: Machine, tmp_path: Path, place: str) -> None:
-    for name, peer in (("r1", "r2"), ("r2", "r1")):
-        path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(topology(name, link(1, peer))))
-        machine.run("apply", "-f", str(path))
-    write_status(machine, "r1", link(1, "r2"), "Pending", reason="PeerNotRunning", message="pod r2 is not running yet")
-    write_status(machine, "r2", link(1, "r1"), "Failed", reason="NameTaken", message="r2 has an eth1 of its own")
+def test_why_a_link_is_not_up_is_told_by_its_worse_end(machine: Machine, place: str) -> None:
+    machine.apply(topology("r1", link(1, "r2")), topology("r2", link(1, "r1")))
+    machine.write_status("r1", link(1, "r2"), "Pending", reason="PeerNotRunning", message="pod r2 is not running yet")
+    machine.write_status("r2", link(1, "r1"), "Failed", reason="NameTaken", message="r2 has an eth1 of its own")
     ran = machine.run("wait", "--for", "up", "--timeout", "0.3", *([place] if place else []))
     told = f"default/{place or 'r1:eth1'}: Failed (NameTaken, r2 has an eth1 of its own)"
     assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not up after 0.3 s: {told}\n")
 
 
 @pytest.mark.parametrize("wanted", ["up", "down"])
-def test_a_link_whose_other_end_nobody_declares_any_more_is_neither_up_nor_down(
-    machine: Machine, tmp_path: Path, wanted: str
-) -> None:
+def test_a_link_whose_other_end_nobody_declares_any_more_is_neither_up_nor_down(machine: Machine, wanted: str) -> None:
     """Its daemon has written what it was, and tells of the deletion a moment later."""
-    path = tmp_path / "r1.json"
-    path.write_text(json.dumps(topology("r1", link(1, "r2"))))
-    machine.run("apply", "-f", str(path))
-    write_status(machine, "r1", link(1, "r2"), wanted.capitalize())
+    machine.apply(topology("r1", link(1, "r2")))
+    machine.write_status("r1", link(1, "r2"), wanted.capitalize())
 
     ran = machine.run("wait", "--for", wanted, "--timeout", "0.3", "r1:eth1")
 
