@@ -55,6 +55,13 @@ class Elsewhere(Fine):
         await asyncio.to_thread(time.sleep, 3600)
 
 
+class Blocking(Fine):
+    name = "blocking"
+
+    async def start(self, ctx: Any) -> None:
+        time.sleep(3600)  # noqa: ASYNC251 - as somebody does for whom async is new
+
+
 class Staying(Fine):
     name = "staying"
 
@@ -84,6 +91,18 @@ def test_one_that_does_not_start_in_time_is_unusable(
     state, reason = found[driver.name]
     assert state == "unusable"
     assert f"driver {driver.name}: start took longer than 0.2 s" in reason
+    assert capfd.readouterr().err == ""
+
+
+def test_one_that_lets_no_other_start_is_unusable(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = listed(monkeypatch, Blocking, Fine)
+
+    assert found["fine"] == ("usable", "")
+    state, reason = found["blocking"]
+    assert state == "unusable"
+    assert "driver blocking: TimeoutError: not done after 0.2 s" in reason
     assert capfd.readouterr().err == ""
 
 
