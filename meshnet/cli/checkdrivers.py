@@ -15,7 +15,7 @@ from meshnet.model.check import check, placed, problem_findings
 from meshnet.model.codec import decode_topology
 from meshnet.model.entry import without_absent
 from meshnet.model.finding import Severity
-from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.resource import is_topology
 from meshnet.model.topology import LOCALHOST, Link
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def driver_findings(documents: Sequence[Document], namespace: str, registry: Reg
 
 
 def _topology(document: Document, namespace: str) -> Topology | None:
-    if document.kind != Kind.TOPOLOGY.value:
+    if not is_topology(document.document):
         return None
     try:
         return decode_topology(placed(document, namespace).document)
@@ -67,8 +67,7 @@ def _links(document: Document, topology: Topology | None) -> Iterator[tuple[str,
     if topology is not None:
         yield from ((f"spec.links[{index}]", link) for index, link in enumerate(topology.links))
         return
-    ours = (document.api_version, document.kind) == (API_VERSION, Kind.TOPOLOGY.value)
-    spec = document.document.get("spec") if ours else None
+    spec = document.document.get("spec") if is_topology(document.document) else None
     entries = spec.get("links") if isinstance(spec, dict) else None
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict) and (link := _to_drivers(entry)):

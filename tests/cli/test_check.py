@@ -142,6 +142,14 @@ def test_drivers_and_options_are_judged_whatever_else_is_wrong(machine: Machine,
     }
 
 
+@needs_macvlan
+@pytest.mark.parametrize("version", ["", "networkop.co.uk/v1"])
+def test_they_are_judged_also_where_the_version_is_wrong(machine: Machine, tmp_path: Path, version: str) -> None:
+    document = external(options={"mode": "fast"}) | {"apiVersion": version}
+    rows = found(machine, tmp_path, document)
+    assert {row[2] for row in rows} == {"apiVersion", "spec.links[0].options.mode"}
+
+
 @needs_veth
 def test_an_option_is_told_where_it_is_written(machine: Machine, tmp_path: Path) -> None:
     one, two = pair(driver="veth")
