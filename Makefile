@@ -69,7 +69,8 @@ test-oldest:
 # Debian's own kernel, in a virtual machine: 13 minutes on two busy cores. Left out are tests that take long there and tell
 # little of the kernel: the daemon's CNI answers, restarts, and troubles with its store, and the tests of the kit itself.
 GUEST_DAEMON := $(foreach about,direct inspect made_anew pods unseen,tests/kernel/test_daemon_$(about).py)
-GUEST_TESTS := plugins tests/kernel/test_netlink_*.py tests/kernel/test_panel_*.py $(GUEST_DAEMON) tests/cli/test_doctor.py
+GUEST_TESTS := plugins tests/kernel/test_netlink_*.py tests/kernel/test_panel_*.py $(GUEST_DAEMON) tests/cli/test_doctor.py \
+	tests/cluster/test_unified.py
 # Nor those of a load which such a machine cannot make in their time, and of what memory it leaves; nor of repairs by a
 # pass, as those that CHECK finds are the same.
 GUEST_NOT := honest_frames many_patches_leave_nothing many_new_ones_at_a_time many_cycles test_fuzz pass_alone test_gc

@@ -84,6 +84,12 @@ def test_every_pod_has_the_nodes_runtime_call_its_cni_chain(three: Cluster) -> N
     assert pods.address(three, "one") in leases
 
 
+def test_a_pod_is_in_its_nodes_own_control_groups(three: Cluster) -> None:
+    for top in cgroups.tops(three.name):
+        groups = (top / "n1" / "kubepods").rglob("cgroup.procs")
+        assert any(group.read_text() for group in groups), top
+
+
 def test_a_killed_kubelet_and_containerd_come_back_and_pods_stay(three: Cluster) -> None:
     node = three.nodes["n2"]
     for daemon in ("kubelet", "containerd"):

@@ -61,13 +61,7 @@ def _elsewhere(machine: Machine) -> list[Path]:
 def _mount_system(root: Path, controllers: list[str]) -> None:
     _mount("-t", "proc", "proc", root / "proc")
     _mount("-t", "sysfs", "sysfs", root / "sys")
-    _mount("-t", "tmpfs", "-o", "mode=755", "cgroup", root / "sys/fs/cgroup")
-    for hierarchy in controllers:
-        place = root / "sys/fs/cgroup" / hierarchy
-        place.mkdir()
-        _mount("-t", "cgroup", "-o", hierarchy, "cgroup", place)
-        for name in hierarchy.split(",") if "," in hierarchy else ():
-            (root / "sys/fs/cgroup" / name).symlink_to(hierarchy)
+    _mount_cgroups(root / "sys/fs/cgroup", controllers)
     _mount("--rbind", "/dev", root / "dev")
     _mount("-t", "tmpfs", "-o", "mode=755", "run", root / "run")
     _mount("-t", "tmpfs", "-o", "mode=1777", "tmp", root / "tmp")
@@ -75,6 +69,19 @@ def _mount_system(root: Path, controllers: list[str]) -> None:
         (root / "run" / name).mkdir()
     # one without our binds in it: the kernel lets pods with user namespaces mount theirs only where such a one is
     _mount("-t", "proc", "proc", root / "run/.proc")
+
+
+def _mount_cgroups(place: Path, controllers: list[str]) -> None:
+    """Mount the node's own control groups: each hierarchy of version 1 by its controllers, or that of version 2."""
+    if not controllers:
+        _mount("-t", "cgroup2", "cgroup2", place)
+        return
+    _mount("-t", "tmpfs", "-o", "mode=755", "cgroup", place)
+    for hierarchy in controllers:
+        (place / hierarchy).mkdir()
+        _mount("-t", "cgroup", "-o", hierarchy, "cgroup", place / hierarchy)
+        for name in hierarchy.split(",") if "," in hierarchy else ():
+            (place / name).symlink_to(hierarchy)
 
 
 def _enter(root: Path) -> None:

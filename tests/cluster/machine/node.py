@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.cluster.machine.fabric import Fabric
 
 _NAMESPACES = ("mount", "uts", "ipc", "net", "pid", "cgroup")
-_JOIN = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
+JOIN = 'while [ "$1" != -- ]; do echo $$ >"$1" || exit; shift; done; shift; exec "$@"'
 """A shell that joins the control groups of the files before ``--``, and becomes the command after it."""
 
 
@@ -80,8 +80,8 @@ class Node:
             node={"cgroups": list(cgroups.hierarchies()), "programs": programs},
         )
         enter = self.fabric.below("mount", "uts", "ipc", "net", "cgroup", "propagation=private")
-        command = ["sh", "-c", _JOIN, "join", *map(str, joined), "--", *enter]
-        self.booted = boot(machine, command, path=self._path, prepare=lambda pid: self.fabric.plug(self.name, pid))
+        command = ["sh", "-c", JOIN, "join", *map(str, joined), "--", *enter]
+        self.booted = boot(machine, command, path=self._path, prepare=self._prepare)
 
     def power_off(self) -> None:
         """Pull its plug: every process of it is killed by the kernel, and nothing is told to anybody."""
@@ -130,6 +130,10 @@ class Node:
         command = self.command(str(self.binaries.ctr), "--namespace=k8s.io", "images", "import", "-")
         with archive.open("rb") as data:
             return subprocess.Popen(command, stdin=data, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def _prepare(self, pid: int) -> None:
+        self.fabric.plug(self.name, pid)
+        cgroups.settle(self.groups, self.name)
 
     @property
     def _path(self) -> str:

@@ -51,10 +51,8 @@ def why_not() -> str:
     missing = {package for program, package in PROGRAMS.items() if not shutil.which(program, path=SYSTEM_PATH)}
     if missing:
         return f"a cluster's nodes need {', '.join(sorted(missing))}: scripts/system-packages cluster"
-    controllers = {name for names in cgroups.hierarchies() for name in names.split(",")}
-    if cgroups.NEEDED - controllers:
-        lacking = ", ".join(sorted(cgroups.NEEDED - controllers))
-        return f"a cluster's nodes need control groups of version 1; not so here: {lacking}"
+    if reason := cgroups.why_not():
+        return f"a cluster's nodes need {reason}"
     if "overlay" not in Path("/proc/filesystems").read_text():
         return "a cluster's nodes need overlayfs, which this kernel has not got"
     return ""
