@@ -45,8 +45,16 @@ class Spent(NamedTuple):
 
 def _nodes(cluster: Cluster) -> float:
     """Return what the nodes' control groups have taken."""
-    usages = [top / "cpuacct.usage" for top in cgroups.tops(cluster.name)]
-    return sum(int(usage.read_text()) for usage in usages if usage.exists()) / 1e9
+    return sum(of_group(top) for top in cgroups.tops(cluster.name))
+
+
+def of_group(group: Path) -> float:
+    """Return what a group has taken: in version 1 one hierarchy alone counts it."""
+    version_1, version_2 = group / "cpuacct.usage", group / "cpu.stat"
+    if version_1.exists():
+        return int(version_1.read_text()) / 1e9
+    counts = dict(line.split() for line in version_2.read_text().splitlines()) if version_2.exists() else {}
+    return int(counts.get("usage_usec", 0)) / 1e6
 
 
 def _control_plane(cluster: Cluster) -> float:
