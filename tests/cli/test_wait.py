@@ -93,10 +93,8 @@ def test_a_link_whose_other_end_nobody_declares_any_more_is_neither_up_nor_down(
     assert (ran.code, ran.err) == (exitcodes.FAILED, f"error: not {wanted} after 0.3 s: {told}\n")
 
 
-def test_a_namespace_without_topologies_is_not_up(machine: Machine, tmp_path: Path) -> None:
-    path = tmp_path / "r1.json"
-    path.write_text(json.dumps(topology("r1")))
-    machine.run("apply", "-f", str(path))
+def test_a_namespace_without_topologies_is_not_up(machine: Machine) -> None:
+    machine.apply(topology("r1"))
 
     mistyped = machine.run("wait", "--for", "up", "-n", "defualt")
     without_links = machine.run("wait", "--for", "up")
@@ -112,9 +110,7 @@ def test_a_namespace_without_topologies_is_not_up(machine: Machine, tmp_path: Pa
 def test_a_daemon_that_was_not_reached_is_named_beside_what_is_late(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "r1.json"
-    path.write_text(json.dumps(topology("r1", link(1, "r2"))))
-    machine.run("apply", "-f", str(path))
+    machine.apply(topology("r1", link(1, "r2")))
     monkeypatch.setenv("MESHNET_SOCKET", str(tmp_path / "nosuch"))
 
     ran = machine.run("wait", "--for", "up", "--timeout", "0.5")
