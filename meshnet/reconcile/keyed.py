@@ -86,11 +86,6 @@ class KeyedWorkers(Generic[K]):
         if timer is not None:
             timer.cancel()
 
-    async def idle(self) -> None:
-        """Return when no worker is running (one that waits for its next try does not run)."""
-        while self._running:
-            await asyncio.wait(self._running.values())
-
     async def close(self) -> None:
         """Cancel every worker and wait for its end."""
         self._closed = True
