@@ -41,8 +41,8 @@ class Tunnel(Driver):
     scopes = claims = Scope.BETWEEN_NODES
 
 
-def limited(mtu, name="tunnel"):
-    return type("Limited", (Tunnel,), {"name": name, "mtu_limit": lambda _self, _underlay: mtu})
+def limited(mtu):
+    return type("Limited", (Tunnel,), {"mtu_limit": lambda _self, _underlay: mtu})
 
 
 class Twin(Driver):

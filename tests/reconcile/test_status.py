@@ -188,7 +188,6 @@ def test_only_what_newly_fails_is_told():
     assert failures(failed, failed) == []
     assert failures(failed, worse) == [("NameTaken", "link 1 (eth2): taken")]
     assert failures(worse, fine) == []
-    assert failures(fine, failed) == [("KernelRefused", "link 1 (eth1): no")]
 
 
 def test_an_invalid_topology_is_told_once_a_message():
