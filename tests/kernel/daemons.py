@@ -17,12 +17,13 @@ import attrs
 from meshnet.cni.client import ask
 from meshnet.cni.plugin import plugin_command
 from meshnet.errors import DaemonUnreachable, NotFound
-from meshnet.model.resource import API_VERSION, Kind
+from meshnet.model.resource import Kind
 from meshnet.netlink import LinkInfo, Netlink, addresses, links
 from meshnet.netlink.netns import entered
 from meshnet.reconcile.inspect import LOOPBACK
 from meshnet.stores.open import open_store
 from tests.kernel.pods import eventually
+from tests.reconcile.made import link, topology
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -35,21 +36,6 @@ NETWORK = "mesh"
 NODE_IP = "198.51.100.1"
 """On the node's loopback."""
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def link(uid: int, local: str, peer: str, **fields: Any) -> dict[str, Any]:
-    """An entry of `spec.links`: ``link(1, "eth1", "r2:eth1", local_ip="10.0.0.1/24")``."""
-    pod, interface = peer.split(":")
-    return {"uid": uid, "local_intf": local, "peer_pod": pod, "peer_intf": interface, **fields}
-
-
-def topology(name: str, *entries: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "Topology",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"links": list(entries)},
-    }
 
 
 def pair(mtu: int = 1500, **fields: Any) -> list[dict[str, Any]]:
