@@ -55,10 +55,9 @@ def reaches(end: End, peer: End) -> bool:
 def _agreed(end: End, far: FarEnd) -> bool:
     """Tell whether what the other node told fits this end: each patched to the other's sandbox, by the same driver."""
     told = far.told
-    if told is None or told.reason or told.driver != end.patched_by:
+    if told is None or told.reason or not far.is_patched_to(end, end.patched_by):
         return False
-    here = (end.endpoint, end.sandbox.epoch)
-    return end.joint == Joint(far.endpoint, told.epoch) and (told.patched, told.patched_epoch) == here
+    return end.joint == Joint(far.endpoint, told.epoch)
 
 
 def _as_it_was(end: End, far: FarEnd) -> bool:

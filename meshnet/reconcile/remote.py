@@ -38,6 +38,11 @@ class FarEnd:
     def live(self) -> bool:
         return self.contact is Contact.LIVE
 
+    def is_patched_to(self, end: End, driver: str) -> bool:
+        """Tell whether its daemon says that this driver has patched it to an end as that is now."""
+        here = (driver, end.endpoint, end.sandbox.epoch)
+        return self.told is not None and (self.told.driver, self.told.patched, self.told.patched_epoch) == here
+
 
 class Remotes:
     """What was told of ends on other nodes; `changed` is called with each end here that it concerns.
@@ -99,7 +104,7 @@ class Remotes:
     async def patched(self, end: End, driver: str, *, limit_s: float) -> None:
         """Return when a driver has patched the other end to this one. Raises TimeoutError after `limit_s` seconds."""
         async with asyncio.timeout(limit_s):
-            while not self._is_patched_to(end, driver):
+            while (far := self.far(end)) is None or not far.is_patched_to(end, driver):
                 future = asyncio.get_running_loop().create_future()
                 self._waiting[end.endpoint].add(future)
                 try:
@@ -108,13 +113,6 @@ class Remotes:
                     self._waiting[end.endpoint].discard(future)
                     if not self._waiting[end.endpoint]:
                         del self._waiting[end.endpoint]
-
-    def _is_patched_to(self, end: End, driver: str) -> bool:
-        far = self.far(end)
-        told = far.told if far else None
-        if told is None or told.driver != driver:
-            return False
-        return (told.patched, told.patched_epoch) == (end.endpoint, end.sandbox.epoch)
 
     def _tell(self, node: str, endpoint: Endpoint, before: EndState | None, state: EndState | None) -> None:
         again = state is not None and (before is None or _offered(before) != _offered(state))
