@@ -11,6 +11,7 @@ from meshnet.cli.lab.planning import make_plan
 from meshnet.cli.lab.preferred import notes_for, preferred, settings_for
 from meshnet.cli.main import parse
 from meshnet.driver import LinkDriver, Scope
+from meshnet.driver.plugins import Broken, Discovery
 from meshnet.driver.registry import Registry
 from meshnet.errors import UsageError
 from tests.cli.objects import link, topology
@@ -72,7 +73,16 @@ def test_it_is_set_for_what_it_can_make() -> None:
 
 
 def test_one_that_is_not_installed_is_wrong_use() -> None:
-    with pytest.raises(UsageError, match="--driver warp: not installed"):
+    with pytest.raises(UsageError, match=r"^--driver warp: driver 'warp' is not installed"):
+        preferred("warp")
+
+
+def test_one_that_is_broken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that its author has just made a mistake in: it is installed."""
+    broken = Broken("warp", "warp-drive", "1.0", "SyntaxError: line 7")
+    monkeypatch.setattr(Registry, "load", lambda: Registry(Discovery((), (broken,))))
+
+    with pytest.raises(UsageError, match=r"^--driver warp: .*warp-drive 1\.0 is broken: SyntaxError: line 7$"):
         preferred("warp")
 
 
@@ -81,5 +91,5 @@ def test_one_with_an_empty_name_is_not_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "r1.yml"
     file.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: r1}\nspec: {containers: []}\n")
 
-    with pytest.raises(UsageError, match="--driver : not installed"):
+    with pytest.raises(UsageError, match=r"^--driver : driver '' is not installed"):
         make_plan(parse(["lab", "up", "--driver", "", str(file)]), "lab")

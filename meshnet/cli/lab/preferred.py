@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshnet.driver.api import Scope
 from meshnet.driver.registry import Registry, setting_of, words_of
-from meshnet.errors import UsageError
+from meshnet.errors import LinkError, UsageError
 from meshnet.model.topology import LOCALHOST, PodKey
 
 if TYPE_CHECKING:
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 
 def preferred(name: str) -> Entry:
-    """Return the installed driver of that name. Raises UsageError."""
-    registry = Registry.load()
-    entry = registry.find(name)
-    if entry is None:
-        known = ", ".join(each.name for each in registry.entries()) or "none"
-        raise UsageError(f"--driver {name}: not installed (installed: {known})")
-    return entry
+    """Return the installed driver of that name. Raises UsageError, which says why where it is broken."""
+    try:
+        return Registry.load().get(name)
+    except LinkError as error:
+        raise UsageError(f"--driver {name}: {error}") from error
 
 
 def settings_for(entry: Entry) -> dict[str, str]:
