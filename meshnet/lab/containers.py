@@ -65,7 +65,7 @@ def log_path(pod: PodSpec, container: str) -> Path:
 
 
 class Containers:
-    """All processes of all pods. On the event loop, but for `request`, which any thread may call."""
+    """All processes of all pods. On the event loop, but for `begin`, which any thread may call."""
 
     def __init__(self, spawner: socket.socket) -> None:
         self._spawner = spawner
@@ -76,23 +76,27 @@ class Containers:
         """Return the commands of a pod."""
         return [each for each in self._of.get(str(pod), {}).values() if each.name != PAUSE]
 
-    def expect(self, pod: PodSpec, sandbox: Sandbox) -> None:
-        """Know a pod, as it is on its node, and its sandbox before its commands are requested; write its volumes.
+    def begin(self, pod: PodSpec, sandbox: Sandbox) -> None:
+        """Write the volumes of a pod, as it is on its node, and have its commands started; `on_answer` will tell.
 
-        For any thread.
+        Blocks shortly; for any thread. Raises MeshnetError when its namespace is gone, and OSError when there is no
+        room: then none of them goes on.
         """
         write_volumes(pod)
         names = (*(container.name for container in pod.commands), PAUSE)
         running = {name: Running(pod, sandbox, name) for name in names}
         running[PAUSE].changed.set()  # nobody waits for it yet
         self._of[str(pod)] = running
-
-    def request(self, pod: PodSpec, container: str) -> None:
-        """Have a command of an expected pod started; `on_answer` will tell. Blocks shortly; for any thread.
-
-        Raises MeshnetError when its namespace is gone.
-        """
-        self._send(self._of[str(pod)][container])
+        try:
+            for container in pod.commands:
+                self._send(running[container.name])
+        except (MeshnetError, OSError):
+            del self._of[str(pod)]  # what starts only now is ended when it tells
+            for each in running.values():
+                each.stopping = True
+                if each.pid is not None:
+                    _kill(each.pid, signal.SIGKILL)
+            raise
 
     def _send(self, each: Running) -> None:
         path = log_path(each.pod, each.name)

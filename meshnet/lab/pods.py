@@ -225,11 +225,8 @@ class Pods:
 
     def _start_commands(self, pod: Pod, sandbox: Sandbox) -> None:
         """Start the commands of a pod that is attached; one that cannot have them is detached again."""
-        spec = pod.spec.on(pod.node)
         try:
-            self._containers.expect(spec, sandbox)
-            for container in spec.commands:
-                self._containers.request(spec, container.name)
+            self._containers.begin(pod.spec.on(pod.node), sandbox)
         except (MeshnetError, OSError):
             with contextlib.suppress(MeshnetError):
                 self._delete(pod.node, sandbox)

@@ -58,14 +58,17 @@ class Bench:
         """How a process was ended; fails when it was not."""
         return next(each for each in self.processes if each.pid == pid).wait(5)
 
+    def next_request(self) -> dict[str, str]:
+        data, descriptors, _, _ = socket.recv_fds(self.spawner, 1 << 16, 2)
+        for fd in descriptors:
+            os.close(fd)
+        return json.loads(data)
+
     async def requested(self) -> dict[str, str]:
         """The next request, when there is one."""
         while True:
             with contextlib.suppress(BlockingIOError):
-                data, descriptors, _, _ = socket.recv_fds(self.spawner, 1 << 16, 2)
-                for fd in descriptors:
-                    os.close(fd)
-                return json.loads(data)
+                return self.next_request()
             await asyncio.sleep(0.001)
 
     def nothing_is_requested(self) -> bool:
@@ -97,7 +100,7 @@ def bench(monkeypatch, tmp_path):
 
 def test_who_comes_second_waits_for_the_same_holder(bench):
     async def run() -> None:
-        bench.containers.expect(POD, Sandbox("c1"))
+        bench.containers.begin(POD, Sandbox("c1"))
         calls = [bench.holder(), bench.holder()]
         request = await bench.requested()
         calls.append(bench.holder())
@@ -115,7 +118,7 @@ def test_who_comes_second_waits_for_the_same_holder(bench):
 def test_who_comes_after_a_failure_tries_again(bench):
     async def run() -> None:
         sandbox = Sandbox("c1")
-        bench.containers.expect(POD, sandbox)
+        bench.containers.begin(POD, sandbox)
         sandbox.there = False
         for outcome in await asyncio.gather(bench.holder(), bench.holder(), return_exceptions=True):
             assert "its namespace is gone" in str(outcome)
@@ -135,7 +138,7 @@ def test_who_comes_after_a_failure_tries_again(bench):
 
 def test_holder_that_ended_is_replaced(bench):
     async def run() -> None:
-        bench.containers.expect(POD, Sandbox("c1"))
+        bench.containers.begin(POD, Sandbox("c1"))
         call = bench.holder()
         request = await bench.requested()
         first, second = bench.process(), bench.process()
@@ -153,7 +156,7 @@ def test_late_holder_is_that_of_the_next_call(bench, monkeypatch):
     monkeypatch.setattr(containers, "START_TIMEOUT_S", 0.05)
 
     async def run() -> None:
-        bench.containers.expect(POD, Sandbox("c1"))
+        bench.containers.begin(POD, Sandbox("c1"))
         with pytest.raises(MeshnetError, match="not ready"):
             await bench.holder()
         call = bench.holder()
@@ -170,12 +173,12 @@ def test_late_holder_is_that_of_the_next_call(bench, monkeypatch):
 @pytest.mark.parametrize("again", [False, True])
 def test_pod_that_is_stopped_meanwhile_is_told_at_once_and_keeps_no_holder(bench, again):
     async def run() -> None:
-        bench.containers.expect(POD, Sandbox("c1"))
+        bench.containers.begin(POD, Sandbox("c1"))
         calls = [bench.holder(), bench.holder()]
         request = await bench.requested()
         await bench.containers.stop(POD)
         if again:
-            bench.containers.expect(POD, Sandbox("c2"))
+            bench.containers.begin(POD, Sandbox("c2"))
             new = bench.holder()
             pid = bench.process()
             bench.answer(await bench.requested(), pid=pid)
@@ -198,10 +201,10 @@ def test_what_starts_while_its_pod_is_stopped_is_ended(bench):
     """A command that takes its time to end: meanwhile another one of its pod, that was requested before, starts."""
 
     async def run() -> None:
-        bench.containers.expect(WITH_COMMAND, Sandbox("c1"))
+        bench.containers.begin(WITH_COMMAND, Sandbox("c1"))
+        command = await bench.requested()
         call = bench.holder(WITH_COMMAND)
         request = await bench.requested()
-        command = {**request, "container": "main"}
         main, late = bench.process(), bench.process()
         bench.answer(command, pid=main)
         stop = asyncio.ensure_future(bench.containers.stop(WITH_COMMAND))
@@ -220,7 +223,7 @@ def test_what_starts_while_its_pod_is_stopped_is_ended(bench):
 
 def test_second_process_of_a_name_is_ended(bench):
     async def run() -> None:
-        bench.containers.expect(POD, Sandbox("c1"))
+        bench.containers.begin(POD, Sandbox("c1"))
         call = bench.holder()
         request = await bench.requested()
         pid, twin = bench.process(), bench.process()
@@ -235,8 +238,7 @@ def test_second_process_of_a_name_is_ended(bench):
 
 def test_pod_whose_command_runs_needs_no_holder(bench):
     async def run() -> None:
-        bench.containers.expect(WITH_COMMAND, Sandbox("c1"))
-        bench.containers.request(WITH_COMMAND, "main")
+        bench.containers.begin(WITH_COMMAND, Sandbox("c1"))
         request = await bench.requested()
         assert request["container"] != PAUSE
         pid = bench.process()
@@ -250,8 +252,7 @@ def test_container_that_is_called_pause_is_a_command_like_others(bench):
     pod = PodSpec("default", "r1", "r1", containers=(Container("pause", ("sleep", "1000")),))
 
     async def run() -> None:
-        bench.containers.expect(pod, Sandbox("c1"))
-        bench.containers.request(pod, "pause")
+        bench.containers.begin(pod, Sandbox("c1"))
         request = await bench.requested()
         pid, holder = bench.process(), bench.process()
         bench.answer(request, pid=pid)
@@ -277,8 +278,7 @@ def test_a_pods_first_process_may_have_any_name():
 
 def test_command_that_could_not_be_started_once_is_tried_again(bench):
     async def run() -> None:
-        bench.containers.expect(WITH_COMMAND, Sandbox("c1"))
-        bench.containers.request(WITH_COMMAND, "main")
+        bench.containers.begin(WITH_COMMAND, Sandbox("c1"))
         (running,) = bench.containers.of(WITH_COMMAND)
         running.delays = itertools.repeat(0.01)
         bench.answer(await bench.requested(), error="start a process: EAGAIN")
@@ -287,5 +287,34 @@ def test_command_that_could_not_be_started_once_is_tried_again(bench):
         async with asyncio.timeout(2):
             bench.answer(await bench.requested(), pid=pid)
         assert (running.pid, running.error, running.restarts) == (pid, "", 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("soon", [True, False])
+def test_no_command_runs_of_a_pod_of_which_one_cannot_be_asked_for(bench, soon):
+    """As in a lab whose memory is full: that pod has failed, and nobody would stop what it has."""
+    two = PodSpec("default", "r1", "r1", containers=(Container("main", ("true",)), Container("other", ("true",))))
+    sandbox, pid = Sandbox("c1"), bench.process()
+
+    @contextlib.contextmanager
+    def opened_once():
+        with Sandbox("c1").opened() as fd:
+            yield fd
+        sandbox.opened = gone
+
+    def gone():
+        if soon:
+            bench.answer(bench.next_request(), pid=pid)
+        raise MeshnetError("its namespace is gone")
+
+    async def run() -> None:
+        sandbox.opened = opened_once
+        with pytest.raises(MeshnetError, match="its namespace is gone"):
+            bench.containers.begin(two, sandbox)
+        if not soon:
+            bench.answer(bench.next_request(), pid=pid)
+        assert bench.ended(pid) == -signal.SIGKILL
+        assert bench.containers.of(two) == []
 
     asyncio.run(run())

@@ -66,7 +66,7 @@ def machine(monkeypatch):
 def lab(machine):
     with ThreadPoolExecutor(pods.WORKERS) as executor:
         node = SimpleNamespace(name="n1", pid=1, netns_fd=-1, refuse_silent=lambda: None)
-        containers = SimpleNamespace(expect=lambda *_: None, stop=machine.end_commands)
+        containers = SimpleNamespace(begin=lambda *_: None, stop=machine.end_commands)
         yield Pods(
             {POD.key: POD},
             {POD.key: "n1"},
@@ -141,7 +141,7 @@ def test_pod_whose_commands_cannot_be_started_is_detached(lab, machine):
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    lab._containers.expect = no_room
+    lab._containers.begin = no_room
 
     async def run() -> None:
         with pytest.raises(MeshnetError, match=r"pod default/r1: .*No space left on device"):
