@@ -93,12 +93,12 @@ class Between:
         await self._others.wait()
         identity = await self._identified()
         self._certified()
+        # Who is told before is told that the ends here are not patched, and takes their carrier.
+        await self._settled.wait()
         # Only now: a node that is alone shall not carry what they load.
         from meshnet.peers.peers import Peers  # noqa: PLC0415
 
         settings = self._settings
-        # Who is told before is told that the ends here are not patched, and takes their carrier.
-        await self._settled.wait()
         peers = Peers(
             node=settings.node,
             identity=identity,
