@@ -22,6 +22,7 @@ from meshnet.netlink import LinkInfo, Netlink, addresses, links
 from meshnet.netlink.netns import entered
 from meshnet.reconcile.inspect import LOOPBACK
 from meshnet.stores.open import open_store
+from tests.driver.conftest import Site
 from tests.kernel.pods import eventually
 from tests.reconcile.made import link, topology
 
@@ -44,6 +45,14 @@ def pair(mtu: int = 1500, **fields: Any) -> list[dict[str, Any]]:
         topology("r1", link(1, "eth1", "r2:eth1", local_ip="10.0.0.1/24", mtu=mtu, **fields)),
         topology("r2", link(1, "eth1", "r1:eth1", local_ip="10.0.0.2/24", mtu=mtu, **fields)),
     ]
+
+
+def distribution(directory: Path, name: str, source: str) -> str:
+    """Install a distribution whose one module has this source; return its place in PYTHONPATH."""
+    site = directory / "site"
+    site.mkdir()
+    Site(site).install(name, source)
+    return str(site)
 
 
 @attrs.frozen

@@ -15,8 +15,8 @@ import pytest
 
 from meshnet.cli import exitcodes
 from meshnet.reconcile.passes import ALIVE_S
-from tests.driver.conftest import DRIVER, Site
-from tests.kernel.daemons import pair
+from tests.driver.conftest import DRIVER
+from tests.kernel.daemons import distribution, pair
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
@@ -98,11 +98,9 @@ STUBBORN = """
 
 
 def test_a_driver_that_ignores_that_it_is_cancelled_does_not_keep_it(node: DaemonNode, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    Site(site).install("stubborn", DRIVER.format(name="stubborn", aliases=(), extra=STUBBORN.strip()))
+    site = distribution(tmp_path, "stubborn", DRIVER.format(name="stubborn", aliases=(), extra=STUBBORN.strip()))
     node.stop()
-    node.start(PYTHONPATH=str(site))
+    node.start(PYTHONPATH=site)
 
     begun = time.monotonic()
     node.stop()
@@ -115,12 +113,10 @@ def test_a_driver_that_ignores_that_it_is_cancelled_does_not_keep_it(node: Daemo
 def test_a_driver_whose_import_does_not_end_does_not_keep_it(
     node: DaemonNode, tmp_path: Path, number: signal.Signals
 ) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    begun = site / "begun"
-    Site(site).install("endless", f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(3600)\n")
+    begun = tmp_path / "begun"
+    site = distribution(tmp_path, "endless", f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(3600)\n")
     node.stop()
-    node.begin(PYTHONPATH=str(site))
+    node.begin(PYTHONPATH=site)
     assert eventually(begun.exists)
     process = node.process
     assert process is not None

@@ -11,8 +11,7 @@ import pytest
 
 from meshnet.driver.registry import Registry
 from meshnet.netlink import Netlink, VethSpec, links
-from tests.driver.conftest import Site
-from tests.kernel.daemons import link, topology
+from tests.kernel.daemons import distribution, link, topology
 from tests.kernel.pods import eventually
 
 if TYPE_CHECKING:
@@ -68,11 +67,9 @@ def meshnet_register_drivers(register):
 
 def restart_with(node: DaemonNode, directory: Path, source: str) -> None:
     """Start the daemon anew with a distribution of drivers, and a pass every moment."""
-    site = directory / "site"
-    site.mkdir()
-    Site(site).install("strangers", source)
+    site = distribution(directory, "strangers", source)
     node.stop()
-    paths = os.pathsep.join([str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([site, str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     node.start(PYTHONPATH=paths, MESHNET_PASS_SECONDS="0.3")
 
 
