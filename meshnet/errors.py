@@ -96,8 +96,12 @@ class Problem:
         return hash(str(self))
 
 
+MOST_TOLD = 20
+"""Problems in the text of an error, which may become part of a status: a Topology may have thousands of links."""
+
+
 class InvalidObject(MeshnetError):
-    """An object from outside is wrong; nothing of it was applied.
+    """An object from outside is wrong; nothing of it was applied. Its text tells of the first `MOST_TOLD` problems.
 
     Attributes:
         object: its name as a user knows it: ``Topology default/r1``, ``CNI configuration``.
@@ -107,7 +111,9 @@ class InvalidObject(MeshnetError):
     def __init__(self, object: str, problems: Sequence[Problem]) -> None:
         self.object = object
         self.problems = tuple(problems)
-        super().__init__(f"{object}: " + "; ".join(map(str, self.problems)))
+        more = len(self.problems) - MOST_TOLD
+        told = [*map(str, self.problems[:MOST_TOLD]), *([f"and {more} more"] if more > 0 else [])]
+        super().__init__(f"{object}: " + "; ".join(told))
 
 
 class StoreError(MeshnetError):

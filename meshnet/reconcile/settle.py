@@ -9,6 +9,7 @@ import attrs
 
 from meshnet.dispatch.resolve import resolve
 from meshnet.errors import KernelError, LinkError
+from meshnet.model.fields import first_of
 from meshnet.reconcile.carrier import reaches
 from meshnet.reconcile.owner import superseded
 
@@ -64,8 +65,10 @@ class Settler:
         runs_here = self._runs_here(peer, peer_topology)
         peer_here = runs_here and self._table.end(peer) is not None
         plan = resolve(self._place, topology, link, peer_topology, peer_here=peer_here)
-        if entry is not None and peer_topology is None:
-            return attrs.evolve(plan, reason="PeerInvalid", message=str(entry.invalid), waiting=False)
+        if entry is not None and entry.invalid is not None and peer_topology is None:
+            # Of all that is wrong the first: each of many links says so.
+            message = f"{entry.invalid.object}: {first_of(entry.invalid.problems)}"
+            return attrs.evolve(plan, reason="PeerInvalid", message=message, waiting=False)
         if plan.reason == "PeerNotRunning" and runs_here:
             message = f"{peer} has no interface yet: its pod was started without it"
             return attrs.evolve(plan, reason="PeerNotPatched", message=message)

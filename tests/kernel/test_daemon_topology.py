@@ -379,6 +379,20 @@ def test_a_peer_that_does_not_agree(node: DaemonNode, other: dict[str, Any], sta
     assert eventually(lambda: pings(r1, "10.0.0.2"))
 
 
+def test_all_that_is_wrong_at_a_peer_of_many_links_keeps_no_status_from_being_written(node: DaemonNode) -> None:
+    many = range(1, 151)
+    wrong = (link(number, f"eth{number}", f"r2:eth{number}", local_ip="300.0.0.1/24") for number in many)
+    right = (link(number, f"eth{number}", f"r1:eth{number}") for number in many)
+    node.apply(topology("r1", *wrong), topology("r2", *right))
+    node.up("r2")
+
+    assert eventually(lambda: node.state("r2") == ("Failed", "PeerInvalid"))
+    told = {entry["message"] for entry in node.status("r2")["links"]}
+    (message,) = told
+    assert message.startswith("Topology default/r1: spec.links[0].local_ip: '300.0.0.1/24': must be one address")
+    assert message.endswith(", and 149 more")
+
+
 def test_an_invalid_edit_keeps_what_is_wired_and_says_so(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, _ = node.up("r1", "r2")

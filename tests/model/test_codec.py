@@ -264,6 +264,16 @@ def test_the_error_names_the_object_and_shows_values_in_bounds():
     assert len(str(caught.value)) < 1000
 
 
+def test_the_error_tells_of_the_first_of_many_problems_and_how_many_more_there_are():
+    """It stands in the status, which a store refuses when it is too long."""
+    with pytest.raises(InvalidObject) as caught:
+        decode_topology(topology_document(*(link_entry(local_intf=f"e{number}", mtu=1) for number in range(4096))))
+
+    assert len(caught.value.problems) == 4096
+    assert "; spec.links[19].mtu: 1: must be a whole number from 68 to 65535; and 4076 more" in str(caught.value)
+    assert "links[20]" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "status",
     [
