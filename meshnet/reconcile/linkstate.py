@@ -27,7 +27,8 @@ def link_state(end: End, peer: End | FarEnd | None) -> tuple[str, str, str]:
     if reason:
         waiting = end.plan is not None and end.plan.waiting and end.plan.reason == reason
         # Of a peer on this node that has no interface this end says what it says of one elsewhere: that fails, not it.
-        return (PENDING if waiting or reason == _NOT_PATCHED[1] else FAILED), reason, message
+        # It may have what users wrote in it, of whatever length: a store would refuse a status with that.
+        return (PENDING if waiting or reason == _NOT_PATCHED[1] else FAILED), reason, one_line(message)
     assert end.plan is not None
     if not complete(end, peer):
         if end.plan.peer is None:

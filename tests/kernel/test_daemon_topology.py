@@ -393,6 +393,21 @@ def test_all_that_is_wrong_at_a_peer_of_many_links_keeps_no_status_from_being_wr
     assert message.endswith(", and 149 more")
 
 
+@pytest.mark.parametrize("own", [{}, {"options": {"no": "such"}}], ids=["InvalidOptions", "PeerMismatch"])
+def test_a_peers_option_of_whatever_length_keeps_no_pod_from_starting(
+    node: DaemonNode, own: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    long = {"no": "\\" * 500_000}  # twice as long where it is shown, and again where that is stored
+    one = topology("r1", link(1, "eth1", "r2:eth1", options=long))
+    node.apply(one, topology("r2", link(1, "eth1", "r1:eth1", **own)))
+    node.up("r1", "r2")
+
+    assert eventually(lambda: node.state("r2") == ("Failed", request.node.callspec.id))
+    (entry,) = node.status("r2")["links"]
+    assert "options.no" in entry["message"]
+    assert len(entry["message"]) <= 1000
+
+
 def test_an_invalid_edit_keeps_what_is_wired_and_says_so(node: DaemonNode) -> None:
     node.apply(*pair())
     r1, _ = node.up("r1", "r2")
