@@ -110,13 +110,29 @@ class Access:
             merged = kube_config.KubeConfigMerger(os.pathsep.join(present)).config
             loader = kube_config.KubeConfigLoader(merged, self.context or None, config_base_path=None)
             loader.load_and_set(made)
-            cluster = merged["clusters"].get_with_name(loader.current_context["context"]["cluster"])["cluster"]
+            context = loader.current_context["context"]
+            _check_signed_in(made, merged, context.get("user"))
+            cluster = merged["clusters"].get_with_name(context["cluster"])["cluster"]
             set_proxy(made, str(cluster.safe_get("proxy-url") or ""), self.environ)
         except Exception as error:  # the package raises whatever a broken file makes it stumble over
             if isinstance(error, (exceptions.ConfigException, StoreUnavailable)):
                 raise StoreUnavailable(f"{what}: {error}") from error
             raise StoreUnavailable(f"{what}: cannot be understood: {type(error).__name__}: {error}") from error
         return made, rest.RESTClientObject
+
+
+def _check_signed_in(configuration: Any, merged: Any, name: str | None) -> None:
+    """Raise StoreUnavailable when the program that a user signs in with has failed.
+
+    The client tells its log why, and asks the server as nobody, who may do nothing.
+    """
+    if configuration.api_key or configuration.cert_file or not (name and merged.safe_get("users")):
+        return
+    user = merged["users"].get_with_name(name, safe=True)
+    plugin = user["user"].safe_get("exec") if user else None
+    if plugin:
+        told = "which signs in, gave no token and no certificate: its own words are above, or in the log"
+        raise StoreUnavailable(f"{plugin['command']}, {told}")
 
 
 def credentials(configuration: Any) -> dict[str, str]:

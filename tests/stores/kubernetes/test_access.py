@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshnet.errors import StoreUnavailable, UsageError
-from meshnet.stores.kubernetes.access import Access
+from meshnet.stores.kubernetes.access import Access, credentials
 from tests.nobody import closed
 from tests.stores.kubernetes.server import access_to
 
@@ -82,6 +82,23 @@ def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(StoreUnavailable, match=f"kubeconfig {path}: "):
         Access(kubeconfig=str(path), environ={}).configuration()
+
+
+EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "interactiveMode": "Never"}
+GIVEN = json.dumps({"apiVersion": EXEC["apiVersion"], "kind": "ExecCredential", "status": {"token": "t0k3n"}})
+
+
+@pytest.mark.parametrize("user", [{"args": ["-c", "exit 1"]}, {"args": ["-c", "echo {}"]}, {"command": "no-such"}])
+def test_who_could_not_sign_in_is_not_taken_for_somebody_who_may_not(tmp_path: Path, user: dict[str, Any]) -> None:
+    """The server would say what anonymous may not."""
+    access = access_to("http://one", tmp_path, exec=EXEC | user)
+    with pytest.raises(StoreUnavailable, match=r"kubeconfig: (sh|no-such), .*, gave no token and no certificate"):
+        access.configuration()
+
+
+def test_who_signed_in_by_a_program_has_its_token(tmp_path: Path) -> None:
+    access = access_to("http://one", tmp_path, exec=EXEC | {"args": ["-c", f"echo '{GIVEN}'"]})
+    assert credentials(access.configuration()[0]) == {"authorization": "Bearer t0k3n"}
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:
