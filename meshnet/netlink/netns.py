@@ -162,15 +162,15 @@ def parse_nsid(payload: bytes) -> int:
     return to_i32(attributes(payload, 4)[NETNSA_NSID])
 
 
-def number_own(netlink: Netlink) -> None:
-    """Give the calling thread's namespace a number in itself, for as long as it lives. Raises KernelError.
+def number_own(netlink: Netlink) -> int:
+    """Return the number that the calling thread's namespace has in itself for as long as it lives. Raises KernelError.
 
     The kernel gives it one anyhow when the other end of a veth is read by its namespace's number: the lowest that is
     free, which may have been that of a namespace whose end nobody has seen yet.
     """
     own = own_netns()
     try:
-        nsid(netlink, own)
+        return nsid(netlink, own)
     finally:
         os.close(own)
 

@@ -22,8 +22,9 @@ from meshnet.driver import (
 from meshnet.errors import KernelError
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import Netlink, links
+from meshnet.netlink.netns import number_own
 from meshnet_macvlan.owned import birth_name, everywhere, find, in_namespace, of_one_interface
-from meshnet_macvlan.parent import check_mtu, find_parent, why_refused
+from meshnet_macvlan.parent import carries, check_mtu, find_parent, why_refused
 from meshnet_macvlan.requests import Mode, NewMacvlan, change_mode, new_macvlan, parse_macvlan
 from meshnet_macvlan.unsuitable import check_parent
 
@@ -57,12 +58,14 @@ class MacvlanDriver(LinkDriver):
     honest = False
 
     _ctx: DriverContext
+    _node_nsid: int
 
     def __init__(self) -> None:
         self._patched: set[Endpoint] = set()
 
     async def start(self, ctx: DriverContext) -> None:
         self._ctx = ctx
+        self._node_nsid = number_own(ctx.netlink)
 
     async def patch(self, link: LinkEnd, peer: Peer | None) -> Interface:  # noqa: ARG002 - an external link has none
         assert link.parent is not None
@@ -73,7 +76,8 @@ class MacvlanDriver(LinkDriver):
             ifindex = await self._make(link, parent)
             self._patched.add(link.local)
             return Interface(ifindex)
-        if found.info.link != parent.ifindex or (found.mode is Mode.PASSTHRU) != (link.options.mode is Mode.PASSTHRU):
+        another_parent = not self._carries(parent, found)
+        if another_parent or (found.mode is Mode.PASSTHRU) != (link.options.mode is Mode.PASSTHRU):
             raise Rebuild
         changes = _changes(found, link)
         if link.mac_before not in ("", link.mac) and found.mode is not Mode.PASSTHRU:
@@ -122,7 +126,11 @@ class MacvlanDriver(LinkDriver):
             return not found.protodown or found.info.carrier
         if not found.protodown:
             return False
-        return links.parse_link(self._ctx.netlink.ask(links.get_link(found.info.link))).carrier
+        there = map(links.parse_link, self._ctx.netlink.dump(links.dump_links(), steady=False))
+        return any(info.carrier for info in there if self._carries(info, found))
+
+    def _carries(self, parent: LinkInfo, found: Macvlan) -> bool:
+        return carries(parent, found.info, self._node_nsid)
 
     def _endpoint(self, mark: Mark) -> Endpoint | None:
         """Return whose a macvlan is; None while that cannot be told.
@@ -140,7 +148,7 @@ class MacvlanDriver(LinkDriver):
             check_parent(self._ctx.netlink, parent, link.options.mode, self._ctx.underlay)
         except LinkError:
             # Its carrier alone would not do: the pod can give it back, and a node's uplink stays lost.
-            if found is not None and found.info.link == parent.ifindex:
+            if found is not None and self._carries(parent, found):
                 await _delete(found.info.ifindex, link.pod.nsid)
             raise
         check_mtu(parent, link.mtu)

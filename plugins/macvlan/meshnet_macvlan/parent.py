@@ -27,9 +27,27 @@ def find_parent(netlink: Netlink, name: str, node: str) -> LinkInfo:
         message = f"node {node} has no interface {name!r} (peer_intf) to put a macvlan on; it has {there}"
         raise LinkError("ParentMissing", message) from None
     if parent.kind == KIND and parent.link_nsid is None:
-        # The kernel hangs a macvlan of a macvlan on the latter's own parent.
+        # The one below is what counts; see `carries`.
         return links.parse_link(netlink.ask(links.get_link(parent.link)))
     return parent
+
+
+def carries(parent: LinkInfo, macvlan: LinkInfo, node_nsid: int) -> bool:
+    """Tell whether a macvlan hangs on a link of the node.
+
+    The kernel hangs one of a macvlan on the latter's own parent. Where the node is on its network by a macvlan itself,
+    as a node in a container, that is in another namespace: an index alone does not tell it.
+
+    Args:
+        parent: the link.
+        macvlan: as it is read from the node, whatever namespace it is in.
+        node_nsid: the number of the node's namespace in itself.
+    """
+    if parent.kind != KIND:
+        below = parent.ifindex, node_nsid
+    else:
+        below = parent.link, node_nsid if parent.link_nsid is None else parent.link_nsid
+    return below == (macvlan.link, macvlan.link_nsid)
 
 
 def check_mtu(parent: LinkInfo, mtu: int) -> None:

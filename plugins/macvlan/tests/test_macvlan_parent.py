@@ -8,13 +8,13 @@ import pytest
 from meshnet_macvlan import MacvlanDriver
 from meshnet_macvlan.requests import Mode, NewMacvlan, new_macvlan
 
-from meshnet.driver import LinkError, Scope, Underlay
+from meshnet.driver import LinkError, Rebuild, Scope, Underlay
 from meshnet.model.names import Mark
 from meshnet.model.topology import Endpoint
 from meshnet.netlink import links
 from meshnet.netlink.iproute import iproute
 from meshnet.testing.bench import Bench
-from meshnet.testing.node import NIC, NIC_MTU
+from meshnet.testing.node import NIC, NIC_MTU, OUTSIDE
 
 pytestmark = pytest.mark.kernel
 
@@ -175,3 +175,38 @@ def test_a_node_gets_back_what_a_pod_was_given_whole(bench):
     refused(bench, link)
 
     assert in_pod(cable) == ["lo"]
+
+
+@pytest.fixture
+def foreign(bench):
+    """A node whose interface `mac0` is a macvlan itself, on an interface of the machine that the node is a part of."""
+    sink, node = bench.node.sink, bench.node
+    wanted = NewMacvlan(77, "mac0", sink.link(OUTSIDE).ifindex, node.fd, Mode.BRIDGE, 1500, "02:00:5e:00:56:01")
+    sink.netlink.run([new_macvlan(wanted)])
+    node.netlink.run([links.set_link(node.link("mac0").ifindex, up=True)])
+    return bench
+
+
+def test_a_node_may_be_on_its_network_by_a_macvlan_itself(foreign):
+    """The kernel hangs the pod's on the parent of that, which is in another namespace than the node."""
+    cable = foreign.cable()
+    link = on(cable, "mac0")
+
+    first = foreign.call("patch", link, None)
+
+    assert foreign.call("patch", link, None) == first
+    foreign.call("set_carrier", link, False)
+    assert not cable.near.carrier
+    foreign.call("set_carrier", link, True)
+    assert cable.near.carrier
+
+
+def test_an_equal_index_in_another_namespace_is_another_parent(foreign):
+    sink, node, cable = foreign.node.sink, foreign.node, foreign.cable()
+    foreign.call("patch", on(cable, "mac0"), None)
+    index = sink.link(OUTSIDE).ifindex
+    spec = links.VethSpec("eth7", index, "06:00:5e:00:53:07", 1500, "far7", "06:00:5e:00:53:08", sink.fd)
+    node.netlink.run([links.new_veth(spec)])
+
+    with pytest.raises(Rebuild):
+        foreign.call("patch", on(cable, "eth7"), None)
