@@ -6,9 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from meshnet.netlink import Netlink, links
-from meshnet_vxlan.messages import parse_vxlan
-from meshnet_vxlan.owned import is_ours
+from meshnet.netlink import Netlink
+from meshnet_vxlan.owned import is_ours, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +21,13 @@ def port_holder(port: int) -> str:
 
     Reads the descriptors of every process that it may: in a thread.
     """
-    inodes = set(_sockets(port))
+    sockets = {f"socket:[{inode}]" for inode in _sockets(port)}
     for pid in _processes():
-        if _holds(pid, {f"socket:[{inode}]" for inode in inodes}):
+        if _holds(pid, sockets):
             return f"process {pid} ({_command(pid)})"
     with Netlink.open() as netlink:
-        for device in map(parse_vxlan, netlink.dump(links.dump_links(), steady=False)):
-            if device is not None and device.port == port and not is_ours(device):
+        for device in read_all(netlink):
+            if device.port == port and not is_ours(device):
                 return f"VXLAN device {device.info.name}"
     return "a process that this daemon cannot see"
 

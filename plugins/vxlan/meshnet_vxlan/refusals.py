@@ -7,17 +7,13 @@ import errno
 from typing import TYPE_CHECKING
 
 from meshnet.driver import LinkError
-from meshnet.netlink import links
-from meshnet_vxlan.messages import parse_vxlan
-from meshnet_vxlan.owned import device_names
+from meshnet_vxlan.owned import device_names, read_all
 from meshnet_vxlan.peers import PORT_SETTING
 from meshnet_vxlan.portholder import port_holder
 
 if TYPE_CHECKING:
     from meshnet.driver import DriverContext, LinkEnd
     from meshnet.errors import KernelError
-    from meshnet.netlink import Netlink
-    from meshnet_vxlan.messages import Vxlan
 
 NO_UNDERLAY = (
     "this node has no address that others reach it at; "
@@ -42,7 +38,8 @@ def not_made(error: KernelError, link: LinkEnd, ctx: DriverContext, port: int) -
     """Return why a device cannot be made."""
     if error.errno != errno.EEXIST:
         return LinkError("KernelRefused", f"{link.local}: {error}")
-    other = _receiver(ctx.netlink, link.receive_id, port)
+    receivers = (found for found in read_all(ctx.netlink) if (found.vni, found.port) == (link.receive_id, port))
+    other = next(receivers, None)
     holder = f"device {other.info.name}" if other else "a device that was moved to another network namespace"
     message = (
         f"{link.local}: on node {ctx.node} {holder} receives VNI {link.receive_id} at UDP port {port} already; "
@@ -61,10 +58,3 @@ async def why_refused(error: KernelError, link: LinkEnd, node: str, port: int) -
         f"end that, or give meshnet another port by {PORT_SETTING}"
     )
     return LinkError("PortTaken", message)
-
-
-def _receiver(netlink: Netlink, vni: int, port: int) -> Vxlan | None:
-    for device in map(parse_vxlan, netlink.dump(links.dump_links(), steady=False)):
-        if device is not None and (device.vni, device.port) == (vni, port):
-            return device
-    return None
