@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import subprocess
 
 import attrs
 import pytest
@@ -102,6 +103,19 @@ def test_a_port_that_is_used_names_the_process(ends, address):
         "end that, or give meshnet another port by MESHNET_VXLAN_PORT"
     )
     one.patch(other)
+
+
+def test_a_port_that_is_used_names_the_device(ends):
+    """One that does not share it, as of those who give the kernel each frame's way beside it."""
+    one, other = ends
+    with one.node.entered():
+        command = ["ip", "link", "add", "theirs", "up", "type", "vxlan", "external", "dstport", "51111"]
+        subprocess.run(command, check=True)
+
+    reason, said = refused(one, other)
+
+    assert reason == "PortTaken"
+    assert "UDP port 51111 of node n1 is used by VXLAN device theirs; end that" in said
 
 
 def test_both_names_taken_by_others(ends):
