@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshnet.driver import Device, LinkDriver, LinkError, Owned, Scope
 from meshnet.errors import KernelError
@@ -43,6 +43,14 @@ _OVERHEAD = {4: 50, 6: 70}
 """Bytes that are put around what a pod's packet is: Ethernet 14, VXLAN 8, UDP 8, and IP."""
 
 
+class Patched(NamedTuple):
+    """How an end was patched last: to which device, by ifindex, with which mark, and for which peer."""
+
+    device: int
+    alias: str
+    peer: Endpoint | None
+
+
 class VxlanDriver(LinkDriver):
     """Carries any frame between two pods of two nodes in the kernel, by VXLAN."""
 
@@ -61,8 +69,7 @@ class VxlanDriver(LinkDriver):
         self._port = 0
         self._local = ""
         self._remover = Remover()
-        self._current: dict[Endpoint, int] = {}
-        self._peers: dict[Endpoint, Endpoint | None] = {}
+        self._patched: dict[Endpoint, Patched] = {}
         self._tidying: set[asyncio.Task[None]] = set()
 
     async def start(self, ctx: DriverContext) -> None:
@@ -102,7 +109,7 @@ class VxlanDriver(LinkDriver):
             if fitting is None:
                 await self._remove([device])
             raise await refusals.why_refused(error, link, self._ctx.node, self._port) from error
-        self._current[link.local] = device.info.ifindex
+        self._patched[link.local] = Patched(device.info.ifindex, link.alias, link.peer)
         if replaced or others:
             self._tidy(link.local, replaced, tunnel.vni)
         return Device(device.info.ifindex)
@@ -111,9 +118,8 @@ class VxlanDriver(LinkDriver):
         slots = self._slots(link)
         gone = [d for d in slots.devices if is_newborn(d) or of_one_sandbox(d.info.alias, link.alias)]
         await self._remove(gone)
-        if self._current.get(link.local) in [device.info.ifindex for device in gone]:
-            del self._current[link.local]
-            self._peers.pop(link.local, None)
+        if self._device_of(link.local) in [device.info.ifindex for device in gone]:
+            del self._patched[link.local]
 
     async def inspect(self) -> Sequence[Owned]:
         told = []
@@ -137,15 +143,19 @@ class VxlanDriver(LinkDriver):
     def mtu_limit(self, underlay: Underlay) -> int:
         return underlay.mtu - _OVERHEAD[underlay.family]
 
+    def _device_of(self, endpoint: Endpoint) -> int | None:
+        known = self._patched.get(endpoint)
+        return None if known is None else known.device
+
     def _slots(self, link: LinkEnd) -> Slots:
         """Return what stands at a link's names. Its device gets its mark back, where somebody has replaced it."""
-        known = self._current.get(link.local)
-        slots = read_slots(self._ctx.netlink, link.local, known)
-        unmarked = [device for device in slots.devices if not is_ours(device)]
-        if not unmarked:
-            return slots
-        self._ctx.netlink.run([links.set_link(device.info.ifindex, alias=link.alias) for device in unmarked])
-        return read_slots(self._ctx.netlink, link.local, known)
+        known = self._patched.get(link.local)
+        if known is not None:
+            slots = read_slots(self._ctx.netlink, link.local, known.device)
+            if all(map(is_ours, slots.devices)):
+                return slots
+            self._ctx.netlink.run([links.set_link(known.device, alias=known.alias)])
+        return read_slots(self._ctx.netlink, link.local, None)
 
     def _admitted(self) -> dict[int, Admission]:
         """Return who is let in, as the devices of an earlier daemon say."""
@@ -162,9 +172,9 @@ class VxlanDriver(LinkDriver):
         earlier daemon's.
         """
         others = self._sources.admit(vni, device, source)
-        if self._peers.get(link.local) == link.peer:
+        known = self._patched.get(link.local)
+        if link.peer == (None if known is None else known.peer):
             return others
-        self._peers[link.local] = link.peer
         self._sources.settle(vni)
         return False
 
@@ -192,7 +202,7 @@ class VxlanDriver(LinkDriver):
         await asyncio.sleep(GRACE_S)
         self._sources.settle(vni)
         try:
-            await self._remove([device for device in replaced if device.info.ifindex != self._current.get(endpoint)])
+            await self._remove([device for device in replaced if device.info.ifindex != self._device_of(endpoint)])
         except KernelError as error:
             # The next patch finds them again.
             self._ctx.log.warning("%s: a VXLAN device that was replaced stays: %s", endpoint, error)
@@ -210,4 +220,4 @@ class VxlanDriver(LinkDriver):
             return None
         if "~" not in mark.pod:
             return Endpoint(mark.namespace, mark.pod, mark.interface)
-        return next((endpoint for endpoint in self._current if mark.is_of(endpoint)), None)
+        return next((endpoint for endpoint in self._patched if mark.is_of(endpoint)), None)

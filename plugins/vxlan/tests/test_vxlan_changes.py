@@ -201,6 +201,18 @@ def test_a_mark_that_somebody_replaced_is_put_back_and_its_device_goes_with_its_
     assert device.info.ifindex not in [link.ifindex for link in net.nodes[0].links()]
 
 
+def test_a_late_unpatch_leaves_a_newer_sandboxs_device_whatever_its_mark(net):
+    one, other = net.cable()
+    node, alias = net.nodes[0], Mark.of(one.endpoint, 1, "sandbox-2").alias
+    node.call("patch", attrs.evolve(one.link, alias=alias, epoch=2), other.as_peer())
+    (device,) = node.devices()
+    node.netlink.run([links.set_link(device.info.ifindex, alias="uplink of rack 7")])
+
+    node.call("unpatch", one.link)
+
+    assert [(kept.info.ifindex, kept.info.alias) for kept in node.devices()] == [(device.info.ifindex, alias)]
+
+
 def test_a_device_that_somebody_removed_is_made_again(net):
     one, other = net.cable()
     (device,) = net.nodes[0].devices()
