@@ -12,7 +12,7 @@ from meshnet.cli.relay import socket_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIVE, READY = "live", "ready"
+LIVE = "live"
 LIMIT_S = 4.0
 """Less than a kubelet waits, so that it is told why and not only that."""
 PAUSE_S = 0.1
