@@ -25,7 +25,7 @@ import errno as _errno
 import os
 import reprlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def spelt(value: object) -> str:
     return _WHOLE.repr(value)
 
 
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in an object.
 
     Attributes:
@@ -71,12 +71,9 @@ class Problem:
         right: what would be right.
     """
 
-    __slots__ = ("path", "right", "value")
-
-    def __init__(self, path: str, value: object, right: str) -> None:
-        self.path = path
-        self.value = value
-        self.right = right
+    path: str
+    value: object
+    right: str
 
     def __str__(self) -> str:
         return f"{self.path}: {self.told}"
@@ -85,15 +82,6 @@ class Problem:
     def told(self) -> str:
         """What is wrong there, without the path; where nothing stands, no value."""
         return self.right if self.value is None else f"{spelt(self.value)}: {self.right}"
-
-    def __repr__(self) -> str:
-        return f"Problem({self.path!r}, {self.value!r}, {self.right!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Problem) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
 
 
 MOST_TOLD = 20
