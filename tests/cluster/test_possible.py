@@ -68,3 +68,20 @@ def test_without_a_controller(monkeypatch: pytest.MonkeyPatch) -> None:
         "a cluster's nodes need control groups all of version 1, or all of version 2; "
         "of 1 are not here: blkio, cpuset, devices, freezer, memory"
     )
+
+
+def test_on_an_overlay_unless_something_else_is_mounted_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    device, mounts = tmp_path.stat().st_dev, tmp_path / "mountinfo"
+    monkeypatch.setattr(possible, "BASE", tmp_path / "clusters")
+    monkeypatch.setattr(possible, "_MOUNTS", mounts)
+    place = f"30 22 {os.major(device)}:{os.minor(device)} / / rw,relatime - "
+    mounts.write_text(f"{place}overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w\n")
+    assert possible.why_not() == (
+        f"a cluster's nodes need {tmp_path}/clusters not to be on an overlay, as a container's files are: "
+        "mount a tmpfs there"
+    )
+    monkeypatch.setattr(possible, "BASE", Path("/proc"))
+    assert possible.why_not() == ""
+    monkeypatch.setattr(possible, "BASE", tmp_path / "clusters")
+    mounts.write_text(f"{place}ext4 /dev/sda1 rw\n")
+    assert possible.why_not() == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.cluster.machine import cgroups
 from tests.cluster.machine.boot import SYSTEM_PATH
+from tests.cluster.machine.record import BASE
 
 PROGRAMS = {
     "ip": "iproute2",
@@ -25,6 +26,7 @@ PROGRAMS = {
 PER_NODE, PER_CLUSTER = 9, 11
 """Inotify instances that the daemons of a node, and of a control plane, hold."""
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def why_not_now(nodes: int) -> str:
@@ -55,4 +57,16 @@ def why_not() -> str:
         return f"a cluster's nodes need {reason}"
     if "overlay" not in Path("/proc/filesystems").read_text():
         return "a cluster's nodes need overlayfs, which this kernel has not got"
+    if _is_overlay(BASE if BASE.exists() else BASE.parent):
+        return f"a cluster's nodes need {BASE} not to be on an overlay, as a container's files are: mount a tmpfs there"
     return ""
+
+
+def _is_overlay(path: Path) -> bool:
+    """Whether files are an overlay's: no other overlay can write to those."""
+    device = path.stat().st_dev
+    for line in _MOUNTS.read_text().splitlines():
+        place, _, kind = line.partition(" - ")
+        if place.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            return kind.startswith("overlay ")
+    return False
