@@ -135,11 +135,16 @@ class Daemon:
         return self.book.last(other.name) is Contact.LIVE
 
 
+async def started(path: Any, name: str, port: int = 0, **times: float) -> Daemon:
+    """A daemon that listens."""
+    daemon = Daemon(path, name, port, **times)
+    await daemon.peers.start()
+    return daemon
+
+
 async def pair(path: Any, **times: float) -> tuple[Daemon, Daemon]:
     """Two daemons that hold sessions with each other."""
-    one, two = Daemon(path, "a", **times), Daemon(path, "b", **times)
-    await one.peers.start()
-    await two.peers.start()
+    one, two = await started(path, "a", **times), await started(path, "b", **times)
     one.knows(two)
     two.knows(one)
     await until(lambda: one.is_live(two) and two.is_live(one))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from meshnet.peers import wiring
+from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello, encode_hello
 from meshnet.peers.trust import Trust
+from tests.peers.daemons import started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from meshnet.peers.identity import Identity
     from tests.peers.daemons import Daemon
 
 
@@ -65,6 +66,16 @@ async def serving(identity: Identity, trusted: Iterable[str], answer: Any) -> As
         yield port
     finally:
         await server.stop(0)
+
+
+@contextlib.asynccontextmanager
+async def dialling(path: Any, answer: Any, **times: float) -> AsyncIterator[Daemon]:
+    """A daemon that dials a node which answers sessions as it likes."""
+    one, other = await started(path, "a", **times), Identity(path / "b", "b")
+    async with serving(other, one.identity.certificates(), answer) as port:
+        one.peers.record("b", one.record(port=port, certificates=other.certificates()))
+        one.peers.want(frozenset({"b"}))
+        yield one
 
 
 def call_by_tls(daemon: Daemon, path: Any, version: ssl.TLSVersion) -> dict[bytes, bytes]:

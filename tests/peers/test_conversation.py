@@ -8,13 +8,11 @@ import contextlib
 import grpc
 import pytest
 
-from meshnet.model.node_record import NodeRecord
 from meshnet.model.session import Contact, EndState
 from meshnet.peers.conversation import Conversation
-from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello, encode_ends, encode_hello
 from tests.peers.daemons import Daemon, contacts, end, run, until
-from tests.peers.hostile import serving
+from tests.peers.hostile import dialling
 
 HELLO = encode_hello(Hello("b"))
 WHOLE = next(encode_ends({end("r2"): EndState(1)}, whole=True))
@@ -32,17 +30,6 @@ class Script:
         await context.read()
         for message in self.messages:
             await context.write(message)
-
-
-@contextlib.asynccontextmanager
-async def dialling(path, answer, **times):
-    """A daemon that dials a node which answers sessions as it likes."""
-    one, other = Daemon(path, "a", **times), Identity(path / "b", "b")
-    await one.peers.start()
-    async with serving(other, one.identity.certificates(), answer) as port:
-        one.peers.record("b", NodeRecord("b", ("127.0.0.1",), port, other.certificates()))
-        one.peers.want(frozenset({"b"}))
-        yield one
 
 
 def test_another_version_is_said_with_both_ranges_and_is_no_session(tmp_path):

@@ -6,10 +6,9 @@ import pytest
 
 from meshnet.model.session import EndState
 from meshnet.peers.hearing import MOST_BYTES, MOST_ENDS, Hearing
-from meshnet.peers.identity import Identity
 from meshnet.peers.messages import SIGN_OF_LIFE, Told, encode_ends
-from tests.peers.daemons import Daemon, end, run, until
-from tests.peers.hostile import hello, serving
+from tests.peers.daemons import end, run, until
+from tests.peers.hostile import dialling, hello
 
 
 def messages(states, *, whole):
@@ -77,11 +76,7 @@ def test_who_tells_too_much_is_asked_anew(tmp_path):
                 await context.write(message)
 
     async def main():
-        one, other = Daemon(tmp_path, "a"), Identity(tmp_path / "b", "b")
-        await one.peers.start()
-        async with serving(other, one.identity.certificates(), answer) as port:
-            one.peers.record("b", one.record(port=port, certificates=other.certificates()))
-            one.peers.want(frozenset("b"))
+        async with dialling(tmp_path, answer) as one:
             await until(lambda: len(sessions) > 2)
             assert max(sessions) * 900_000 < 3 * MOST_BYTES  # and what is on its way
             await one.peers.stop()

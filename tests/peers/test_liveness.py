@@ -17,15 +17,14 @@ from meshnet.model.session import Contact, EndState
 from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello
 from meshnet.peers.probe import probe
-from tests.peers.daemons import Daemon, contacts, end, pair, run, until
+from tests.peers.daemons import Daemon, contacts, end, pair, run, started, until
 from tests.peers.hostile import Proxy
 from tests.peers.test_probe import refuse_sockets
 
 
 async def without_sockets(path, monkeypatch, code):
     """A daemon that wants to hear of node b, and is refused every socket for it with `code`."""
-    one = Daemon(path, "a", timeout_s=0.5)
-    await one.peers.start()
+    one = await started(path, "a", timeout_s=0.5)
     refuse_sockets(monkeypatch, code)
     one.peers.record("b", NodeRecord("b", ("::1",), 1, one.identity.certificates()))
     one.peers.want(frozenset({"b"}))
@@ -35,9 +34,7 @@ async def without_sockets(path, monkeypatch, code):
 @contextlib.asynccontextmanager
 async def through_a_proxy(path, **times):
     """Two daemons; what the first hears of the second comes through a proxy."""
-    one, two = Daemon(path, "a", **times), Daemon(path, "b", **times)
-    await one.peers.start()
-    await two.peers.start()
+    one, two = await started(path, "a", **times), await started(path, "b", **times)
     proxy = Proxy(two.peers.port)
     await proxy.start()
     two.knows(one)
@@ -70,9 +67,7 @@ def test_a_record_that_changes_while_its_node_is_asked_holds_at_once(tmp_path, m
     """The old address would be dialled, and given as long to answer as a daemon that is busy."""
 
     async def main():
-        one, two = Daemon(tmp_path, "a"), Daemon(tmp_path, "b")
-        await one.peers.start()
-        await two.peers.start()
+        one, two = await started(tmp_path, "a"), await started(tmp_path, "b")
         proxy = Proxy(two.peers.port)
         before = two.record(port=await proxy.start())
         proxy.freeze()
@@ -242,11 +237,10 @@ PEER = """
 import asyncio, sys
 from pathlib import Path
 from meshnet.model.node_record import NodeRecord
-from tests.peers.daemons import Daemon
+from tests.peers.daemons import started
 
 async def main(path, certificate, port):
-    peer = Daemon(Path(path), "b")
-    await peer.peers.start()
+    peer = await started(Path(path), "b")
     peer.peers.record("a", NodeRecord("a", ("127.0.0.1",), int(port), (Path(certificate).read_text(),)))
     peer.peers.want(frozenset({"a"}))
     print(peer.peers.port, flush=True)
@@ -259,8 +253,7 @@ asyncio.run(main(*sys.argv[1:]))
 @pytest.mark.parametrize("end_by", [signal.SIGKILL, signal.SIGCONT])
 def test_a_process_that_is_stopped_is_away_and_so_is_one_that_is_killed(tmp_path, end_by):
     async def main():
-        one = Daemon(tmp_path, "a", timeout_s=3, grace_s=60)
-        await one.peers.start()
+        one = await started(tmp_path, "a", timeout_s=3, grace_s=60)
         (tmp_path / "a.pem").write_text(one.identity.current.certificate)
         arguments = ("-c", PEER, str(tmp_path), str(tmp_path / "a.pem"), str(one.peers.port))
         process = await asyncio.create_subprocess_exec(

@@ -18,20 +18,13 @@ from meshnet.peers import server, subscribers, wiring
 from meshnet.peers.identity import Identity
 from meshnet.peers.refusals import QUIET_S, Refusals
 from meshnet.peers.streams import About
-from tests.peers.daemons import Daemon, end, pair, run, until
+from tests.peers.daemons import end, pair, run, started, until
 from tests.peers.hostile import call_by_tls, calling, hello, refusal
-
-
-async def listening(path):
-    daemon = Daemon(path, "b")
-    await daemon.peers.start()
-    return daemon
 
 
 async def works(daemon, path):
     """Show that a daemon takes a session, of a node that was not there before."""
-    other = Daemon(path, f"n{random.getrandbits(32):x}")
-    await other.peers.start()
+    other = await started(path, f"n{random.getrandbits(32):x}")
     daemon.peers.record(other.name, other.record())
     other.knows(daemon)
     await until(lambda: other.is_live(daemon))
@@ -45,7 +38,7 @@ def rss():
 
 def test_a_call_by_tls_1_2_is_refused_and_counted(tmp_path):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         path = tmp_path / "a/current.pem"
         answer = await asyncio.to_thread(call_by_tls, daemon, path, ssl.TLSVersion.TLSv1_3)
@@ -60,7 +53,7 @@ def test_a_call_by_tls_1_2_is_refused_and_counted(tmp_path):
 
 def test_no_call_comes_without_a_pinned_certificate(tmp_path):
     async def main():
-        daemon, stranger = await listening(tmp_path), Identity(tmp_path / "x", "a")
+        daemon, stranger = await started(tmp_path, "b"), Identity(tmp_path / "x", "a")
         await daemon.lets_in(Identity(tmp_path / "a", "a"))
         async with calling(daemon, stranger) as call:
             code, _ = await refusal(call, hello("a"))
@@ -83,7 +76,7 @@ def _by_no_certificate(context, plain):
 
 def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller, "c")
         for name in ("a", "c"):
             async with calling(daemon, caller) as call:
@@ -107,7 +100,7 @@ def test_a_certificate_in_the_record_of_another_node_is_no_pin(tmp_path):
 )
 def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, details = await refusal(call, hello(name))
@@ -120,7 +113,7 @@ def test_a_node_that_calls_itself_another_is_refused(tmp_path, name, told):
 @pytest.mark.parametrize("message", [b"", b"nonsense", b"\xff" * 1000, b"[" * 60_000, b" " * 100_000, b"{}" * 5])
 def test_a_first_message_that_is_no_hello_is_refused(tmp_path, message):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, _ = await refusal(call, message)
@@ -135,7 +128,7 @@ def test_who_says_nothing_at_all_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "HELLO_S", 0.3)
 
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller) as call:
             code, details = await refusal(call)
@@ -147,7 +140,7 @@ def test_who_says_nothing_at_all_is_refused(tmp_path, monkeypatch):
 
 def test_a_message_that_is_too_large_ends_the_call_alone(tmp_path):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         target = wiring.target("127.0.0.1", daemon.peers.port)
         credentials = grpc.ssl_channel_credentials(
@@ -168,7 +161,7 @@ def test_a_message_that_is_too_large_ends_the_call_alone(tmp_path):
 @pytest.mark.parametrize("about", [(), (("about-bin", b"\xff"),), (("about-bin", b'{"driver": 1}'),)])
 def test_a_stream_that_does_not_say_what_for_is_refused(tmp_path, about):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller, "Stream", metadata=about) as call:
             code, _ = await refusal(call)
@@ -184,7 +177,7 @@ def test_a_stream_that_does_not_say_what_for_is_refused(tmp_path, about):
 )
 def test_a_stream_for_a_driver_whose_name_is_none_is_refused_in_one_short_line(tmp_path, driver, told):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         daemon.book.refuse = "there is no such link"
         about = About(driver, end("r1"), end("r2"))
@@ -201,7 +194,7 @@ def test_a_stream_for_a_driver_whose_name_is_none_is_refused_in_one_short_line(t
 
 def test_a_method_that_is_not_there_is_no_matter(tmp_path):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller, "Anything") as call:
             assert (await refusal(call, b"x"))[0] is grpc.StatusCode.UNIMPLEMENTED
@@ -214,7 +207,7 @@ def test_who_reads_nothing_of_what_it_subscribed_to_is_dropped(tmp_path, monkeyp
     monkeypatch.setattr(subscribers, "STALLED_S", 1.0)
 
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         daemon.book.states = {end(f"r{n}"): EndState(n, offer={"x": "y" * 1000}) for n in range(20_000)}
         async with calling(daemon, caller) as call:
@@ -228,7 +221,7 @@ def test_who_reads_nothing_of_what_it_subscribed_to_is_dropped(tmp_path, monkeyp
 
 def test_a_second_subscription_takes_the_place_of_the_first(tmp_path):
     async def main():
-        daemon, caller = await listening(tmp_path), Identity(tmp_path / "a", "a")
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         await daemon.lets_in(caller)
         async with calling(daemon, caller) as first, calling(daemon, caller) as second:
             await first.write(hello("a"))
@@ -298,7 +291,7 @@ def test_no_more_connections_are_taken_than_descriptors_are_spared(tmp_path, mon
     monkeypatch.setattr(wiring, "_MOST_CONNECTIONS", 50)
 
     async def main():
-        daemon = await listening(tmp_path)
+        daemon = await started(tmp_path, "b")
         before = len(os.listdir("/proc/self/fd"))
         held = []
         for _ in range(200):

@@ -11,7 +11,7 @@ import pytest
 from meshnet.errors import MeshnetError
 from meshnet.model.session import Contact, EndState
 from meshnet.peers import wiring
-from tests.peers.daemons import Daemon, end, pair, run, until
+from tests.peers.daemons import Daemon, end, pair, run, started, until
 
 UP = EndState(4, "vxlan", end("r2"), 9, up=True, offer={"vni": 7})
 
@@ -96,9 +96,7 @@ def test_who_is_not_wanted_any_more_is_left_alone(tmp_path):
 
 def test_a_node_without_a_record_is_sought_until_it_has_one(tmp_path):
     async def main():
-        one, two = Daemon(tmp_path, "a", timeout_s=0.2), Daemon(tmp_path, "b")
-        await one.peers.start()
-        await two.peers.start()
+        one, two = await started(tmp_path, "a", timeout_s=0.2), await started(tmp_path, "b")
         one.peers.want(frozenset({"b"}))
         await until(lambda: one.book.contacts)
         await asyncio.sleep(0.6)
@@ -114,8 +112,7 @@ def test_a_node_that_moves_is_followed(tmp_path):
     async def main():
         one, two = await pair(tmp_path, grace_s=60)
         await two.peers.stop()
-        moved = Daemon(tmp_path, "b")
-        await moved.peers.start()
+        moved = await started(tmp_path, "b")
         moved.knows(one)
         one.peers.record("b", moved.record(addresses=("256.1.1.1", "127.0.0.1")))
         await until(lambda: one.is_live(moved) and moved.is_live(one) and one.book.wholes == 2)
@@ -149,8 +146,7 @@ def test_a_dial_that_is_called_off_before_its_first_word_is_no_fault(tmp_path, m
 
 def test_a_port_that_is_taken_is_named_and_can_be_tried_again(tmp_path):
     async def main():
-        one = Daemon(tmp_path, "a")
-        await one.peers.start()
+        one = await started(tmp_path, "a")
         two = Daemon(tmp_path, "b", one.peers.port)
         with pytest.raises(MeshnetError, match=rf"127.0.0.1, TCP port {one.peers.port}: Address already in use"):
             await two.peers.start()

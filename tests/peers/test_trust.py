@@ -12,7 +12,7 @@ import pytest
 
 from meshnet.peers.identity import Identity
 from meshnet.peers.trust import _TOGETHER_S
-from tests.peers.daemons import Daemon, pair, run, until
+from tests.peers.daemons import pair, run, started, until
 from tests.peers.hostile import calling, hello, refusal
 
 
@@ -27,8 +27,7 @@ async def taken(daemon, identity):
 
 def test_it_follows_every_change_of_a_pin(tmp_path):
     async def main():
-        daemon = Daemon(tmp_path, "b")
-        await daemon.peers.start()
+        daemon = await started(tmp_path, "b")
         callers = {name: Identity(tmp_path / name, name) for name in ("c", "d")}
         for known in ("c", "d", "cd", "", "d"):
             for name, identity in callers.items():
@@ -57,8 +56,7 @@ def test_a_record_that_says_the_same_certificates_replaces_nothing(tmp_path):
 
 def test_nodes_that_come_up_one_by_one_are_let_in_together(tmp_path):
     async def main():
-        daemon = Daemon(tmp_path, "b")
-        await daemon.peers.start()
+        daemon = await started(tmp_path, "b")
         callers = [Identity(tmp_path / f"c{number}", f"c{number}") for number in range(50)]
         for identity in callers:
             daemon.peers.record(identity.node, daemon.record(certificates=identity.certificates()))
@@ -73,8 +71,7 @@ def test_nodes_that_come_up_one_by_one_are_let_in_together(tmp_path):
 
 def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path):
     async def main():
-        daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
-        await daemon.peers.start()
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
         await until(lambda: daemon.lets_in_who_it_knows, within=_TOGETHER_S / 2)
 
@@ -84,8 +81,7 @@ def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path):
 @pytest.mark.timeout(180)
 def test_certificates_change_while_many_connect(tmp_path):
     async def main():
-        daemon = Daemon(tmp_path, "b")
-        await daemon.peers.start()
+        daemon = await started(tmp_path, "b")
         callers = [Identity(tmp_path / name, name) for name in ("c", "d")]
         going = True
 
@@ -119,8 +115,7 @@ def test_certificates_change_while_many_connect(tmp_path):
 )
 def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, caplog, error, told):
     async def main():
-        daemon, caller = Daemon(tmp_path, "b"), Identity(tmp_path / "a", "a")
-        await daemon.peers.start()
+        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
         trust = daemon.peers._trust
         hold, trust._hold = trust._hold, broken
         daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
@@ -139,8 +134,7 @@ def test_a_server_that_cannot_be_reached_meanwhile_is_tried_again(tmp_path, capl
 
 def test_a_refusal_is_no_call(tmp_path):
     async def main():
-        daemon = Daemon(tmp_path, "b")
-        await daemon.peers.start()
+        daemon = await started(tmp_path, "b")
         async with calling(daemon, Identity(tmp_path / "x", "x")) as call:
             assert (await refusal(call, hello("x")))[0] is grpc.StatusCode.UNAVAILABLE
         assert (daemon.peers.connections, daemon.peers.refused()) == (1, {})
