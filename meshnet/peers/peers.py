@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 3.0
-GRACE_S = 10.0
 _LOOK_S = 0.1
 _RENEW_S = 60.0
 
@@ -62,8 +60,8 @@ class Peers:
         identity: Identity,
         listen: tuple[str, int],
         book: Book,
-        timeout_s: float = TIMEOUT_S,
-        grace_s: float = GRACE_S,
+        timeout_s: float,
+        grace_s: float,
     ) -> None:
         self.port = listen[1]
         self._shown = identity.current

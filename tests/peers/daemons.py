@@ -99,6 +99,7 @@ class Daemon:
         self.later_s = 0.0
         self.identity = Identity(path / name, name, now=lambda: time.time() + self.later_s)
         self.book = Book()
+        times = {"timeout_s": 3.0, "grace_s": 10.0, **times}
         self.peers = Peers(node=name, identity=self.identity, listen=("127.0.0.1", port), book=self.book, **times)
 
     def record(self, **changes: Any) -> NodeRecord:
