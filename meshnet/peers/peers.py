@@ -74,7 +74,6 @@ class Peers:
         self._pins = Pins()
         self._refusals = Refusals()
         self._records: dict[str, NodeRecord] = {}
-        self._wanted: frozenset[str] = frozenset()
         self._subscribers = Subscribers()
         self._subscriptions: dict[str, Subscription] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -86,7 +85,7 @@ class Peers:
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen, and hold the sessions that are wanted. May be tried again.
+        """Listen. May be tried again.
 
         Raises MeshnetError that names address and port when they cannot be listened on.
         """
@@ -97,7 +96,6 @@ class Peers:
         self._server = server
         self._identity.listen(self._renew)
         self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="peers")
-        self._hold()
 
     async def stop(self) -> None:
         """End every session and stop listening; peers see a daemon that is away. None begins after that."""
@@ -134,10 +132,19 @@ class Peers:
             subscription.set_record(record)
 
     def want(self, nodes: frozenset[str]) -> None:
-        """Hold sessions with exactly these nodes: those that a link leads to."""
-        self._wanted = nodes - {self._hello.node}
-        if self._server is not None:
-            self._hold()
+        """Hold sessions with exactly these nodes: those that a link leads to; with none once it is stopped."""
+        if self._server is None:
+            return
+        for node in self._subscriptions.keys() - nodes:
+            self._end(self._subscriptions.pop(node))
+        for node in nodes - self._subscriptions.keys():
+            # Found out at a look: a look earlier it is still in time.
+            liveness = Liveness(max(_LOOK_S, self._timeout_s - 1.5 * _LOOK_S), self._grace_s)
+            held = Subscription(
+                node, hello=self._hello, own=self._own, pins=self._pins, book=self._book, liveness=liveness
+            )
+            held.set_record(self._records.get(node))
+            self._subscriptions[node] = held
 
     def announce(self, node: str, endpoint: Endpoint, state: EndState | None) -> None:
         """Tell a node of an end here, at once if it listens; else it is told with everything when it does."""
@@ -167,23 +174,6 @@ class Peers:
 
     def _own(self) -> KeyPair:
         return self._identity.current
-
-    def _hold(self) -> None:
-        for node in self._subscriptions.keys() - self._wanted:
-            self._end(self._subscriptions.pop(node))
-        for node in self._wanted - self._subscriptions.keys():
-            # Found out at a look: a look earlier it is still in time.
-            liveness = Liveness(max(_LOOK_S, self._timeout_s - 1.5 * _LOOK_S), self._grace_s)
-            held = Subscription(
-                node,
-                hello=self._hello,
-                own=self._own,
-                pins=self._pins,
-                book=self._book,
-                liveness=liveness,
-            )
-            held.set_record(self._records.get(node))
-            self._subscriptions[node] = held
 
     def _end(self, subscription: Subscription) -> None:
         task = asyncio.get_running_loop().create_task(subscription.stop())
