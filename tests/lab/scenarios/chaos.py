@@ -89,9 +89,9 @@ class Chaos:
             time.sleep(self._chance.uniform(0, 0.7))
         self._mend()
 
-    def _do(self, *arguments: object, code: int | None = 0) -> None:
+    def _do(self, *arguments: object) -> None:
         self.done.append(" ".join(map(str, arguments)))
-        self._lab.run(*arguments, code=code)
+        self._lab.run(*arguments)
 
     def _kill(self) -> None:
         self._end_daemon("kill")
@@ -126,9 +126,8 @@ class Chaos:
     def _restart_pod(self) -> None:
         """A pod comes anew, here or elsewhere; where no daemon answers, the runtime would try again later."""
         pod = self._chance.choice(PODS)
-        alive = [node for node in NODES if node not in self._dead]
-        if alive and not self._dead:
-            self._do("lab", "restart", pod, "--node", self._chance.choice(alive))
+        if not self._dead:
+            self._do("lab", "restart", pod, "--node", self._chance.choice(NODES))
 
     def _edit_mtu(self) -> None:
         self._mtu = self._chance.choice((1300, 1350, 1400))
