@@ -65,9 +65,6 @@ class Subscribers:
         if found is not None:
             found[0].announce(endpoint, state)
 
-    def __len__(self) -> int:
-        return len(self._subscribers)
-
     @contextlib.contextmanager
     def subscribed(self, node: str, subscriber: Subscriber, end: Callable[[], object]) -> Iterator[None]:
         """Keep a subscription for the length of a ``with``; one that the node had before is ended by its `end`."""

@@ -213,7 +213,7 @@ def test_who_reads_nothing_of_what_it_subscribed_to_is_dropped(tmp_path, monkeyp
         async with calling(daemon, caller) as call:
             await call.write(hello("a"))
             await until(lambda: daemon.refused().get("Stalled") == 1)
-            assert len(daemon.peers._subscribers) == 0
+            assert daemon.peers._subscribers._subscribers == {}
         await works(daemon, tmp_path)
 
     run(main)
@@ -231,10 +231,10 @@ def test_a_second_subscription_takes_the_place_of_the_first(tmp_path):
             assert (await refusal(first))[0] is grpc.StatusCode.UNAUTHENTICATED
             await second.read()
             await second.read()
-            assert len(daemon.peers._subscribers) == 1
+            assert len(daemon.peers._subscribers._subscribers) == 1
             daemon.peers.announce("a", Endpoint("n", "p", "i"), EndState(8))
             assert b'"epoch":8' in await second.read()
-        await until(lambda: len(daemon.peers._subscribers) == 0)
+        await until(lambda: daemon.peers._subscribers._subscribers == {})
 
     run(main)
 
