@@ -128,7 +128,7 @@ def print_report(lab: Launched, *, quiet: bool) -> None:
     """Print what is not as it should be, and one line that counts."""
     report = lab.report
     for pod in report["pods"]:
-        told = f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message']}"
+        told = f"pod {pod['namespace']}/{pod['name']} on {pod['node']}: {pod['message'] or pod['phase']}"
         print(printable(told), file=sys.stderr)
     for node in report["silent"]:
         print(f"node {node}: its daemon does not answer (meshnet lab logs {node})", file=sys.stderr)
