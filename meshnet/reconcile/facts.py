@@ -47,19 +47,21 @@ class Facts:
         )
 
     def peer(self, end: End, plan: Plan) -> Peer | None:
-        """Return what a driver may know of the other side; None for an interface of the node.
+        """Return what a driver may know of the other side.
 
-        Raises LinkError when that is on this node, and its interface could not be made.
+        None for an interface of the node, and for a driver's own interface while its peer is not there. Raises
+        LinkError when a port is to be spliced to one on this node that is not there.
         """
         if plan.peer is None:
             return None
         if plan.leads_away(self._place.node):
             return self._far(end, plan)
         peer = self._table.end(plan.peer)
+        if not plan.direct and (peer is None or peer.port is None):
+            why = "its pod has just gone" if peer is None else peer.trouble or "it is being made"
+            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {why}")
         if peer is None:
             return None
-        if peer.port is None and not plan.direct:
-            raise LinkError("PeerNotPatched", f"{plan.peer} has no interface: {peer.trouble or 'it is being made'}")
         return Peer(self._place.node, peer.port.facts() if peer.port else None, peer.sandbox.epoch)
 
     def _far(self, end: End, plan: Plan) -> Peer:

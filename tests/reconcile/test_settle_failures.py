@@ -122,6 +122,23 @@ def test_a_peer_that_runs_here_without_the_interface_is_not_said_not_to_run() ->
     run(main())
 
 
+def test_a_peer_that_goes_while_an_end_is_settled_is_no_failure_of_the_driver() -> None:
+    """As while another driver takes its interface out of the pod, and core makes the port in its place."""
+
+    async def main() -> None:
+        room = Room()
+        await room.open()
+
+        async def apply(end: End, plan: object) -> None:
+            room.table.remove(room.e2.sandbox)
+
+        room.parts.furnisher.apply = apply
+        await room.settler.settle(room.e1.endpoint)
+        assert room.state(room.e1) == ("Pending", "PeerNotPatched")
+
+    run(main())
+
+
 def test_a_peer_whose_driver_was_told_of_a_port_that_is_another_by_now_is_settled_again() -> None:
     """Also when what it splices is a device of its own."""
 
