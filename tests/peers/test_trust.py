@@ -11,7 +11,6 @@ import grpc
 import pytest
 
 from meshnet.peers.identity import Identity
-from meshnet.peers.trust import _TOGETHER_S
 from tests.peers.daemons import pair, run, started, until
 from tests.peers.hostile import calling, hello, refusal
 
@@ -69,11 +68,12 @@ def test_nodes_that_come_up_one_by_one_are_let_in_together(tmp_path):
     run(main)
 
 
-def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path):
+def test_a_node_that_comes_up_alone_waits_for_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshnet.peers.trust._TOGETHER_S", 3600.0)
+
     async def main():
-        daemon, caller = await started(tmp_path, "b"), Identity(tmp_path / "a", "a")
-        daemon.peers.record("a", daemon.record(certificates=caller.certificates()))
-        await until(lambda: daemon.lets_in_who_it_knows, within=_TOGETHER_S / 2)
+        daemon = await started(tmp_path, "b")
+        await daemon.lets_in(Identity(tmp_path / "a", "a"))
 
     run(main)
 
