@@ -40,7 +40,7 @@ def test_stdin_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
     (document,) = read_files(["-"])
 
-    assert document.where() == "<stdin>:1"
+    assert document.where("metadata.name") == "<stdin>:1"
 
 
 class Endless(io.BytesIO):
