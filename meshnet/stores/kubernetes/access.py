@@ -12,10 +12,11 @@ import attrs
 from meshnet.errors import StoreUnavailable, UsageError
 from meshnet.presence import is_file
 from meshnet.stores.kubernetes.client_modules import client_modules
+from meshnet.stores.kubernetes.overheard import overheard
 from meshnet.stores.kubernetes.proxy import set_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -109,9 +110,10 @@ class Access:
         try:
             merged = kube_config.KubeConfigMerger(os.pathsep.join(present)).config
             loader = kube_config.KubeConfigLoader(merged, self.context or None, config_base_path=None)
-            loader.load_and_set(made)
+            with overheard() as told:
+                loader.load_and_set(made)
             context = loader.current_context["context"]
-            _check_signed_in(made, merged, context.get("user"))
+            _check_signed_in(made, merged, context.get("user"), told)
             cluster = merged["clusters"].get_with_name(context["cluster"])["cluster"]
             set_proxy(made, str(cluster.safe_get("proxy-url") or ""), self.environ)
         except Exception as error:  # the package raises whatever a broken file makes it stumble over
@@ -121,7 +123,7 @@ class Access:
         return made, rest.RESTClientObject
 
 
-def _check_signed_in(configuration: Any, merged: Any, name: str | None) -> None:
+def _check_signed_in(configuration: Any, merged: Any, name: str | None, told: Sequence[str]) -> None:
     """Raise StoreUnavailable when the program that a user signs in with has failed.
 
     The client tells its log why, and asks the server as nobody, who may do nothing.
@@ -131,8 +133,8 @@ def _check_signed_in(configuration: Any, merged: Any, name: str | None) -> None:
     user = merged["users"].get_with_name(name, safe=True)
     plugin = user["user"].safe_get("exec") if user else None
     if plugin:
-        told = "which signs in, gave no token and no certificate: its own words are above, or in the log"
-        raise StoreUnavailable(f"{plugin['command']}, {told}")
+        why = "; ".join(told) or "its own words are above"
+        raise StoreUnavailable(f"{plugin['command']}, which signs in, gave no token and no certificate: {why}")
 
 
 def credentials(configuration: Any) -> dict[str, str]:

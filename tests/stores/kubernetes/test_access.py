@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,12 +90,45 @@ EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "inter
 GIVEN = json.dumps({"apiVersion": EXEC["apiVersion"], "kind": "ExecCredential", "status": {"token": "t0k3n"}})
 
 
-@pytest.mark.parametrize("user", [{"args": ["-c", "exit 1"]}, {"args": ["-c", "echo {}"]}, {"command": "no-such"}])
-def test_who_could_not_sign_in_is_not_taken_for_somebody_who_may_not(tmp_path: Path, user: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ({"args": ["-c", "echo log in >&2; echo first >&2; exit 3"]}, "exec: process returned 3. log in first"),
+        ({"args": ["-c", "echo {}"]}, "exec: malformed response. missing key 'apiVersion'"),
+        ({"command": "no-such"}, "[Errno 2] No such file or directory: 'no-such'"),
+    ],
+)
+def test_who_could_not_sign_in_is_not_taken_for_somebody_who_may_not(
+    tmp_path: Path, user: dict[str, Any], why: str
+) -> None:
     """The server would say what anonymous may not."""
     access = access_to("http://one", tmp_path, exec=EXEC | user)
-    with pytest.raises(StoreUnavailable, match=r"kubeconfig: (sh|no-such), .*, gave no token and no certificate"):
+    with pytest.raises(StoreUnavailable) as refused:
         access.configuration()
+    command = user.get("command", "sh")
+    told = f"{command}, which signs in, gave no token and no certificate: {why}"
+    assert str(refused.value) == f"kubeconfig {access.kubeconfig}: {told}"
+
+
+def test_why_nobody_signed_in_is_told_once(tmp_path: Path) -> None:
+    """At a terminal by the program itself; nowhere by a line of the log, which nobody keeps."""
+    access = access_to("http://one", tmp_path, exec=EXEC | {"args": ["-c", "echo log in >&2; exit 1"]})
+    command = [sys.executable, "-m", "meshnet", "get", "links", "--kubeconfig", access.kubeconfig]
+    terminal = os.openpty()
+    try:
+        for stdout, before, why in (
+            (subprocess.DEVNULL, "", "exec: process returned 1. log in"),
+            (terminal[1], "log in\n", "its own words are above"),
+        ):
+            ran = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+            )
+            told = "sh, which signs in, gave no token and no certificate"
+            error = f"error: kubeconfig {access.kubeconfig}, context 'x': {told}: {why}\n"
+            assert (ran.returncode, ran.stderr) == (3, before + error)
+    finally:
+        for fd in terminal:
+            os.close(fd)
 
 
 def test_who_signed_in_by_a_program_has_its_token(tmp_path: Path) -> None:
