@@ -148,7 +148,8 @@ class PodReader:
         known = {"metadata.name": self.name, "metadata.namespace": self.namespace, "spec.nodeName": NODE}
         path = source.inner("fieldRef").text("fieldPath") if source.has("fieldRef") else ""
         if path == "spec.serviceAccountName":
-            return self.spec.text("serviceAccountName", "") or "default"
+            # Kubernetes still takes the field's former name.
+            return self.spec.text("serviceAccountName", "") or self.spec.text("serviceAccount", "") or "default"
         if path not in known:
             told = f"variable {variable.value.get('name')!r} comes from what a lab has not"
             self._note(f"{told} ({path or ', '.join(source.value)}): unset")

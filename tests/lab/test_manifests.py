@@ -115,7 +115,15 @@ def test_variables_of_fields_that_a_lab_has_not_are_told(path):
     assert found.notes == (f"Pod default/r1: variable 'A' comes from what a lab has not ({path}): unset",)
 
 
-@pytest.mark.parametrize(("account", "told"), [({}, "default"), ({"serviceAccountName": "router"}, "router")])
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        ({}, "default"),
+        ({"serviceAccountName": "router"}, "router"),
+        ({"serviceAccount": "router"}, "router"),
+        ({"serviceAccount": "older", "serviceAccountName": "router"}, "router"),
+    ],
+)
 def test_a_command_is_told_its_service_account(account, told):
     env = [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}}]
     assert only(pod(containers=[container(command=["env"], env=env)], **account)).commands[0].env == {"A": told}
