@@ -37,7 +37,7 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "wait",
         description="Wait until every LINK is up, or down, as both its ends report it for the Topology as it is now. "
-        "Exit code 1 when they are not within the time: which, and why.",
+        "Exit code 1 when they are not within the time: which, and why; at once where there is no Topology at all.",
         example="meshnet wait --for up r1:eth1 r2:eth2 --timeout 30",
     )
     parser.add_argument("--for", dest="wanted", choices=tuple(WANTED), required=True, help="what to wait for")
@@ -48,7 +48,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="SECONDS",
         help=f"how long at most (default: {DEFAULT_TIMEOUT_S:g})",
     )
-    parser.add_argument("places", metavar="LINK", nargs="*", help="POD:INTERFACE (default: every link)")
+    parser.add_argument("places", metavar="LINK", nargs="*", help="POD:INTERFACE (default: all of the namespace)")
     add_namespace_option(parser)
     parser.set_defaults(run=run)
 
