@@ -133,17 +133,21 @@ def _check_signed_in(configuration: Any, merged: Any, name: str | None, told: Se
     user = merged["users"].get_with_name(name, safe=True)
     plugin = user["user"].safe_get("exec") if user else None
     if plugin:
-        why = "; ".join(told) or "its own words are above"
-        raise StoreUnavailable(f"{plugin['command']}, which signs in, gave no token and no certificate: {why}")
+        why = f"gave no token and no certificate: {'; '.join(told)}"
+        raise StoreUnavailable(f"{plugin['command']}, which signs in, {why}")
 
 
 def credentials(configuration: Any) -> dict[str, str]:
     """Return the headers that say who asks, by the client's configuration of a kubeconfig.
 
     To be asked for each request: the configuration runs what signs in, and renews what expires. The end of the line in
-    a token's file is no part of it, as for kubectl. Raises StoreUnavailable, without it, for what no header can hold.
+    a token's file is no part of it, as for kubectl. Raises StoreUnavailable when signing in again fails, and,
+    without showing it, for a token that no header can hold.
     """
-    settings = configuration.auth_settings().values()
+    with overheard() as told:
+        settings = configuration.auth_settings().values()
+    if told:
+        raise StoreUnavailable(f"{configuration.host}: signing in again: {'; '.join(told)}")
     headers = {setting["key"]: str(setting["value"]).strip() for setting in settings if setting["in"] == "header"}
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
         raise StoreUnavailable(f"{configuration.host}: the token that the kubeconfig gives must be one line of ASCII")

@@ -1,4 +1,4 @@
-"""What a library tells the log alone, where it raises nothing."""
+"""What the Kubernetes client tells the log alone, where it raises nothing: why who signs in for a user has failed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class _Listener(logging.Handler):
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The Kubernetes client strips the words of a program that failed: at a terminal, which had them, it has None.
+        if record.thread != self._thread:
+            return
+        # It strips the words of a program that failed: at a terminal, which had them, it has None.
         stumbled = isinstance(sys.exc_info()[1], AttributeError)
-        if record.thread == self._thread and not stumbled:
-            self.told.append(printable(" ".join(record.getMessage().split())))
+        text = "its own words are above" if stumbled else record.getMessage()
+        self.told.append(printable(" ".join(text.split())))

@@ -136,6 +136,15 @@ def test_who_signed_in_by_a_program_has_its_token(tmp_path: Path) -> None:
     assert credentials(access.configuration()[0]) == {"authorization": "Bearer t0k3n"}
 
 
+def test_who_cannot_sign_in_again_is_not_who_signed_in_before(tmp_path: Path) -> None:
+    """The server would say that nobody has the token, which has expired."""
+    status = {"token": "t0k3n", "expirationTimestamp": "2020-01-01T00:00:00Z"}
+    once = f"mkdir {tmp_path}/once || exit 1; echo '{json.dumps(json.loads(GIVEN) | {'status': status})}'"
+    configuration, _ = access_to("http://one", tmp_path, exec=EXEC | {"args": ["-c", once]}).configuration()
+    with pytest.raises(StoreUnavailable, match=r"^http://one: signing in again: exec: process returned 1\. .*once"):
+        credentials(configuration)
+
+
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:
     path = access_to("http://one", tmp_path).kubeconfig
     with pytest.raises(StoreUnavailable, match="context 'other'"):
