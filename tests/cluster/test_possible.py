@@ -19,6 +19,8 @@ def _as_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(possible, "SYSTEM_PATH", str(tmp_path))
     monkeypatch.setattr(cgroups, "hierarchies", lambda: {name: Path("/") for name in cgroups.NEEDED})
+    monkeypatch.setattr(possible, "_MOUNTS", tmp_path / "mountinfo")
+    (tmp_path / "mountinfo").touch()
     for program in possible.PROGRAMS:
         (tmp_path / program).symlink_to("/bin/true")
 
@@ -73,7 +75,6 @@ def test_without_a_controller(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_an_overlay_unless_something_else_is_mounted_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     device, mounts = tmp_path.stat().st_dev, tmp_path / "mountinfo"
     monkeypatch.setattr(possible, "BASE", tmp_path / "clusters")
-    monkeypatch.setattr(possible, "_MOUNTS", mounts)
     place = f"30 22 {os.major(device)}:{os.minor(device)} / / rw,relatime - "
     mounts.write_text(f"{place}overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w\n")
     assert possible.why_not() == (
