@@ -112,11 +112,11 @@ class MacvlanDriver(LinkDriver):
         found = await find(link.pod.nsid, link.local, link.alias)
         if found is None:
             raise LinkError("InterfaceMissing", f"{link.local}: its macvlan is not in the pod any more")
-        if self._has_to_say(found, up=up):
+        if self._has_to_say(found, link, up=up):
             with link.pod.enter() as inside:
                 inside.netlink.run([links.set_link(found.info.ifindex, protodown=not up)])
 
-    def _has_to_say(self, found: Macvlan, *, up: bool) -> bool:
+    def _has_to_say(self, found: Macvlan, link: LinkEnd, *, up: bool) -> bool:
         """Tell whether the kernel must be told of a macvlan's carrier.
 
         Where its parent loses carrier and gets it back, so does a macvlan, whatever was said. And what is said gives
@@ -126,8 +126,8 @@ class MacvlanDriver(LinkDriver):
             return not found.protodown or found.info.carrier
         if not found.protodown:
             return False
-        there = map(links.parse_link, self._ctx.netlink.dump(links.dump_links(), steady=False))
-        return any(info.carrier for info in there if self._carries(info, found))
+        assert link.parent is not None
+        return find_parent(self._ctx.netlink, link.parent, self._ctx.node).carrier
 
     def _carries(self, parent: LinkInfo, found: Macvlan) -> bool:
         return carries(parent, found.info, self._node_nsid)

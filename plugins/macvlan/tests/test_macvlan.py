@@ -346,3 +346,20 @@ def test_what_is_plugged_in_has_no_carrier_before_the_nic_has(bench):
     bench.call("set_carrier", link, True)
     assert not macvlan(cable).protodown
     assert cable.near.carrier
+
+
+def test_what_is_plugged_in_has_no_carrier_by_another_interface_on_its_nic(bench):
+    """What somebody says of another one gives that carrier, whatever their NIC has."""
+    node, cable = bench.node, bench.cable()
+    cable.patch()
+    link = cable.link_end(cable.ends[0])
+    theirs = NewMacvlan(77, "mac0", node.link(NIC).ifindex, node.fd, Mode.BRIDGE, 1500, "02:00:5e:00:56:01")
+    node.netlink.run([new_macvlan(theirs), links.set_link(77, up=True)])
+    bench.call("set_carrier", link, False)
+    cut(bench, off=True)
+    node.netlink.run([links.set_link(77, protodown=True), links.set_link(77, protodown=False)])
+    assert node.link("mac0").carrier
+
+    bench.call("set_carrier", link, True)
+
+    assert not cable.near.carrier
