@@ -21,6 +21,8 @@ def _as_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cgroups, "hierarchies", lambda: {name: Path("/") for name in cgroups.NEEDED})
     monkeypatch.setattr(possible, "_MOUNTS", tmp_path / "mountinfo")
     (tmp_path / "mountinfo").touch()
+    monkeypatch.setattr(possible, "_FILE_SYSTEMS", tmp_path / "filesystems")
+    (tmp_path / "filesystems").write_text("nodev\toverlay\n")
     for program in possible.PROGRAMS:
         (tmp_path / program).symlink_to("/bin/true")
 
@@ -70,6 +72,21 @@ def test_without_a_controller(monkeypatch: pytest.MonkeyPatch) -> None:
         "a cluster's nodes need control groups all of version 1, or all of version 2; "
         "of 1 are not here: blkio, cpuset, devices, freezer, memory"
     )
+
+
+@pytest.mark.parametrize(
+    ("modprobe", "reason"),
+    [
+        ("", "a cluster's nodes need overlayfs, which this kernel has not got"),
+        ("false", "a cluster's nodes need overlayfs, which this kernel has not got"),
+        ("true", ""),
+    ],
+)
+def test_overlayfs_may_be_a_module_that_nobody_has_loaded_yet(modprobe: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "filesystems").write_text("nodev\tproc\n")
+    if modprobe:
+        (tmp_path / "modprobe").symlink_to(f"/bin/{modprobe}")
+    assert possible.why_not() == reason
 
 
 def test_on_an_overlay_unless_something_else_is_mounted_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

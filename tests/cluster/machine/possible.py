@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.cluster.machine import cgroups
@@ -26,6 +27,7 @@ PROGRAMS = {
 PER_NODE, PER_CLUSTER = 9, 11
 """Inotify instances that the daemons of a node, and of a control plane, hold."""
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+_FILE_SYSTEMS = Path("/proc/filesystems")
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -55,11 +57,20 @@ def why_not() -> str:
         return f"a cluster's nodes need {', '.join(sorted(missing))}: scripts/system-packages cluster"
     if reason := cgroups.why_not():
         return f"a cluster's nodes need {reason}"
-    if "overlay" not in Path("/proc/filesystems").read_text():
+    if not _has_overlayfs():
         return "a cluster's nodes need overlayfs, which this kernel has not got"
     if _is_overlay(BASE if BASE.exists() else BASE.parent):
         return f"a cluster's nodes need {BASE} not to be on an overlay, as a container's files are: mount a tmpfs there"
     return ""
+
+
+def _has_overlayfs() -> bool:
+    """Whether the kernel has overlayfs, or a module of it, as Debian's: the first mount loads that."""
+    if "overlay" in _FILE_SYSTEMS.read_text():
+        return True
+    modprobe = shutil.which("modprobe", path=SYSTEM_PATH)
+    command = [str(modprobe), "--dry-run", "--quiet", "overlay"]
+    return modprobe is not None and subprocess.run(command, check=False).returncode == 0
 
 
 def _is_overlay(path: Path) -> bool:
