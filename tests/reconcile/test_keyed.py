@@ -145,6 +145,21 @@ def test_a_kick_does_not_wait_for_the_next_try() -> None:
     assert run(main()) == 1
 
 
+def test_kicks_add_no_tries_to_those_of_what_fails_anyway() -> None:
+    work = Work(lasts_s=0, content=False)
+
+    async def main() -> None:
+        async with working(work) as workers:
+            for _ in range(20):
+                workers.kick("a")
+                await asyncio.sleep(MOMENT_S)
+            work.done.clear()
+            await asyncio.sleep(LONGEST_RETRY_S * 10)
+
+    run(main())
+    assert len(work.done) == 10
+
+
 def test_a_kick_during_a_run_that_fails_is_not_lost_and_waits_for_no_other_try() -> None:
     work = Work(lasts_s=1)
     work.error = RuntimeError("on purpose")
