@@ -92,11 +92,11 @@ def test_what_a_newer_sandbox_is_patched_by_stays_at_an_older_ones_del(tmp_path:
 
 
 @pytest.mark.parametrize("event", ["its pod goes", "a newer sandbox has its pod"])
-def test_what_a_driver_made_goes_if_another_was_asked_to_take_its_place_when(event: str, tmp_path: Path) -> None:
-    class Slow(Moody):
+def test_what_two_drivers_made_goes_if_one_was_asked_to_take_the_others_place_when(event: str, tmp_path: Path) -> None:
+    class Slow(Other):
         name = "slow"
-        claims = Scope(0)
         takes_s = 2.0
+        unpatched: ClassVar[list[Any]] = []
 
     async def main() -> None:
         async with room(tmp_path, Other, Slow) as here:
@@ -111,7 +111,27 @@ def test_what_a_driver_made_goes_if_another_was_asked_to_take_its_place_when(eve
             else:
                 await here.add(sandbox("r1", "newer"))
 
-            assert len(Other.unpatched) == 2
+            assert (len(Other.unpatched), len(Slow.unpatched)) == (2, 2)
+
+    run(main())
+
+
+def test_what_a_driver_makes_for_the_first_time_goes_if_the_pod_goes_meanwhile(tmp_path: Path) -> None:
+    class Slow(Other):
+        takes_s = 2.0
+        unpatched: ClassVar[list[Any]] = []
+
+    async def main() -> None:
+        async with room(tmp_path, Slow) as here:
+            await declare(here, driver="missing")
+            box = sandbox("r1")
+            await here.add(box)
+            await declare(here, driver="other")
+
+            await here.sandboxes.remove(box, why="DEL")
+            await asyncio.sleep(5.0)
+
+            assert len(Slow.unpatched) == 2
 
     run(main())
 
