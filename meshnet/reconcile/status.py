@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from meshnet.model.timestamps import stamp
+from meshnet.reconcile.fitting import CUT, same_text
 from meshnet.reconcile.linkstate import DOWN, FAILED, PENDING, UP, link_state
 
 if TYPE_CHECKING:
@@ -193,12 +194,20 @@ def foreign_conditions(before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (reason, message) of what a user should hear of: links that newly fail, and a Topology newly invalid."""
-    known = {_failure(entry) for entry in rows(before, "links")}
-    news = [failure for entry in after["links"] if (failure := _failure(entry)) and failure not in known]
+    """Return (reason, message) of what a user should hear of: links that newly fail, and a Topology newly invalid.
+
+    What `before` tells cut, since there was no room for it, is not new when it is told whole.
+    """
+    known = {_place(entry): str(entry.get("message", CUT)) for entry in rows(before, "links") if _failed(entry)}
+    failed = [(_place(entry), entry) for entry in after["links"] if _failed(entry)]
+    news = [
+        (str(entry["reason"]), f"link {entry['uid']} ({entry['local_intf']}): {entry['message']}")
+        for place, entry in failed
+        if place not in known or not same_text(known[place], entry["message"])
+    ]
     ready = after["conditions"][0]
-    told = [old.get("message") for old in rows(before, "conditions")]
-    if ready["reason"] == "InvalidTopology" and ready["message"] not in told:
+    told = [str(old.get("message")) for old in rows(before, "conditions")]
+    if ready["reason"] == "InvalidTopology" and not any(same_text(old, ready["message"]) for old in told):
         news.append((ready["reason"], ready["message"]))
     return news
 
@@ -209,7 +218,10 @@ def rows(status: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
     return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 
 
-def _failure(entry: Mapping[str, Any]) -> tuple[str, str] | None:
-    if entry.get("state") != FAILED:
-        return None
-    return str(entry.get("reason")), f"link {entry.get('uid')} ({entry.get('local_intf')}): {entry.get('message')}"
+def _failed(entry: Mapping[str, Any]) -> bool:
+    return entry.get("state") == FAILED
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return which link fails, and by what."""
+    return str(entry.get("uid")), str(entry.get("local_intf")), str(entry.get("reason"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshnet.errors import Conflict, InvalidObject, NotFound, StoreUnavailable
 from meshnet.model.codec import decode_claim
 from meshnet.model.resource import Kind
+from meshnet.reconcile.fitting import fitting
 from meshnet.reconcile.herald import Herald
 from meshnet.reconcile.identifiers import RECEIVE
 from meshnet.reconcile.owner import unclaimed
@@ -159,10 +160,11 @@ class StatusWriter:
     async def _put(self, sandbox: Sandbox, entry: Entry, wanted: Mapping[str, Any]) -> None:
         """Write a status, unless it says all that already, and tell of what newly fails in it."""
         status = entry.resource.status
-        if not covers(status, wanted):
+        told = fitting(wanted, entry.resource)
+        if not covers(status, told):
             await self._kept()
             try:
-                await self._patch(entry, wanted)
+                await self._patch(entry, told)
             except StoreUnavailable:
                 if self._table.is_current(sandbox):
                     self._untold.setdefault(sandbox, status)  # the store may have it without having said so

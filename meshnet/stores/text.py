@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from meshnet.errors import InvalidObject, Problem
+from meshnet.model.objectsize import MAX_OBJECT_BYTES
 
-MAX_BYTES = 1_572_864
-"""Largest document; etcd's limit of a request, so that what fits here fits into Kubernetes."""
+MAX_BYTES = MAX_OBJECT_BYTES
+"""Largest document; that of a cluster, so that what fits here fits into Kubernetes."""
 
 
 def dump(document: object, what: str) -> str:

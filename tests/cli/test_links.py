@@ -147,6 +147,17 @@ def test_what_a_daemon_wrote_about_another_peer_says_nothing_about_this_one() ->
     assert (found["state"], found["reason"]) == ("Pending", "NotObserved")
 
 
+def test_of_very_many_links_the_least_that_is_told_is_enough() -> None:
+    least = {"local_intf": "eth1", "uid": 1, "state": "Failed", "reason": "KernelRefused", "receive_id": 7}
+    a = topology("r1", link(1, "r2"), node="n1", observedGeneration=1, links=[least])
+
+    (found,) = joined(a, running("r2", link(1, "r1")))
+
+    assert (found["state"], found["reason"], found["driver"]) == ("Failed", "KernelRefused", "veth")
+    assert [end["state"] for end in found["endpoints"]] == ["Failed", "Up"]
+    assert "KernelRefused" in cells(found)[-1]
+
+
 def test_a_uid_of_two_pairs_is_two_links() -> None:
     found = joined(
         topology("a", link(1, "b")),
