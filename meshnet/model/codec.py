@@ -11,6 +11,7 @@ from meshnet.errors import InvalidObject
 from meshnet.model import entry as fields
 from meshnet.model import rules
 from meshnet.model.entry import Entry, entry_problems, judge, problem, to_link, without_absent
+from meshnet.model.objectsize import why_too_large
 from meshnet.model.resource import API_VERSION, DEFAULT_NAMESPACE, Kind
 from meshnet.model.topology import MAX_EPOCH, Claim, Link, Topology
 
@@ -34,6 +35,8 @@ def decode_topology(document: Mapping[str, Any]) -> Topology:
     metadata = document.get("metadata")
     links, problems = _decode_links(document.get("spec"), metadata)
     problems = [*_head_problems(document), *problems]
+    if not problems and (too_large := why_too_large(document, [link.local_intf for link in links])):
+        problems = [problem("spec", None, too_large)]
     if problems:
         raise InvalidObject(title(document), problems)
     assert isinstance(metadata, Mapping)

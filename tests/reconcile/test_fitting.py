@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from meshnet.model.codec import decode_claim
-from meshnet.model.objectsize import MAX_OBJECT_BYTES, bytes_kept
-from meshnet.model.resource import Kind
-from meshnet.reconcile.fitting import same_text
+from meshnet.errors import InvalidObject
+from meshnet.model.codec import decode_claim, decode_topology
+from meshnet.model.objectsize import KEPT_FREE_BYTES, MAX_OBJECT_BYTES, bytes_kept
+from meshnet.model.resource import Kind, Resource
+from meshnet.reconcile.fitting import fitting, same_text
 from tests.reconcile.desk import Desk
 from tests.reconcile.made import NotingStore, end, enter, link, sandbox, topology
 from tests.virtual_time import run
@@ -100,6 +101,26 @@ def test_what_was_told_cut_is_news_once_and_whole():
         assert [event.message for event in await full.store.events() if event not in events] == ["link 1 (eth1): y"]
 
     run(main())
+
+
+@pytest.mark.parametrize("name", ["ethernet-{:06}", "<<<<{:04}"])
+def test_the_largest_topology_that_is_valid_has_room_for_what_must_be_told(name):
+    names = [name.format(number) for number in range(4096)]
+    document = topology("r1", *(link(2**63 - 1, local, f"r2:{local}") for local in names))
+    size = bytes_kept({**document, "spare": "", "status": {}})
+    document["spare"] = "x" * (MAX_OBJECT_BYTES - KEPT_FREE_BYTES - 160 * 4096 - bytes_kept(names) - size)
+    decode_topology(document)
+    with pytest.raises(InvalidObject):
+        decode_topology({**document, "spare": document["spare"] + "x"})
+    said = {"state": "Pending", "reason": "R" * 63, "message": "<" * 1000, "driver": "d" * 63, "why": "<" * 1000}
+    there = {"peer_pod": "r2", "peer_node": "n" * 253, "receive_id": 2**24 - 1}
+    entries = [{"local_intf": local, "uid": 2**63 - 1, **said, **there, "peer_intf": local} for local in names]
+    once = dict.fromkeys(("src_ip", "net_ns", "container_id", "node", "pod_uid"), "x" * 253)
+    ready = {"type": "Ready", "status": "False", "reason": "R" * 63, "message": "<" * 8000}
+
+    status = fitting({**once, "links": entries, "conditions": [ready]}, Resource(Kind.TOPOLOGY, document))
+
+    assert bytes_kept({**document, "status": status}) <= MAX_OBJECT_BYTES - 4096
 
 
 @pytest.mark.parametrize(
