@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 COUNT_LIMIT_S = 1.0
 """How long a driver may take to tell what it counts."""
+TURN = 64
+"""Ends that are read from the kernel at a time: thousands take seconds, in which peers would miss this daemon."""
 STATES = ("up", "down", "pending", "failed")
 
 
@@ -87,7 +89,11 @@ class Queries:
         known = await asyncio.to_thread(_addresses, numbers)
         ends = self._table.ends()
         counted = await asyncio.gather(*map(self._counted, ends))
-        rows = [self._end(end, known) | more for end, more in zip(ends, counted, strict=True)]
+        rows = []
+        for end, more in zip(ends, counted, strict=True):
+            rows.append(self._end(end, known) | more)
+            if len(rows) % TURN == 0:
+                await asyncio.sleep(0)
         return {"node": self._node, "links": rows}
 
     def states(self) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import threading
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from meshnet.daemon.queries import Queries
+from meshnet.daemon.queries import TURN, Queries
 from meshnet.driver import Device, LinkDriver, Scope
 from meshnet.driver.registry import Registry
 from meshnet.errors import KernelError
@@ -75,17 +77,42 @@ class Nothing:
         return None
 
 
-def queries_of(table: Table, cache: Any = None) -> Queries:
+def queries_of(table: Table, cache: Any = None, inspector: Any = None) -> Queries:
     nothing = cast("Any", Nothing())
     return Queries(
         "n1",
         table=table,
-        inspector=nothing,
+        inspector=inspector or nothing,
         registry=Registry.of(Counting, Lost, Deaf),
         cache=cache or nothing,
         carrier=nothing,
         peers=dict,
     )
+
+
+def test_other_work_has_its_turns_while_thousands_of_ends_are_read() -> None:
+    table, box = Table("n1"), sandbox()
+    for number in range(5 * TURN):
+        end(box, f"eth{number}", f"r2:eth{number}")
+    enter(table, box)
+    turns = itertools.count()
+    read_in: list[int] = []
+
+    class Reading(Nothing):
+        def live(self, _: object) -> None:
+            read_in.append(turn)
+
+    async def main() -> None:
+        nonlocal turn
+        answer = asyncio.ensure_future(queries_of(table, inspector=Reading()).links())
+        while not answer.done():
+            turn = next(turns)
+            await asyncio.sleep(0)
+        assert len(answer.result()["links"]) == 5 * TURN
+
+    turn = -1
+    asyncio.run(main())
+    assert max(Counter(read_in).values()) == TURN
 
 
 def test_a_driver_that_cannot_count_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
