@@ -39,12 +39,17 @@ class Calls:
         """Return the document that the server answers with. Raises what `refusal` returns, StoreUnavailable."""
         if self.closed:
             raise closed()
+        heard: list[Answer | Unreachable] = []
         try:
             async with asyncio.timeout(request.limit_s):
-                answer = await self._answer(request)
+                await self._ask(request, heard)
         except TimeoutError:
-            raise StoreUnavailable(f"{self._of(request)}: no answer in {request.limit_s:g} s") from None
-        return document_of(request, answer, self._server)
+            if not heard:  # else what came before it was asked again tells more
+                raise StoreUnavailable(f"{self._of(request)}: no answer in {request.limit_s:g} s") from None
+        outcome = heard[-1]
+        if isinstance(outcome, Unreachable):
+            raise StoreUnavailable(f"{self._of(request)}: {outcome}") from outcome
+        return document_of(request, outcome, self._server)
 
     def close(self) -> None:
         """Send nothing any more; what is under way ends by itself. Idempotent."""
@@ -53,21 +58,18 @@ class Calls:
             self._door.close()
             self._threads.close()
 
-    async def _answer(self, request: Request) -> Answer:
-        """Return the server's last word. Raises StoreUnavailable when it says nothing."""
+    async def _ask(self, request: Request, heard: list[Answer | Unreachable]) -> None:
+        """Send a request until there is no use in it, or its time is over; `heard` is what came of each try."""
         end = asyncio.get_running_loop().time() + request.limit_s
         for repeated in range(TRIES):
             await self._rate.turn(urgent=request.urgent)
             if self.closed:
                 raise closed()
-            outcome = await self._once(request)
-            delay = pause(request, outcome, repeated)
+            heard.append(await self._once(request))
+            delay = pause(request, heard[-1], repeated)
             if delay is None or repeated == TRIES - 1 or asyncio.get_running_loop().time() + delay >= end:
-                break
+                return
             await asyncio.sleep(delay)
-        if isinstance(outcome, Unreachable):
-            raise StoreUnavailable(f"{self._of(request)}: {outcome}") from outcome
-        return outcome
 
     async def _once(self, request: Request) -> Answer | Unreachable:
         try:

@@ -124,6 +124,17 @@ def test_a_server_that_says_nothing(tmp_path: Path) -> None:
             send(access_to(url, tmp_path), attrs.evolve(GET, limit_s=0.3))
 
 
+def test_what_a_server_said_before_it_says_nothing_more(tmp_path: Path) -> None:
+    """A status that is too large for it takes seconds each time."""
+    loaded = Reply(200, {"metadata": {}})  # what a first request waits for besides is no matter here
+    too_large = Reply(500, status(500, "", "etcdserver: request is too large"))
+    with Server(loaded, too_large, Reply(200, lines=[], hold=True)) as server:
+        send(server.access(tmp_path), STATUS)
+        with pytest.raises(StoreUnavailable, match="answered 500 to patch topologies/status: etcdserver: request"):
+            send(server.access(tmp_path), attrs.evolve(STATUS, limit_s=2.0))
+        assert len(server.asked) == 3
+
+
 @pytest.mark.parametrize("request_", [GET, STATUS, Place(Kind.TOPOLOGY, "").list()], ids=lambda asked: asked.verb)
 @pytest.mark.parametrize("body", ["", "<html>", "[]", "5", "{}", '{"metadata": null, "items": null}'])
 def test_an_answer_of_somebody_else(tmp_path: Path, body: str, request_: Request) -> None:
