@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.cli.answers import ask
+from meshnet.cli.checks.advice import advice
 from meshnet.cli.checks.drivers import cure_here, on_nodes
 from meshnet.cli.checks.finding import Finding, Outcome
 from meshnet.cli.checks.frames import check_frames
+from meshnet.cli.checks.links import check_links
+from meshnet.cli.links import ends, join
 from meshnet.errors import MeshnetError
 from meshnet.model.resource import Kind
 from meshnet.stores.cluster import ClusterStore
@@ -30,7 +33,7 @@ _CURE_ASKING = "start it (meshnet daemon; in a lab: meshnet lab node NODE start)
 
 
 def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
-    """Return what the daemons at these sockets say, the store of the target, and whether its links carry."""
+    """Return what the daemons at these sockets say, the store of the target, and whether its links are up and carry."""
     found = [Finding("node", "target", Outcome.OK, target.name)]
     wrong: dict[str, list[Row]] = {}
     for socket in sockets:
@@ -42,7 +45,7 @@ def check_node(target: Target, sockets: Iterable[Path]) -> list[Finding]:
         found += _daemon(socket, health)
         # what this command finds of drivers is without the daemon's settings and rights
         wrong[health["node"]] = [row for row in drivers if row["state"] != "usable"]
-    return [*found, *on_nodes(wrong, cure_here), *_store(target), *_frames(target)]
+    return [*found, *on_nodes(wrong, cure_here), *_store(target), *_links(target)]
 
 
 def no_target(why: str, *, wrong: bool) -> Finding:
@@ -100,9 +103,10 @@ def _store(target: Target) -> list[Finding]:
     return [Finding("node", "store", Outcome.OK, f"{target.store_url}: {number} topologies"), *check_schemas(target)]
 
 
-def _frames(target: Target) -> list[Finding]:
+def _links(target: Target) -> list[Finding]:
     try:
-        return check_frames(target)
+        rows = join(ends(target.objects(Kind.TOPOLOGY)), target.ask("links").rows("links"))
+        return [*check_links(rows, advice), *check_frames(target)] if rows else []
     except MeshnetError:
         return []  # a store or a daemon that does not answer, which is told
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cli.checks.links import SHOWN, check_links, rest
 from meshnet.cli.cluster.advice import advice
 from meshnet.cli.cluster.unknown import known
 from meshnet.cli.links import ends, join
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from meshnet.model.resource import Resource
     from meshnet.model.topology import PodKey
 
-SHOWN = 20
-"""Links, and pods, that are named one by one; the rest is counted."""
-
 
 def check_topologies(cluster: Cluster) -> list[Finding]:
     """Return what was found of links and pods, in all namespaces."""
@@ -31,7 +28,7 @@ def _check(cluster: Cluster) -> Sequence[Finding]:
     topologies = cluster.objects(Kind.TOPOLOGY)
     rows = join(ends(topologies), cluster.ask("links").rows("links"))
     unwired = [one for one in topologies if not one.status.get("node")]
-    return [*links(rows), *known("links", "pods", lambda: pods(unwired, _pods(cluster, unwired)))]
+    return [*check_links(rows, advice), *known("links", "pods", lambda: pods(unwired, _pods(cluster, unwired)))]
 
 
 def _pods(cluster: Cluster, topologies: Sequence[Resource]) -> Mapping[PodKey, Mapping[str, Any]]:
@@ -41,32 +38,13 @@ def _pods(cluster: Cluster, topologies: Sequence[Resource]) -> Mapping[PodKey, M
     return {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in found}
 
 
-def links(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Return how many links are in which state, and each that is not as it is asked for."""
-    counts = Counter(str(row["state"]) for row in rows)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
-    found = [Finding("links", "all", Outcome.OK, told)]
-    wrong = [row for row in rows if row["state"] not in ("Up", "Down")]
-    for row in wrong[:SHOWN]:
-        outcome = Outcome.FAIL if row["state"] == "Failed" else Outcome.WARN
-        reason = str(row.get("reason") or "")
-        why = ": ".join(filter(None, (row["state"], reason, row.get("message"))))
-        found.append(Finding("links", _name(row), outcome, why, advice(reason)))
-    return found + _rest(wrong, "links")
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    places = [f"{end['pod']}:{end['interface']}" for end in row["endpoints"]]
-    return f"{row['namespace']}/{' - '.join(places)}"
-
-
 def pods(unwired: Sequence[Resource], there: Mapping[PodKey, Mapping[str, Any]]) -> list[Finding]:
     """Return the Topologies that have no pod, and those whose pod runs without being wired."""
     found = []
     for topology in unwired[:SHOWN]:
         told, cure = _unwired(topology, there.get(topology.key))
         found.append(Finding("links", f"{topology.namespace}/{topology.name}", Outcome.WARN, told, cure))
-    return found + _rest(unwired, "Topologies")
+    return found + rest(unwired, "Topologies")
 
 
 def _unwired(topology: Resource, pod: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -87,11 +65,3 @@ def _unwired(topology: Resource, pod: Mapping[str, Any] | None) -> tuple[str, st
     else:
         cure = "started before its node's daemon? Delete it, so that it starts anew"
     return f"its pod is {phase}, and is not wired", cure
-
-
-def _rest(every: Sequence[object], what: str) -> list[Finding]:
-    left = len(every) - SHOWN
-    if left <= 0:
-        return []
-    told = f"{left} more {what} are not as they should be"
-    return [Finding("links", f"other {what}", Outcome.WARN, told, "meshnet get links -A tells of all")]

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from meshnet.cli.checks.finding import Outcome
-from meshnet.cli.cluster.check_topologies import SHOWN, links, pods
+from meshnet.cli.checks.links import SHOWN, check_links
+from meshnet.cli.cluster.advice import advice
+from meshnet.cli.cluster.check_topologies import pods
 from meshnet.model.resource import Kind, Resource
 from tests.cli.cluster.test_check_daemons import outcomes
 from tests.cli.objects import topology
@@ -15,13 +17,15 @@ def row(state: str, pod: str = "r1", **more: Any) -> dict[str, Any]:
 
 
 def test_links_that_are_as_they_are_asked_for_are_counted_alone() -> None:
-    (found,) = links([row("Up"), row("Up"), row("Down", reason="Unplugged")])
+    (found,) = check_links([row("Up"), row("Up"), row("Down", reason="Unplugged")], advice)
     assert (found.outcome, found.told) == (Outcome.OK, "1 Down, 2 Up")
-    assert links([])[0].told == "none"
+    assert check_links([], advice)[0].told == "none"
 
 
 def test_links_that_are_not_up_are_told_with_reason_and_advice() -> None:
-    found = links([row("Failed", reason="NodeLost", message="n2 is silent"), row("Pending", "r3", reason="OfADriver")])
+    found = check_links(
+        [row("Failed", reason="NodeLost", message="n2 is silent"), row("Pending", "r3", reason="OfADriver")], advice
+    )
     assert outcomes(found) == {
         "all": Outcome.OK,
         "x/r1:eth1 - r2:eth1": Outcome.FAIL,
@@ -33,7 +37,7 @@ def test_links_that_are_not_up_are_told_with_reason_and_advice() -> None:
 
 
 def test_many_are_not_told_one_by_one() -> None:
-    found = links([row("Pending", f"r{number}") for number in range(SHOWN + 3)])
+    found = check_links([row("Pending", f"r{number}") for number in range(SHOWN + 3)], advice)
     assert len(found) == SHOWN + 2
     assert found[-1].told == "3 more links are not as they should be"
 
