@@ -23,7 +23,7 @@ pytestmark = pytest.mark.cluster
 ROOT = MANIFESTS.parent
 PAGE = ROOT / "docs" / "kubernetes" / "drivers.md"
 STRANGER = ROOT / "tests" / "testing" / "stranger"
-WHEEL = "meshnet_wire-1.0-py3-none-any.whl"
+WHEEL = "meshnet_wire-0.1.0-py3-none-any.whl"
 
 
 @pytest.fixture(scope="module")
