@@ -84,7 +84,12 @@ def test_network_configurations_are_told_or_why_they_cannot_be(tmp_path: Path) -
     directory = tmp_path / "cni" / "net.d"
     assert check_configuration(directory).told == "not there: this is no Kubernetes node"
     directory.mkdir(parents=True)
-    assert (check_configuration(directory).outcome, check_configuration(directory).told) == (Outcome.WARN, "empty")
+    assert (check_configuration(directory).outcome, check_configuration(directory).told) == (
+        Outcome.WARN,
+        "no network list",
+    )
+    (directory / "cni.lock").touch()
+    assert check_configuration(directory).told == "no network list"
     (directory / "10-x.conflist").touch()
     assert check_configuration(directory).told.startswith("10-x.conflist; ")
     with closed(directory.parent):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from meshnet import __version__
 from meshnet.cli.checks.finding import Finding, Outcome
+from meshnet.cni.install.lists import list_files
 from meshnet.cni.install.names import CONF_DIR
 from meshnet.cni.plugin import PROGRAM, plugin_command
 from meshnet.errors import MeshnetError
@@ -145,12 +146,12 @@ def check_configuration(directory: Path) -> Finding:
     """Return what was found in the directory that a runtime reads its network configurations from."""
     about = str(directory)
     try:
-        names = sorted(os.listdir(directory))
+        names = list_files(directory)
     except (FileNotFoundError, NotADirectoryError):
         return Finding("plugin", about, Outcome.OK, "not there: this is no Kubernetes node")
     except OSError as error:
         return Finding("plugin", about, Outcome.WARN, f"cannot be read: {error.strerror}", "ask as root")
-    told = ", ".join(names) or "empty"
     if not names:
-        return Finding("plugin", about, Outcome.WARN, told, "install a primary CNI first")
-    return Finding("plugin", about, Outcome.OK, f"{told}; a runtime uses the first")
+        cure = "on a Kubernetes node: install the cluster's network first; a lab needs none"
+        return Finding("plugin", about, Outcome.WARN, "no network list", cure)
+    return Finding("plugin", about, Outcome.OK, f"{', '.join(names)}; a runtime uses the first")
