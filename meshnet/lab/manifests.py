@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from meshnet.lab.configmap import read_config_map
+from meshnet.lab.notes import Notes
 from meshnet.lab.podtemplate import PodReader
 from meshnet.model.codec import title
 from meshnet.model.fields import Fields, refuse
@@ -89,7 +90,7 @@ class _Reading:
         self._documents = documents
         self._namespace = namespace
         self._config_maps = config_maps
-        self._notes: dict[str, None] = {}
+        self._notes = Notes()
         self._topologies: dict[PodKey, Document] = {}
         self._pods: dict[PodKey, PodSpec] = {}
 
@@ -98,8 +99,8 @@ class _Reading:
             self._read(document)
         for key in self._topologies:
             if key not in self._pods:
-                self._note(f"Topology {'/'.join(key)} has no Pod in these files: not started")
-        return Manifests(tuple(self._topologies.values()), tuple(self._pods.values()), tuple(self._notes))
+                self._notes.add(f"Topology {'/'.join(key)} has no Pod in these files: not started")
+        return Manifests(tuple(self._topologies.values()), tuple(self._pods.values()), self._notes.told())
 
     def _read(self, document: Document) -> None:
         kind = _kind(document)
@@ -130,7 +131,7 @@ class _Reading:
         fields = Fields(document, "", [])
         name = fields.inner("metadata").text("name", "") or "without a name"
         refuse(title(document), fields.problems)
-        self._note(f"{what} {name}: a lab has no use for it: skipped")
+        self._notes.add(f"{what} {name}: a lab has no use for it: skipped")
 
     def _topology(self, document: Document) -> None:
         key, fields = _identity(document, self._namespace)
@@ -138,9 +139,9 @@ class _Reading:
         self._topologies[key] = {**document, "metadata": {**document["metadata"], "namespace": key[0]}}
 
     def _pod(self, what: str, key: PodKey, spec: Fields) -> None:
-        pod = PodReader(*key, spec, self._config_maps, self._note).read()
+        pod = PodReader(*key, spec, self._config_maps, self._notes.add).read()
         if key in self._pods:
-            self._note(f"{what}: another of the same name came before: the later one counts")
+            self._notes.add(f"{what}: another of the same name came before: the later one counts")
         self._pods[key] = pod
 
     def _workload(self, kind: str, key: ObjectKey, fields: Fields) -> None:
@@ -149,13 +150,10 @@ class _Reading:
         template = spec.inner("template").inner("spec")
         namespace, name = key
         if kind == "Deployment":
-            self._note(f"Deployment {namespace}/{name}: its pods are named {name}-0, {name}-1, ... here")
+            self._notes.add(f"Deployment {namespace}/{name}: its pods are named {name}-0, {name}-1, ... here")
         first = spec.inner("ordinals").number("start", 0)
         for index in range(first, first + replicas):
             before = len(template.problems)
             self._pod(f"{kind} {namespace}/{name}", (namespace, f"{name}-{index}"), template)
             if len(template.problems) > before:
                 return  # the same for every replica
-
-    def _note(self, note: str) -> None:
-        self._notes[note] = None

@@ -41,20 +41,20 @@ class PodReader:
         namespace, name: of the pod.
         spec: its own, or that of the template that it is made of.
         config_maps: by (namespace, name).
-        tell: told what is in the manifest but has no meaning here.
+        tell: told what is in the manifest but has no meaning here, and of which pod.
     """
 
     namespace: str
     name: str
     spec: Fields
     config_maps: ConfigMaps
-    tell: Callable[[str], None]
+    tell: Callable[[str, str], None]
 
     def read(self) -> PodSpec:
         """Return the pod; what is wrong is in the problems of its `spec`."""
         spec = self.spec
         if spec.items("initContainers"):
-            self._note("init containers are not run: its interfaces exist from the start")
+            self._note("init containers are not run: interfaces exist from the start")
         if spec.flag("hostNetwork"):
             self._note("hostNetwork: has no meaning here; on a cluster the pod would have no links")
         restart = spec.text("restartPolicy", "") or "Always"
@@ -74,7 +74,7 @@ class PodReader:
         )
 
     def _note(self, note: str) -> None:
-        self.tell(f"Pod {self.namespace}/{self.name}: {note}")
+        self.tell(note, f"{self.namespace}/{self.name}")
 
     def _node(self) -> str | None:
         selector = self.spec.inner("nodeSelector")

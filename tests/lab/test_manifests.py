@@ -258,6 +258,18 @@ def test_namespaces_are_kept():
     assert [str(each) for each in found.pods] == ["default/b"]
 
 
+def test_what_is_to_be_said_of_many_pods_is_said_once() -> None:
+    def notes(count: int) -> tuple[str, ...]:
+        first = {"name": "wait", "image": "networkop/init-wait"}
+        pods = [pod(f"r{number}", initContainers=[first], containers=[container()]) for number in range(count)]
+        return read_manifests(pods).notes
+
+    told = "init containers are not run: interfaces exist from the start"
+    assert notes(1) == (f"Pod default/r0: {told}",)
+    assert notes(3) == (f"Pods default/r0, default/r1, default/r2: {told}",)
+    assert notes(64) == (f"Pods default/r0, default/r1, default/r2 and 61 more: {told}",)
+
+
 def test_topology_without_a_pod_and_unknown_kinds_are_named():
     topology = {"kind": "Topology", "metadata": {"name": "lonely"}}
     notes = read_manifests([topology, {"kind": "Service", "metadata": {"name": "s"}}]).notes
