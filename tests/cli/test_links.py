@@ -6,7 +6,7 @@ import pytest
 
 from meshnet.cli import links
 from meshnet.cli.links import STATES, as_known, ends, join
-from meshnet.cli.views.links import cells
+from meshnet.cli.views.links import VIEW, cells
 from meshnet.model.resource import Kind, Resource
 from tests.cli.objects import link, told, topology
 
@@ -59,6 +59,19 @@ def test_what_is_wrong_in_a_pod_of_a_link_that_is_up_is_told_with_the_pods_name(
     assert (found["state"], found.get("reason"), found["message"]) == ("Up", None, f"r2:eth1: {refused}")
     assert cells(found)[-1] == f"r2:eth1: {refused}; both pods run on node n1"
     assert "message" not in joined(a, running("r2", link(1, "r1"), message=""))[0]
+
+
+def test_what_both_ends_have_counted_is_told_of_each_also_when_it_is_the_same() -> None:
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"))
+    packets = [column.title for column in VIEW.columns].index("RX PACKETS")
+
+    def told_of(*rows: dict[str, Any]) -> str:
+        (found,) = joined(a, b, answers={"n1": rows})
+        return cells(found)[packets]
+
+    assert told_of(*(row(pod, counters={"rx_packets": 7}) for pod in ("r1", "r2"))) == "7 / 7"
+    assert told_of(row("r1", counters={"rx_packets": 7}), row("r2")) == "7 / -"
+    assert told_of(row("r1"), row("r2")) == "-"
 
 
 def test_of_many_links_each_is_compared_with_its_own_entry_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def cells(row: Row) -> Sequence[str]:
         row["state"],
         _pair(row, _carrier),
         _pair(row, lambda end: str(end.get("mtu") or "")),
-        _pair(row, lambda end: _packets(end, "rx_packets")),
+        _packets(row, "rx_packets"),
         _pair(row, lambda end: end.get("node") or ""),
         _pair(row, lambda end: ",".join(end.get("addresses") or ())),
         "; ".join(filter(None, (told, why))) if row["state"] == "Up" else told or why,
@@ -74,9 +74,11 @@ def _place(end: Mapping[str, Any]) -> str:
     return f"{end['pod']}:{end['interface']}" if end else ""
 
 
-def _packets(end: Mapping[str, Any], counter: str) -> str:
-    value = (end.get("counters") or {}).get(counter)
-    return "" if value is None else str(value)
+def _packets(row: Row, counter: str) -> str:
+    """Return what each end has counted: two that are equal by chance are no one thing that both have."""
+    counted = [(end.get("counters") or {}).get(counter) for end in row["endpoints"]]
+    words = ["-" if number is None else str(number) for number in counted]
+    return " / ".join(words) if set(words) != {"-"} else "-"
 
 
 def _pair(row: Row, of: Callable[[Mapping[str, Any]], str]) -> str:
