@@ -51,6 +51,7 @@ def _end(row: Fields) -> None:
         row.text(name, "")
     row.number("generation", 0, high=LARGEST_NUMBER)
     row.flag("carrier")
+    row.flag("up")
     row.texts("addresses")
     counters = row.inner("counters")
     for name in ("rx_packets", "tx_packets"):

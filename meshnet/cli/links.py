@@ -22,7 +22,7 @@ STATES = ("Up", "Down", "Pending", "Failed")
 STATUS_FIELDS = ("state", "reason", "message", "driver", "why")
 """How an end is: its daemon writes it into `status.links`, and answers it."""
 
-LIVE_FIELDS = ("carrier", "mtu", "mac", "addresses", "port", "receive_id", "counters", "driver_counters")
+LIVE_FIELDS = ("carrier", "up", "mtu", "mac", "addresses", "port", "receive_id", "counters", "driver_counters")
 """What the daemon of an end's node answers; the store does not know it."""
 
 Entry = dict[str, Any]
@@ -201,7 +201,7 @@ def _entry(places: Sequence[tuple[str, str]], ends_: Sequence[End]) -> Entry:
     }
     if worst.state != "Up":
         found |= {field: worst.entry[field] for field in ("reason", "message") if worst.entry.get(field)}
-    elif lacking := [f"{end.pod}:{end.interface}: {end.entry['message']}" for end in ends_ if end.entry.get("message")]:
+    elif lacking := [f"{end.pod}:{end.interface}: {told}" for end in ends_ for told in _lacking(end)]:
         found["message"] = "; ".join(lacking)
     if worst.external:
         found["parent"] = worst.peer_interface
@@ -209,6 +209,14 @@ def _entry(places: Sequence[tuple[str, str]], ends_: Sequence[End]) -> Entry:
     by_place = {(end.pod, end.interface): end for end in ends_}
     found["endpoints"] = [_endpoint(place, by_place.get(place)) for place in places]
     return found
+
+
+def _lacking(end: End) -> Iterator[str]:
+    """Yield what a user may miss at an end of a link that is up."""
+    if end.row is not None and end.row.get("up") is False:
+        yield "its pod has set it down"
+    if end.entry.get("message"):
+        yield end.entry["message"]
 
 
 def _endpoint(place: tuple[str, str], end: End | None) -> Entry:

@@ -61,6 +61,17 @@ def test_what_is_wrong_in_a_pod_of_a_link_that_is_up_is_told_with_the_pods_name(
     assert "message" not in joined(a, running("r2", link(1, "r1"), message=""))[0]
 
 
+def test_an_interface_that_its_pod_has_set_down_is_named_since_neither_end_has_carrier_then() -> None:
+    a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"))
+    answers = {"n1": [row("r1", carrier=False, up=True), row("r2", carrier=False, up=False)]}
+
+    (found,) = joined(a, b, answers=answers)
+
+    assert (found["state"], found["message"]) == ("Up", "r2:eth1: its pod has set it down")
+    assert [end["up"] for end in found["endpoints"]] == [True, False]
+    assert cells(found)[-1] == "r2:eth1: its pod has set it down; both pods run on node n1"
+
+
 def test_what_both_ends_have_counted_is_told_of_each_also_when_it_is_the_same() -> None:
     a, b = running("r1", link(1, "r2")), running("r2", link(1, "r1"))
     packets = [column.title for column in VIEW.columns].index("RX PACKETS")

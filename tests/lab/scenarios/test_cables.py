@@ -25,6 +25,7 @@ END: dict[str, type] = {
     "node": str,
     "state": str,
     "carrier": bool,
+    "up": bool,
     "mtu": int,
     "mac": str,
     "addresses": list,
