@@ -34,7 +34,7 @@ def some(kind: str, name: str, version: str = "v1", **more: Any) -> dict[str, An
 
 
 DOCUMENTS = [
-    topology("r1", link(1, "r2", driver="wire", options={"a": 1})),
+    topology("r1", link(1, "r2", driver="not-installed", options={"a": 1})),
     topology("r2", link(1, "r1", options={"a": 1})),
     some("Pod", "r1", spec={"containers": [{"name": "c"}]}),
     some("StatefulSet", "s", "apps/v1", spec={"replicas": 1, "template": {"spec": {}}}),
