@@ -29,9 +29,10 @@ def register(subparsers: Subparsers) -> None:
         "doctor",
         description="Check everything a user would be asked in a bug report, and say what to do about it. On this "
         "machine: kernel features (tried in a throw-away network namespace), rights, the CNI plugin, drivers, the "
-        "daemons with theirs, and the store. On a cluster: its resources, rights and policy, the daemons' pods, the "
-        "plugin and the drivers on each node, node records, Topologies without a pod. On both: links that are not up, "
-        "or by which nothing arrives. Exit code 1 when something fails. For a report: meshnet doctor -o json.",
+        "daemons with theirs, the store, and commands of a lab's pods. On a cluster: its resources, rights and "
+        "policy, the daemons' pods, the plugin and the drivers on each node, node records, Topologies without a pod. "
+        "On both: links that are not up, or by which nothing arrives. Exit code 1 when something fails. For a report: "
+        "meshnet doctor -o json.",
         example="meshnet doctor\nmeshnet doctor --quiet\nmeshnet doctor --context prod",
     )
     add_output_option(parser)

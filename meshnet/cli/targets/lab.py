@@ -82,7 +82,17 @@ class Lab(Target):
             sockets = self._sockets()
         except (MeshnetError, OSError) as error:
             return [*local, unreachable(str(error), "meshnet lab down, then up again")]
-        return [*local, *check_node(self, list(sockets.values()))]
+        return [*local, *check_node(self, list(sockets.values())), *self._pods()]
+
+    def _pods(self) -> Sequence[Finding]:
+        from meshnet.cli.checks.pods import check_pods  # noqa: PLC0415 - for doctor alone
+        from meshnet.lab.control import ask_lab  # noqa: PLC0415
+
+        try:
+            status, _ = ask_lab("status")
+        except MeshnetError:
+            return []  # it is only starting
+        return check_pods(status["pods"])
 
     def _sockets(self) -> dict[str, Path]:
         nodes = RUN / "nodes"
