@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshnet.errors import InvalidObject
+from meshnet.errors import InvalidObject, spelt
 from meshnet.model.resource import GROUP, Kind
 from meshnet.stores.kubernetes.request import PLURALS
 from meshnet.testing.stores.handles import topology
@@ -69,7 +69,7 @@ def test_what_the_schema_refuses_is_told_with_its_place(
     async def test(store: KubernetesStore) -> None:
         with pytest.raises(InvalidObject) as caught:
             await store.apply(topology("bad", spec={"links": links}))
-        assert (path, value) in [(problem.path, problem.value) for problem in caught.value.problems]
+        assert (path, spelt(value)) in [(problem.path, spelt(problem.value)) for problem in caught.value.problems]
         assert caught.value.object == "Topology default/bad"
 
     run(server, test)
