@@ -11,12 +11,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshnet.cli.checks.finding import Finding, Outcome
-from meshnet.cli.links import ends, join
-from meshnet.model.resource import Kind
+from meshnet.cli.links import join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from meshnet.cli.links import End
     from meshnet.cli.targets.base import Target
 
     Rows = Sequence[Mapping[str, Any]]
@@ -52,9 +52,13 @@ class Counted(NamedTuple):
     received: int
 
 
-def check_frames(target: Target) -> list[Finding]:
-    """Return whether what ends of links send now arrives. Takes 3 s where there are links. Raises MeshnetError."""
-    declared = ends(target.objects(Kind.TOPOLOGY))
+def check_frames(target: Target, declared: Sequence[End]) -> list[Finding]:
+    """Return whether what ends of links send now arrives. Takes 3 s where there are links. Raises MeshnetError.
+
+    Args:
+        target: whose daemons are asked, more than once.
+        declared: the ends of all its Topologies.
+    """
     return compare(lambda: join(declared, target.ask("links").rows("links")), time.sleep)
 
 

@@ -105,8 +105,9 @@ def _store(target: Target) -> list[Finding]:
 
 def _links(target: Target) -> list[Finding]:
     try:
-        rows = join(ends(target.objects(Kind.TOPOLOGY)), target.ask("links").rows("links"))
-        return [*check_links(rows, advice), *check_frames(target)] if rows else []
+        declared = ends(target.objects(Kind.TOPOLOGY))
+        rows = join(declared, target.ask("links").rows("links"))
+        return [*check_links(rows, advice), *check_frames(target, declared)] if rows else []
     except MeshnetError:
         return []  # a store or a daemon that does not answer, which is told
 

@@ -12,7 +12,9 @@ from meshnet.cli.cluster.check_installed import check_installed
 from meshnet.cli.cluster.check_nodes import check_nodes
 from meshnet.cli.cluster.check_topologies import check_topologies
 from meshnet.cli.cluster.unknown import known
+from meshnet.cli.links import ends
 from meshnet.errors import MeshnetError
+from meshnet.model.resource import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,4 +33,4 @@ def check_cluster(cluster: Cluster) -> Sequence[Finding]:
     found = [first, Finding("cluster", "API server", Outcome.OK, f"{cluster.name}: Kubernetes {version}")]
     for check in (check_installed, check_daemons, check_nodes, check_topologies):
         found += check(cluster)
-    return found + known("links", "frames", lambda: check_frames(cluster))
+    return found + known("links", "frames", lambda: check_frames(cluster, ends(cluster.objects(Kind.TOPOLOGY))))
