@@ -72,6 +72,14 @@ def test_the_command_comes_through_whole(machine: Path) -> None:
     assert """echo 'a b' 'it'"'"'s $HOME'\n""" in (out / "run").read_text()
 
 
+def test_it_has_one_processor_since_two_stall(machine: Path) -> None:
+    qemu(machine, 'echo "$*" >"$share/out/arguments"; echo 0 >"$share/code"')
+    out = machine / "reports"
+    in_guest(machine, "true", GUEST_OUT=str(out))
+
+    assert " -smp 1 " in (out / "arguments").read_text()
+
+
 def test_an_end_without_a_result_is_a_failure(machine: Path) -> None:
     qemu(machine, "exit 0")
     done = in_guest(machine, "true")
