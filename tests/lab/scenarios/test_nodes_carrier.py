@@ -145,6 +145,15 @@ def test_a_node_that_is_shut_down(running: Lab) -> None:
     took(lambda: has(running, *OF_R2), "started again")
 
 
+def test_how_long_a_node_may_be_silent_can_be_set(lab: Lab, tmp_path: Path, driver: str) -> None:
+    patience = ("--set", "MESHNET_PEER_TIMEOUT_SECONDS=12")
+    bring_up(lab, tmp_path, [ACROSS], {"r1": "n1", "r2": "n2"}, driver, *patience)
+    lab.run("lab", "node", "n2", "isolate")
+    time.sleep(6)  # twice as long as by default
+    assert lab.carrier("r1:eth1")
+    took(lambda: not lab.carrier("r1:eth1"), "the node is silent for too long", 20)
+
+
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_daemon_that_restarts_flaps_nothing(running: Lab, tmp_path: Path, driver: str, end: str) -> None:
     with events(running, "r1", tmp_path) as near, events(running, "r2", tmp_path) as far:

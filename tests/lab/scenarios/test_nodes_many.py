@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLACE = {"r1": "n1", "r2": "n2"}
 SPACES = ("one", "two")
 IN_BOTH = {f"{space}/{pod}": node for space in SPACES for pod, node in PLACE.items()}
+PAIRS = {"r1": "n1", "r2": "n2", "r3": "n1", "r4": "n2"}
 LONG = pytest.mark.skipif(os.environ.get("MESHNET_SOAK") != "1", reason="takes minutes: MESHNET_SOAK=1")
 AS_OTHERS = ("nice", "-n", "1", *INSTALLED)
 """Daemons that were started with a priority go before nobody: of tests beside them, all would fall behind."""
@@ -41,6 +42,24 @@ def test_equal_uids_in_two_namespaces_do_not_meet(lab: Lab, tmp_path: Path, driv
         rows = lab.get("links", "-n", space)
         assert {link["namespace"] for link in rows} == {space}
         assert len(rows) == 2
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_uid_of_another_pair_is_another_link(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """meshnet-cni#45; each end has the MAC that it declares (#54)."""
+    macs = {pod: f"02:00:00:00:00:0{number}" for number, pod in enumerate(PAIRS, 1)}
+    first, second = (
+        Cable(7, f"{a}:eth1", f"{b}:eth1", a_only={"local_mac": macs[a]}, b_only={"local_mac": macs[b]})
+        for a, b in (("r1", "r2"), ("r3", "r4"))
+    )
+    bring_up(lab, tmp_path, [first, second], PAIRS, driver)
+    assert {pod: lab.interfaces(pod)["eth1"].mac for pod in PAIRS} == macs
+    for asks, answers, hears in (("r1", "r2", "r4"), ("r3", "r4", "r2"), ("r2", "r1", "r3"), ("r4", "r3", "r1")):
+        address = first.addresses[0 if answers in ("r1", "r3") else 1]
+        with capturing(lab, hears, "eth1") as seen, flooding(lab, asks, address) as flood:
+            assert lab.pings(asks, address)
+        assert flood.told["received"] > 100
+        assert seen.told["frames"] < 50, "only what the pod's own neighbours say"
 
 
 @pytest.mark.slow

@@ -80,9 +80,14 @@ def survived(scene: Scene, change: Callable[[], None], *survivors: str) -> None:
     assert flood.lost == 0
     assert {name: lab.interfaces(name) for name in survivors} == before
     assert {event["ifindex"] for event in watch.all() if event["kind"] == "link"} <= {before[PEER]["eth1"].ifindex}
+    ended(scene)
+
+
+def ended(scene: Scene) -> None:
+    """Take everything down."""
     for name in (scene.pod, PEER, THIRD):
-        lab.run("lab", "stop", name)
-    took(lambda: bare(lab, NODES), "nothing is left on any node")
+        scene.lab.run("lab", "stop", name)
+    took(lambda: bare(scene.lab, NODES), "nothing is left on any node")
 
 
 def test_restarted(scene: Scene) -> None:
@@ -126,9 +131,7 @@ def test_cabled_to_another_peer_and_back(scene: Scene) -> None:
     assert after[scene.pod] == before[scene.pod]
     assert after[THIRD] == before[THIRD]
     assert after[PEER]["eth2"] == before[PEER]["eth2"]
-    for name in pods:
-        scene.lab.run("lab", "stop", name)
-    took(lambda: bare(scene.lab, NODES), "nothing is left on any node")
+    ended(scene)
 
 
 @pytest.mark.parametrize("whose", ["own", "peer", "both"])
@@ -149,3 +152,4 @@ def test_topologies_deleted_and_declared_again(scene: Scene, whose: str) -> None
         before = {name: scene.lab.interfaces(name) for name in (scene.pod, PEER, THIRD)}
         change()
         assert {name: scene.lab.interfaces(name) for name in before} == before
+        ended(scene)

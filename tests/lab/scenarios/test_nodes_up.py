@@ -46,7 +46,9 @@ def test_what_nodes_and_links_between_them_tell(lab: Lab, tmp_path: Path, driver
     """meshnet-cni#35, #52: which overlay, which identifiers; and how the nodes stand with each other."""
     bring_up(lab, tmp_path, [Cable(1, "r1:eth1", "r2:eth1")], {"r1": "n1", "r2": "n2"}, driver)
     more: dict[str, type] = {"receive_id": int, **({"driver_counters": dict} if driver == "grpcwire" else {})}
-    for end in lab.end("r1:eth1")["endpoints"]:
+    link = lab.end("r1:eth1")
+    assert ("as trusted as the network between the nodes" in link["why"]) == (driver == "vxlan")
+    for end in link["endpoints"]:
         shape(end, END | more)
         if driver == "vxlan":
             devices = lab.in_box(f"ip -n {end['node']} -d link show type vxlan")

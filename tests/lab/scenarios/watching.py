@@ -61,8 +61,15 @@ def capturing(lab: Lab, pod: str, interface: str) -> Iterator[Outcome]:
 
 
 @contextlib.contextmanager
-def _telling(lab: Lab, pod: str, program: str, argument: str) -> Iterator[Outcome]:
-    with _running(lab.start(pod, program, argument)) as process:
+def hearing(lab: Lab, pod: str, interface: str) -> Iterator[Outcome]:
+    """Hear which frames of the corpus come in at an interface during the ``with``."""
+    with _telling(lab, pod, "frames.py", "hear", interface) as outcome:
+        yield outcome
+
+
+@contextlib.contextmanager
+def _telling(lab: Lab, pod: str, program: str, *arguments: str) -> Iterator[Outcome]:
+    with _running(lab.start(pod, program, *arguments)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         outcome = Outcome()
