@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from joined_nodes import NODES
 from traffic import inside
-from two_nodes import NODES
 
 from meshnet.peers import wiring
 from meshnet.peers.identity import Identity
 from meshnet.peers.malloc import keep_message_memory
 
 if TYPE_CHECKING:
-    from two_nodes import TwoNodes
+    from joined_nodes import JoinedNodes
 
 PORT = 51002
 IDENTITY = Path("/run/bench/bare")
@@ -37,7 +37,7 @@ SMALL = bytes(100)
 ROUND_TRIPS = 200
 
 
-def bare_stream(nodes: TwoNodes, seconds: float) -> tuple[float, float]:
+def bare_stream(nodes: JoinedNodes, seconds: float) -> tuple[float, float]:
     """Return Gbit/s of a stream between the nodes, and the p50 of its round trips in milliseconds."""
     first, second = (nodes.nodes[name] for name in NODES)
     Identity(IDENTITY, NAME)

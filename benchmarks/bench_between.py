@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import box
 from bare_stream import bare_stream
 from figures import Report, percentile
+from joined_nodes import NODES, JoinedNodes
 from programs import ROOT, built_with_go, compiled
 from rivals import unary_wire, vxlan_in_pods
 from traffic import Pair, add, alternating, loss_free, packets, pings, tcp
-from two_nodes import NODES, TwoNodes
 from wiring import cables, topologies
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Scale(NamedTuple):
 
 
 @contextlib.contextmanager
-def every_pair(rival: Path | None) -> Iterator[tuple[TwoNodes, dict[str, Pair]]]:
+def every_pair(rival: Path | None) -> Iterator[tuple[JoinedNodes, dict[str, Pair]]]:
     """Make all that is compared, by name, and the nodes that it is between."""
     made = cables([(f"n1-{number}", f"n2-{number}") for number in range(len(LINKS))])
     documents = [
@@ -63,7 +63,7 @@ def every_pair(rival: Path | None) -> Iterator[tuple[TwoNodes, dict[str, Pair]]]
         for cable, settings in zip(made, LINKS.values(), strict=True)
         for document in topologies([cable], **settings)
     ]
-    with TwoNodes.running(documents) as nodes, contextlib.ExitStack() as rivals:
+    with JoinedNodes.running(documents) as nodes, contextlib.ExitStack() as rivals:
         nodes.attach([name for cable in made for name in (cable.left, cable.right)])
         pairs = {
             name: Pair(nodes.pods[cable.left].path, nodes.pods[cable.right].path, cable.right_address.partition("/")[0])
@@ -166,7 +166,7 @@ class GrpcAlone:
         self._stream = report.figure("TCP, grpcwire, offload, against gRPC alone", "Gbit/s", **FASTER)
         self._warm = report.figure("idle RTT, grpcwire, against gRPC alone, p50", "ms")
 
-    def round(self, nodes: TwoNodes, pairs: dict[str, Pair], scale: Scale) -> None:
+    def round(self, nodes: JoinedNodes, pairs: dict[str, Pair], scale: Scale) -> None:
         fast, idle = pairs["grpcwire, offload"], pairs["grpcwire, default"]
         streams = [tcp(fast, 1)]
         rtts = [statistics.median(pings(idle, scale.pings, 0.001))]

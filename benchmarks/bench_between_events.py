@@ -1,11 +1,10 @@
-"""What happens between two nodes, and how soon: carrier, a node cut off and joined again, a daemon's restart, an ADD.
+"""What happens to a node among others, and how soon that is known, or over; and the second ADD of a link.
 
-carrier: from just before a pod's `link down` (or up) is sent to the kernel until the event at a netlink socket in the
-peer's namespace on the other node. In between: the event to the daemon, the session, the other daemon's change of its
-port.
-
-cut off: all frames of a node's uplink vanish, with no carrier lost there: until the pods of both nodes have lost
-theirs. joined: frames pass again: until all have theirs again. Both are for the last of the links by either driver.
+A node cut off: all frames of its uplink vanish, those that come in or go out or both, with no carrier lost there: until
+the pods of both nodes have lost theirs. Powered off: its daemon is killed and it is cut off at once. Shut down: its
+daemon ends by SIGTERM, and a second later it is cut off: from then on. Back: it is joined again and, if that ended, its
+daemon is started (Python's own start in it). Both are for the last of the links by either driver; the pods of a node
+without a daemon keep their carrier.
 
 restart: a daemon was killed half a second ago: from the start of the new one (Python's own start in it) until a frame
 of the other node's pod arrives, by grpcwire. Cables in the kernel (vxlan) carry all the time.
@@ -16,44 +15,57 @@ ADD: the peer's pod runs on the other node and sends frames: from the answer to 
 from __future__ import annotations
 
 import contextlib
-import random
 import statistics
 import time
 from typing import TYPE_CHECKING
 
 import beacon
 import box
-from carrier import Carrier, End, both, carrier_round, down_and_up
+from carrier import End
 from figures import Report
-from two_nodes import NODES, TwoNodes
-from wiring import SEED, cables, topologies
+from joined_nodes import NODES, JoinedNodes
+from wiring import cables, topologies
 
 from meshnet.lab.uplink import Cut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from figures import Figure
     from wiring import Cable
 
 DRIVERS = ("vxlan", "grpcwire")
-LINKS = 20
+LINKS = 2
+"""By each driver: one for the carrier, one for the ADD."""
 DEAD_PATIENCE_S = 15.0
 STAYS_CUT_S = 2.0
 STAYS_AWAY_S = 0.5
+STAYS_STOPPED_S = 1.0
 INTERFACE = "eth1"
 
 
 class Between:
     """The nodes, the links of each driver, and a round of each figure."""
 
-    def __init__(self, nodes: TwoNodes, links: dict[str, list[Cable]], report: Report) -> None:
+    def __init__(self, nodes: JoinedNodes, links: dict[str, list[Cable]], report: Report) -> None:
         self._nodes = nodes
         self._links = links
-        self._chance = random.Random(SEED)
-        where = f"between nodes, {LINKS * len(DRIVERS)} links"
-        self._ways = (Carrier("down", report, where, (10, None, 2, None)),
-                      Carrier("up", report, where, (None,) * 4))  # fmt: skip
+        self._node = nodes.nodes["n2"]
         own = {"of_ratio": False}
-        self._lost = report.figure("node cut off, until its links lost carrier", "s", must=3, **own)
-        self._back = report.figure("node joined again, until they have it", "s", must=1, **own)
+
+        def lost_and_back(what: str) -> tuple[Figure, Figure]:
+            lost = report.figure(f"node {what}, until links have no carrier", "s", must=3, **own)
+            return lost, report.figure(f"node {what}, then back, until they have it", "s", must=1, **own)
+
+        self._cut = {
+            Cut.BOTH: lost_and_back("cut off"),
+            Cut.IN: lost_and_back("that hears nothing"),
+            Cut.OUT: lost_and_back("that is not heard"),
+        }
+        self._off = {
+            self._node.kill_daemon: lost_and_back("powered off"),
+            self._stop: lost_and_back("shut down"),
+        }
         self._restart = {
             name: report.figure(f"daemon of {name} restarts, until grpcwire carries", "s", must=2, **own)
             for name in NODES
@@ -63,32 +75,45 @@ class Between:
             for driver in DRIVERS
         }
 
-    def carriers(self, samples: int) -> None:
-        def pair() -> tuple[float, float]:
-            cable = self._chance.choice(self._links[self._chance.choice(DRIVERS)])
-            ends = [(self._nodes.pods[name].path, INTERFACE) for name in (cable.left, cable.right)]
-            self._chance.shuffle(ends)
-            with both(*ends) as (near, far):
-                return down_and_up(near, far)
-
-        carrier_round(self._ways, "ours", pair, samples)
-
     def isolation(self) -> None:
-        cables_of = [self._links[driver][0] for driver in DRIVERS]
-        names = [name for cable in cables_of for name in (cable.left, cable.right)]
+        ends = [name for links in self._links.values() for name in (links[0].left, links[0].right)]
+        for cut, figures in self._cut.items():
+            self._lost_and_back(ends, figures, lambda cut=cut: self._node.set_cut(cut), self._join)  # type: ignore[misc]
+
+    def without_daemon(self) -> None:
+        near = [links[0].left for links in self._links.values()]
+        for end, figures in self._off.items():
+            end()
+            self._lost_and_back(near, figures, lambda: self._node.set_cut(Cut.BOTH), self._return)
+            self._node.until_ready()
+            self._nodes.until_up()
+
+    def _lost_and_back(
+        self, pods: Sequence[str], figures: tuple[Figure, Figure], lose: Callable[[], None], back: Callable[[], None]
+    ) -> None:
+        """Measure until all these pods have lost their carrier, and then until all have it again."""
         with contextlib.ExitStack() as closing:
-            ends = [End(self._nodes.pods[name].path, INTERFACE) for name in names]
-            for end in ends:
-                closing.callback(end.close)
-                end.clear()
-            node = self._nodes.nodes["n2"]
-            for cut, carrier, figure in ((Cut.BOTH, False, self._lost), (Cut.NONE, True, self._back)):
+            ends = [
+                closing.enter_context(contextlib.closing(End(self._nodes.pods[pod].path, INTERFACE))) for pod in pods
+            ]
+            for do, carrier, figure in ((lose, False, figures[0]), (back, True, figures[1])):
                 began = time.perf_counter()
-                node.set_cut(cut)
+                do()
                 last = max(end.until(carrier=carrier, patience_s=DEAD_PATIENCE_S) for end in ends)
                 figure.ours.append(last - began)
                 time.sleep(STAYS_CUT_S)
         self._nodes.until_up()
+
+    def _stop(self) -> None:
+        self._node.stop_daemon()
+        time.sleep(STAYS_STOPPED_S)
+
+    def _join(self) -> None:
+        self._node.set_cut(Cut.NONE)
+
+    def _return(self) -> None:
+        self._join()
+        self._node.start_daemon()
 
     def restarts(self) -> None:
         cable = self._links["grpcwire"][0]
@@ -112,10 +137,7 @@ class Between:
     def _addition(self, cable: Cable) -> float:
         """Delete and attach the right pod; return milliseconds from the answer to its first frame."""
         node = self._nodes.of(cable.right)
-        old = self._nodes.pods[cable.right]
-        node.call("DEL", old)
-        old.remove()
-        new = self._nodes.pods[cable.right] = node.pod(cable.right)
+        new = self._nodes.sandbox(cable.right, node.name)
         near = self._nodes.pods[cable.left].path
         with beacon.sent(near, INTERFACE), contextlib.closing(beacon.Ear(new.path)) as ear:
             node.call("ADD", new)
@@ -128,20 +150,20 @@ class Between:
 def main() -> None:
     asked = box.options(__doc__)
     box.enter()
-    samples, again = (40, 3) if asked.quick else (200, 10)
+    again = 3 if asked.quick else 10
     made = cables([(f"n1-{number}", f"n2-{number}") for number in range(LINKS * len(DRIVERS))])
     links = {driver: made[place * LINKS : (place + 1) * LINKS] for place, driver in enumerate(DRIVERS)}
     documents = [document for driver in DRIVERS for document in topologies(links[driver], driver=driver)]
     report = Report("bench_between_events", asked.rounds, asked.output)
-    with TwoNodes.running(documents) as nodes:
+    with JoinedNodes.running(documents) as nodes:
         nodes.attach([name for cable in made for name in (cable.left, cable.right)])
         between = Between(nodes, links, report)
         for _ in range(asked.rounds):
             report.quiet(asked.patience)
-            between.carriers(samples)
             between.additions(again)
             between.restarts()
             between.isolation()
+            between.without_daemon()
     report.finish()
 
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 import box
 from figures import Report, jain, percentile
+from joined_nodes import JoinedNodes
 from programs import ROOT, compiled
 from traffic import Pair, full, pings, streams
-from two_nodes import TwoNodes
 from wiring import cables, topologies
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def forget_peak(pid: int) -> None:
 class Wires:
     """The nodes, and a round of each figure."""
 
-    def __init__(self, nodes: TwoNodes, made: Sequence[Cable], report: Report, program: Path) -> None:
+    def __init__(self, nodes: JoinedNodes, made: Sequence[Cable], report: Report, program: Path) -> None:
         self._nodes = nodes
         self._program = program
         self._addresses = [cable.right_address.partition("/")[0] for cable in made]
@@ -107,7 +107,7 @@ def main() -> None:
     report = Report("bench_wires", asked.rounds, asked.output)
     seconds, count = (2.0, 100) if asked.quick else (5.0, 300)
     made = cables([HUBS] * WIRES + [IDLE])
-    with TwoNodes.running(topologies(made, driver="grpcwire")) as nodes:
+    with JoinedNodes.running(topologies(made, driver="grpcwire")) as nodes:
         nodes.attach([*HUBS, *IDLE])
         wires = Wires(nodes, made, report, program)
         for _ in range(asked.rounds):

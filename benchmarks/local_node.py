@@ -17,16 +17,20 @@ from typing import TYPE_CHECKING, Any
 from meshnet.cni import client
 from meshnet.cni.plugin import plugin_command
 from meshnet.lab import underlay
+from meshnet.model.resource import DEFAULT_NAMESPACE, Kind
 from meshnet.netlink import netns
 from meshnet.stores.open import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from meshnet.stores.base import Store
 
 RUN = Path("/run/meshnet")
 STORE = f"sqlite:{RUN / 'store.db'}"
 CONFIG = {"cniVersion": "1.0.0", "name": "bench", "type": "meshnet"}
 READY_S = 20.0
+STOPPED_S = 20.0
 SETTLED_S = 60.0
 
 
@@ -120,6 +124,11 @@ class BenchNode:
         self.daemon.kill()
         self.daemon.wait()
 
+    def stop_daemon(self) -> None:
+        """End the daemon as an upgrade does."""
+        self.daemon.terminate()
+        self.daemon.wait(STOPPED_S)
+
     def until_ready(self) -> None:
         """Wait until the daemon takes connections. Ends the benchmark when that takes too long."""
         deadline = time.monotonic() + READY_S
@@ -207,14 +216,19 @@ def spawn(program: Path, environment: dict[str, str], config: Path) -> int:
     return os.posix_spawn(program, [str(program)], environment, file_actions=files)
 
 
-def fill_store(documents: Sequence[dict[str, Any]]) -> None:
-    """Put topologies into the store of all nodes."""
+def fill_store(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Put topologies into the store of all nodes, all in one write."""
+    asyncio.run(_in_store(lambda store: store.apply_all(documents)))
 
-    async def fill() -> None:
-        store = open_store(STORE)
-        try:
-            await store.apply_all(documents)
-        finally:
-            await store.close()
 
-    asyncio.run(fill())
+def delete_topology(name: str) -> None:
+    """Take a topology out of the store of all nodes."""
+    asyncio.run(_in_store(lambda store: store.delete(Kind.TOPOLOGY, DEFAULT_NAMESPACE, name)))
+
+
+async def _in_store(do: Callable[[Store], Awaitable[object]]) -> None:
+    store = open_store(STORE)
+    try:
+        await do(store)
+    finally:
+        await store.close()

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from joined_nodes import NODES
 from traffic import Pair, end, inside
-from two_nodes import NODES
 
 from meshnet.netlink import Ethtool, netns
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from two_nodes import TwoNodes
+    from joined_nodes import JoinedNodes
 
 WIRE_PORT = 51000
 FIRST_VNI = 5000
 INTERFACE = "eth1"
 
 
-def vxlan_in_pods(nodes: TwoNodes, name: str, number: int, *, tx: bool) -> Pair:
+def vxlan_in_pods(nodes: JoinedNodes, name: str, number: int, *, tx: bool) -> Pair:
     """Make a VXLAN device on each node and move it into a pod there.
 
     Args:
@@ -45,7 +45,7 @@ def vxlan_in_pods(nodes: TwoNodes, name: str, number: int, *, tx: bool) -> Pair:
 
 
 @contextlib.contextmanager
-def unary_wire(nodes: TwoNodes, program: Path, number: int) -> Iterator[tuple[Pair, list[int]]]:
+def unary_wire(nodes: JoinedNodes, program: Path, number: int) -> Iterator[tuple[Pair, list[int]]]:
     """Run the rival on both nodes, with one wire between a pod on each; its pods' tx offloads are off.
 
     Yields the pods and the rivals' process ids.
