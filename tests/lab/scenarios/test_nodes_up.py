@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,25 @@ def test_every_link_pings(lab: Lab, driver: str, nodes: int, example: str, under
     assert across
     for line in rows:
         assert (driver if line in across else "veth") in line.split()
+
+
+def test_an_add_is_one_write_with_all_that_a_peer_needs(lab: Lab, tmp_path: Path) -> None:
+    """The pod's node, and an identifier of its own for each link: whatever the number of links, and no write later."""
+    cables = [Cable(uid, f"r1:eth{uid}", f"r2:eth{uid}") for uid in range(1, 31)]
+    bring_up(lab, tmp_path, cables, {"r1": "n1", "r2": "n2"}, "vxlan")
+    for pod in ("r2", "r1"):
+        lab.run("lab", "stop", pod)
+    (before,) = lab.get("topologies", "r1")
+    lab.run("lab", "start", "r1")
+    (after,) = lab.get("topologies", "r1")
+    time.sleep(2)
+    assert lab.get("topologies", "r1") == [after]
+    assert int(after["metadata"]["resourceVersion"]) == int(before["metadata"]["resourceVersion"]) + 1
+    assert "node" not in before["status"]
+    assert (after["status"]["node"], after["status"]["src_ip"]) == ("n1", "10.99.0.1")
+    identifiers = {link["receive_id"] for link in after["status"]["links"]}
+    assert len(identifiers) == len(cables)
+    assert all(identifiers)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
