@@ -186,3 +186,19 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: a number of seconds above zero, as in 2.5")
     return value
+
+
+def whole_number(text: str) -> int:
+    """The type of an argument that counts: its bounds are the command's."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, as in 2") from None
+
+
+def milliseconds(text: str) -> float:
+    """The type of an argument that is a short time, without a unit: its bounds are the command's."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number of milliseconds, as in 2.5") from None

@@ -166,6 +166,23 @@ def test_wrong_use(machine: Machine, tmp_path: Path, words: tuple[str, ...]) -> 
     assert (ran.code, " ".join(words) in ran.err) == (exitcodes.WRONG_USE, True), ran.err
 
 
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (("--nodes", "two"), "a whole number"),
+        (("--underlay-mtu", "1.5k"), "a whole number"),
+        (("--underlay-delay", "20ms"), "a number of milliseconds"),
+    ],
+)
+def test_what_is_no_number_is_told_with_what_would_be_right(
+    machine: Machine, tmp_path: Path, words: tuple[str, str], right: str
+) -> None:
+    ran = machine.run("lab", "up", *words, write(tmp_path / "r1.yml", [some("Pod", "r1")]))
+
+    assert ran.code == exitcodes.WRONG_USE
+    assert f"{words[0]}: '{words[1]}': must be {right}" in ran.err
+
+
 def labelled(driver: str | None = None) -> list[dict[str, Any]]:
     """Two pods, and a link with an option that is not the same at both ends."""
     named = {"driver": driver} if driver else {}

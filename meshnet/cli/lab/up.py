@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from meshnet.cli.files import FILE_HELP
-from meshnet.cli.parser import seconds
+from meshnet.cli.parser import milliseconds, seconds, whole_number
 from meshnet.model.printable import printable
 
 if TYPE_CHECKING:
@@ -39,20 +39,25 @@ def register(subparsers: Verbs) -> None:
 def add_up_options(parser: CommandParser) -> None:
     """Add what ``up`` and ``run`` have in common."""
     add = parser.add_argument
-    add("--nodes", type=int, metavar="N", help="1 to 250 nodes: n1, n2, ... (default: those the files name, else 1)")
+    add(
+        "--nodes",
+        type=whole_number,
+        metavar="N",
+        help="1 to 250 nodes: n1, n2, ... (default: those the files name, else 1)",
+    )
     add("--place", action="append", default=[], metavar="POD=NODE", help="run this pod there; may be repeated")
     add("--driver", metavar="NAME", help="the driver for links that name none, where it can make them")
     add("--primary", choices=("none", "bridge"), default="none", help="the CNI plugin in front of meshnet's")
     add(
         "--underlay-mtu",
-        type=int,
+        type=whole_number,
         default=1500,
         metavar="N",
         help="MTU between the nodes, bytes, 1280 to 65535 (default: 1500)",
     )
     add(
         "--underlay-delay",
-        type=float,
+        type=milliseconds,
         default=0.0,
         metavar="MS",
         help="delay from node to node, milliseconds, 0 to 10000 (default: 0); needs a kernel with netem",
