@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 
@@ -27,6 +28,12 @@ def test_settings_of_all_nodes_and_of_one() -> None:
 
 def test_upstreams_name_for_the_interface_is_one() -> None:
     assert wishes.settings(["n1:HOST_INTF=eth0"], ["n1"]) == {"n1": {"HOST_INTF": "eth0"}}
+
+
+def test_a_machine_whose_name_no_node_may_have_still_takes_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "my_machine")
+
+    assert wishes.settings(["MESHNET_PORT=5000"], ["n1"]) == {"n1": {"MESHNET_PORT": "5000"}}
 
 
 def test_a_value_may_contain_what_separates() -> None:

@@ -84,7 +84,7 @@ def _check_settings(node: str, variables: Mapping[str, str]) -> None:
     from meshnet.daemon.settings import Settings  # noqa: PLC0415 - most labs set nothing
 
     try:
-        Settings.read(variables)
+        Settings.read({**variables, "NODE_NAME": node})
     except InvalidObject as error:
         raise UsageError(f"--set: the daemon of node {node} would not start: {error}") from error
 
