@@ -46,11 +46,18 @@ class Way:
         target: as gRPC writes it.
         own: what this node shows.
         trusted: what that node may show, PEM by fingerprint; the one in use first.
+        took_s: until that node took a connection, seconds.
     """
 
     target: str
     own: KeyPair
     trusted: Mapping[str, str]
+    took_s: float = attrs.field(default=0.0, eq=False)
+
+    @property
+    def open_s(self) -> float:
+        """How long a stream may take to open, seconds: a connection, TLS and a call go forth and back."""
+        return _OPEN_S + 4 * self.took_s
 
     def goes_on(self, now: Way) -> bool:
         """Tell whether what was opened by this way may stay: nothing that it rests on is going to be given up."""
@@ -169,7 +176,7 @@ class Pool:
         call: Call = lane.channel.stream_stream(f"/{wiring.SERVICE}/Stream")(metadata=about.metadata())
         call.add_done_callback(lambda _: self._left(lane))
         try:
-            async with asyncio.timeout(_OPEN_S):
+            async with asyncio.timeout(lane.way.open_s):
                 metadata = await call.initial_metadata()
                 name = dict(metadata or ()).get(STREAM_ID)
                 if isinstance(name, str):
@@ -179,7 +186,7 @@ class Pool:
             raise self._refusal(about, error.code(), error.details()) from None
         except TimeoutError:
             call.cancel()
-            raise self._refusal(about, None, f"no answer for {_OPEN_S:g} s") from None
+            raise self._refusal(about, None, f"no answer for {lane.way.open_s:.1f} s") from None
         except asyncio.CancelledError:
             call.cancel()
             task = asyncio.current_task()

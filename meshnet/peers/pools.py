@@ -9,7 +9,7 @@ from meshnet.backoff import doubling
 from meshnet.errors import LinkError
 from meshnet.peers import wiring
 from meshnet.peers.pool import Pool, Way
-from meshnet.peers.probe import Answer, probe
+from meshnet.peers.probe import Answer, Probed, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
+_NOWHERE = Probed(Answer.NOTHING)
 
 
 class Pools:
@@ -37,7 +38,7 @@ class Pools:
         self._pins = pins
         self._own = own
         self._pools: dict[str, Pool] = {}
-        self._addresses: dict[str, str] = {}
+        self._reached: dict[str, Probed] = {}
         self._closed = False
 
     async def open(self, about: About, node: str, limit_s: float) -> CarriedStream:
@@ -78,11 +79,11 @@ class Pools:
         record = self._records.get(node)
         if record is None or not record.certificates:
             raise LinkError("PeerUnreachable", f"there is no record of node {node} with a certificate")
-        if self._addresses.get(node) not in record.addresses:
+        if self._where(node).address not in record.addresses:
             probed = await probe(record.addresses, record.port)
             if probed.answer is not Answer.TAKEN:
                 raise LinkError("PeerUnreachable", probed.told(node, record.port))
-            self._addresses[node] = probed.address
+            self._reached[node] = probed
         if self._closed:
             raise LinkError("PeerUnreachable", "this daemon is stopping")
         way = self._way(node)
@@ -92,7 +93,7 @@ class Pools:
             stream = await self._pools.setdefault(node, Pool(node)).open(about, way)
         except LinkError as error:
             if error.reason == "PeerUnreachable":
-                self._addresses.pop(node, None)
+                self._reached.pop(node, None)
             raise
         if self._way(node) != way:
             self.check(node)  # this stream was not there yet when that was done
@@ -102,11 +103,13 @@ class Pools:
         record, trusted = self._records.get(node), self._pins.of(node)
         if record is None or not trusted or not record.addresses:
             return None
-        address = self._addresses.get(node)
-        if address not in record.addresses:
-            address = record.addresses[0]
+        reached = self._where(node)
+        address = reached.address if reached.address in record.addresses else record.addresses[0]
         try:
             target = wiring.target(address, record.port)
         except ValueError:
             return None
-        return Way(target, self._own(), trusted)
+        return Way(target, self._own(), trusted, reached.took_s)
+
+    def _where(self, node: str) -> Probed:
+        return self._reached.get(node, _NOWHERE)

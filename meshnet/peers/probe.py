@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 ATTEMPT_S = 0.5
-"""One attempt; another follows soon, so that nothing ever waits for the kernel's own next SYN."""
+"""After an attempt until the next, beside it, so that nothing ever waits for the kernel's own next SYN."""
+LIMIT_S = 3 * ATTEMPT_S
+"""For an answer: twice what it takes by a satellite, and short enough to be told before a node is taken for dead."""
 
 _HIGHEST_PORT = 65535
 _FROM_THE_NODE = {errno.ECONNREFUSED, errno.ECONNRESET}
@@ -39,11 +41,16 @@ _BEST_FIRST = list(Answer)
 
 @attrs.frozen
 class Probed:
-    """What a node answered, and at which of its addresses; and why, where that lies with this node."""
+    """What a node answered, and at which of its addresses; and why, where that lies with this node.
+
+    Attributes:
+        took_s: until it took a connection, seconds: a round trip of the network, or more.
+    """
 
     answer: Answer
     address: str = ""
     why: str = ""
+    took_s: float = attrs.field(default=0.0, eq=False)
 
     def told(self, node: str, port: int) -> str:
         """Return it in a sentence."""
@@ -52,19 +59,27 @@ class Probed:
 
 
 async def probe(addresses: Sequence[str], port: int) -> Probed:
-    """Connect to all addresses of a node at once; return the first that takes, in their order, else the best answer."""
+    """Connect to all addresses of a node at once; return the first that takes, in their order, else the best answer.
+
+    One that says nothing for `ATTEMPT_S` gives way to any that answers.
+    """
     tasks = [asyncio.create_task(_probe(address, port)) for address in addresses]
-    found: list[Probed] = []
     try:
-        for task in tasks:
-            found.append(await task)
-            if found[-1].answer is Answer.TAKEN:
-                break
-        return min(found, key=lambda probed: _BEST_FIRST.index(probed.answer), default=Probed(Answer.NOTHING))
+        await _in_order(tasks)
+        await _first(tasks)
+        return _best(tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
+
+
+async def _in_order(tasks: Iterable[asyncio.Task[Probed]]) -> None:
+    """Wait until one takes that comes before all that still may, at most `ATTEMPT_S`."""
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + ATTEMPT_S
+    for task in tasks:
+        await asyncio.wait({task}, timeout=max(limit - loop.time(), 0.0))
+        if task.done() and task.result().answer is Answer.TAKEN:
+            return
 
 
 async def _probe(address: str, port: int) -> Probed:
@@ -74,17 +89,31 @@ async def _probe(address: str, port: int) -> Probed:
         return Probed(Answer.NOTHING, address)
     if port > _HIGHEST_PORT:
         return Probed(Answer.NOTHING, address)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    attempts: list[asyncio.Task[Probed]] = []
+    try:
+        while (left := began + LIMIT_S - loop.time()) > 0 and not any(attempt.done() for attempt in attempts):
+            attempts.append(asyncio.create_task(_attempt(family, address, port, left)))
+            await asyncio.wait(attempts, timeout=min(ATTEMPT_S, left), return_when=asyncio.FIRST_COMPLETED)
+        await _first(attempts)
+        return attrs.evolve(_best(attempts), took_s=loop.time() - began)
+    finally:
+        await _end(attempts)
+
+
+async def _attempt(family: int, address: str, port: int, limit_s: float) -> Probed:
     try:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
         return Probed(_answer(error.errno), address, f"this node has no socket for it: {error.strerror}")
     with contextlib.closing(sock):
-        return Probed(await _connect(sock, address, port), address)
+        return Probed(await _connect(sock, address, port, limit_s), address)
 
 
-async def _connect(sock: socket.socket, address: str, port: int) -> Answer:
+async def _connect(sock: socket.socket, address: str, port: int, limit_s: float) -> Answer:
     try:
-        async with asyncio.timeout(ATTEMPT_S):
+        async with asyncio.timeout(limit_s):
             await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except TimeoutError:
         # Our loop may have been late to look.
@@ -104,3 +133,21 @@ def _answer(number: int | None) -> Answer:
     if number in _OUR_OWN_WANT:
         return Answer.UNASKED
     return Answer.REFUSED if number in _FROM_THE_NODE else Answer.NOTHING
+
+
+async def _first(tasks: Iterable[asyncio.Task[Probed]]) -> None:
+    """Wait for one that has an answer, or for all."""
+    while (waiting := [task for task in tasks if not task.done()]) and _best(tasks).answer is Answer.NOTHING:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _best(tasks: Iterable[asyncio.Task[Probed]]) -> Probed:
+    """Return the best answer of those that are there."""
+    found = (task.result() for task in tasks if task.done())
+    return min(found, key=lambda probed: _BEST_FIRST.index(probed.answer), default=Probed(Answer.NOTHING))
+
+
+async def _end(tasks: Collection[asyncio.Task[Probed]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

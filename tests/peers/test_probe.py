@@ -39,7 +39,7 @@ def test_who_takes_who_refuses_and_whose_address_is_none():
 
 
 @pytest.fixture
-def silent_port():
+def silent_listener():
     """A port of a node that answers nothing: a queue that is full drops every SYN."""
     with contextlib.ExitStack() as held:
         listener = held.enter_context(socket.create_server((ADDRESS, 0), backlog=0))
@@ -47,7 +47,60 @@ def silent_port():
             sock = held.enter_context(socket.socket())
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
+        yield listener
+
+
+@pytest.fixture
+def silent_port(silent_listener):
+    return silent_listener.getsockname()[1]
+
+
+def test_a_node_whose_answer_takes_a_while_is_waited_for(monkeypatch):
+    """By a satellite an answer takes longer than until the next attempt."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def by_satellite(*asked):
+            await asyncio.sleep(0.7)
+            await connect(*asked)
+
+        monkeypatch.setattr(loop, "sock_connect", by_satellite)
+        with socket.create_server((ADDRESS, 0)) as server:
+            port = server.getsockname()[1]
+            found = await probe([ADDRESS], port)
+            assert found == Probed(Answer.TAKEN, ADDRESS)
+            assert found.took_s >= 0.7
+        assert (await probe([ADDRESS], port)).answer is Answer.REFUSED
+
+    asyncio.run(main())
+
+
+def test_a_silent_node_is_asked_by_more_than_one_attempt(silent_listener, monkeypatch):
+    """The kernel's own next SYN comes after a second: too late for a link that is to be back by then."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        connect, attempts = loop.sock_connect, []
+        monkeypatch.setattr(loop, "sock_connect", lambda sock, to: attempts.append(to) or connect(sock, to))
+        silent = silent_listener.getsockname()
+        assert await probe([ADDRESS], silent[1]) == Probed(Answer.NOTHING, ADDRESS)
+        assert attempts == [silent] * 3
+
+        asking = asyncio.create_task(probe([ADDRESS], silent[1]))
+        await asyncio.sleep(0.1)
+        silent_listener.listen(64)
+        assert await asking == Probed(Answer.TAKEN, ADDRESS)
+
+    asyncio.run(main())
+
+
+def test_an_address_that_is_silent_gives_way_to_one_that_is_not(silent_listener):
+    port = silent_listener.getsockname()[1]
+    assert asyncio.run(probe([ADDRESS, "127.0.0.2"], port)) == Probed(Answer.REFUSED, "127.0.0.2")
+    with socket.create_server(("127.0.0.2", port)):
+        assert asyncio.run(probe([ADDRESS, "127.0.0.2"], port)) == Probed(Answer.TAKEN, "127.0.0.2")
 
 
 @pytest.fixture
