@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
+from tests.lab.scenarios.elsewhere import Venv
 from tests.lab.scenarios.lab import Lab
 
 if TYPE_CHECKING:
@@ -40,6 +42,17 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
                 print(lab.run("lab", "logs", node, code=None).stdout[-8000:])
     finally:
         lab.down()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Venv:
+    return Venv.make(tmp_path / "venv")
+
+
+@pytest.fixture
+def there(lab: Lab, elsewhere: Venv) -> Lab:
+    """The test's lab, run from that environment."""
+    return attrs.evolve(lab, command=(elsewhere.python, "-m", "meshnet"))
 
 
 FAILED = pytest.StashKey[bool]()

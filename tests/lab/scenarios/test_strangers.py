@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import sysconfig
-import venv
 from typing import TYPE_CHECKING
 
-import attrs
-import pytest
-
 from tests.lab.scenarios import strangers
-from tests.lab.scenarios.lab import Lab, eventually
+from tests.lab.scenarios.lab import eventually
 from tests.lab.scenarios.watching import flooding
 from tests.lab.scenarios.wiring import Cable, network, topologies, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.lab.scenarios.elsewhere import Venv
+    from tests.lab.scenarios.lab import Lab
+
 PUMP = Cable(1, "r1:eth1", "r2:eth1", both={"driver": "pump"})
 STRAND = Cable(2, "r1:eth2", "r2:eth2", a_only={"driver": "strand"})
 VETH = Cable(3, "r1:eth3", "r2:eth3")
 CABLES = (PUMP, STRAND, VETH)
-
-
-@attrs.frozen
-class Venv:
-    """A virtual environment that has everything of the one that the tests run in, and can be added to.
-
-    There is no network: what `pip` builds with is here already.
-    """
-
-    python: str
-
-    @classmethod
-    def make(cls, directory: Path) -> Venv:
-        venv.create(directory)
-        (site,) = directory.glob("lib/python*/site-packages")
-        (site / "ours.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-        return cls(str(directory / "bin/python"))
-
-    def pip(self, *arguments: object) -> None:
-        command = [sys.executable, "-m", "pip", "--python", self.python, "-q", "--disable-pip-version-check"]
-        ran = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=100)
-        assert ran.returncode == 0, ran.stderr
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Venv:
-    return Venv.make(tmp_path / "venv")
-
-
-@pytest.fixture
-def there(lab: Lab, elsewhere: Venv) -> Lab:
-    """The test's lab, run from that environment."""
-    return attrs.evolve(lab, command=(elsewhere.python, "-m", "meshnet"))
 
 
 def drivers(lab: Lab) -> dict[str, dict[str, str]]:
@@ -65,7 +28,7 @@ def drivers(lab: Lab) -> dict[str, dict[str, str]]:
 
 def test_installed_they_wire_and_uninstalled_their_links_say_why(there: Lab, elsewhere: Venv, tmp_path: Path) -> None:
     source = strangers.write_project(tmp_path / "acme")
-    elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", source)
+    elsewhere.install(source)
     there.up(write(tmp_path / "lab.yml", network(CABLES)))
     told = drivers(there)
     assert {"pump", "strand", "veth", "macvlan"} <= told.keys()
@@ -93,7 +56,7 @@ def test_installed_they_wire_and_uninstalled_their_links_say_why(there: Lab, els
     assert not there.pings("r1", PUMP.addresses[1], "-w", "1")
     assert not {"pump", "strand"} & drivers(there).keys()
 
-    elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", source)
+    elsewhere.install(source)
     there.run("lab", "node", "n1", "stop")
     there.run("lab", "node", "n1", "start")
     there.wait("up")
@@ -136,9 +99,7 @@ def carrier_is_taken_and_given(lab: Lab) -> None:
 
 
 def test_a_default_driver_may_be_chosen_for_a_whole_lab(there: Lab, elsewhere: Venv, tmp_path: Path) -> None:
-    elsewhere.pip(
-        "install", "--no-index", "--no-build-isolation", "--no-deps", strangers.write_project(tmp_path / "acme")
-    )
+    elsewhere.install(strangers.write_project(tmp_path / "acme"))
     cable = Cable(1, "r1:eth1", "r2:eth1")
     there.up("--driver", "pump", write(tmp_path / "lab.yml", network([cable])))
     assert there.links()[1]["driver"] == "pump"
@@ -152,7 +113,7 @@ def test_a_default_driver_may_be_chosen_for_a_whole_lab(there: Lab, elsewhere: V
 def test_a_broken_driver_is_told_and_stops_nothing(there: Lab, elsewhere: Venv, tmp_path: Path) -> None:
     source = strangers.write_project(tmp_path / "acme")
     (source / "acme_wires.py").write_text("import no_such_module\n")
-    elsewhere.pip("install", "--no-index", "--no-build-isolation", "--no-deps", source)
+    elsewhere.install(source)
     there.run("lab", "up", "--wait", "2", write(tmp_path / "lab.yml", network(CABLES)), code=1)
     broken = [
         row for row in json.loads(there.run("drivers", "-o", "json", code=None).stdout) if row["state"] == "broken"
