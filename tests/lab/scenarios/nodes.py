@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DRIVERS = ("vxlan", "grpcwire")
 OWN = {"lo", "eth0"}
 """What a node has before any pod."""
+RULES = 'from meshnet_vxlan.nftables import Nft; print(end=Nft().run("list ruleset"))'
 
 
 def prefer(driver: str) -> tuple[str, ...]:
@@ -51,9 +52,17 @@ def devices(lab: Lab, node: str) -> set[str]:
     return {row["ifname"] for row in json.loads(lab.in_box(f"ip -n {node} -j link"))} - OWN
 
 
+def left(lab: Lab, node: str) -> str:
+    """Return what is on a node beside its own: devices, sockets of links, rules of nf_tables, checkpoints of pods."""
+    inside = f"ip netns exec {node}"
+    sockets = f"{inside} ss --no-header --all --numeric --udp --packet"
+    shown = f"{sockets}; {inside} {lab.python} -c '{RULES}'; ls -A /run/meshnet/nodes/{node}/sandboxes"
+    return "\n".join([*sorted(devices(lab, node)), lab.in_box(shown)]).strip()
+
+
 def bare(lab: Lab, nodes: Iterable[str]) -> bool:
-    """Tell whether nothing is left on nodes: no port, no device of a driver."""
-    return all(not devices(lab, node) for node in nodes)
+    """Tell whether nothing is left on nodes: nothing of a link, no element of a set, no checkpoint."""
+    return not any(left(lab, node) for node in nodes)
 
 
 def took(condition: Callable[[], object], what: str, within_s: float = 10) -> float:

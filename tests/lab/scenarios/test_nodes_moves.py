@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from tests.lab.scenarios.nodes import DRIVERS, bare, bring_up, drivers_of, took
+from tests.lab.scenarios.nodes import DRIVERS, bare, bring_up, drivers_of, left, took
 from tests.lab.scenarios.watching import events, flooding
 from tests.lab.scenarios.wiring import Cable, topologies, write
 
@@ -21,6 +21,7 @@ PEER, THIRD = "m5", "m7"
 NODES = ("n1", "n2", "n3")
 PODS = ("a1", "z9")
 """The one that moves: the lower or the higher end of its links."""
+TABLE = "table inet meshnet-vxlan { set vnis { typeof @th,96,24; elements = { 7 }; }; }"
 
 
 @attrs.frozen
@@ -88,6 +89,22 @@ def ended(scene: Scene) -> None:
     for name in (scene.pod, PEER, THIRD):
         scene.lab.run("lab", "stop", name)
     took(lambda: bare(scene.lab, NODES), "nothing is left on any node")
+
+
+def test_what_is_left_on_a_node_is_seen(lab: Lab, tmp_path: Path) -> None:
+    """Proof that the other tests would see an element, a socket, a checkpoint."""
+    cables = [Cable(uid, f"r1:eth{uid}", f"r2:eth{uid}", both={"driver": name}) for uid, name in enumerate(DRIVERS, 1)]
+    bring_up(lab, tmp_path, cables, {"r1": "n1", "r2": "n2"}, "vxlan")
+    found = left(lab, "n1")
+    for what in ("mn", "vx", "elements = {", "0.0.0.0:51111", "p_raw", ".json"):
+        assert what in found
+    for name in ("r1", "r2"):
+        lab.run("lab", "stop", name)
+    took(lambda: bare(lab, ("n1", "n2")), "nothing is left on any node")
+    script = f'from meshnet_vxlan.nftables import Nft; Nft().run("{TABLE}")'
+    lab.in_box(f"ip netns exec n1 {lab.python} -c '{script}'")
+    assert "elements = {" in left(lab, "n1")
+    assert not bare(lab, ("n1", "n2"))
 
 
 def test_restarted(scene: Scene) -> None:
