@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tests.lab.scenarios.wiring import Cable, topologies, write
+from tests.lab.scenarios.wiring import Cable, split, topologies, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,7 @@ class Chaos:
         spells: since when, and until when, each ordered pair of endpoints was a link. What is declared while a daemon
             is away ends with its return: until then its node forwards as it did.
         down: uids of links that are unplugged.
+        gone: pods whose Topology is deleted: no link of theirs is one.
         done: what was done, in words.
     """
 
@@ -55,6 +56,7 @@ class Chaos:
         self._dead: set[str] = set()
         self._isolated: set[str] = set()
         self.down: set[int] = set()
+        self.gone: set[str] = set()
         self.spells: dict[tuple[str, str], list[Spell]] = {}
         self.done: list[str] = []
         self._unheard: list[Spell] = []
@@ -62,14 +64,18 @@ class Chaos:
 
     @property
     def cables(self) -> list[Cable]:
-        """What is declared now."""
+        """What is declared now, by the Topologies that are there."""
         return [
             attrs.evolve(cable, both={"mtu": self._mtu, **({"down": True} if cable.uid in self.down else {})})
             for cable in wiring(self._number)
         ]
 
+    def joins(self, cable: Cable) -> bool:
+        """Tell whether both ends of a cable are declared."""
+        return not self.gone & {split(place)[0] for place in (cable.a, cable.b)}
+
     def for_seconds(self, seconds: float) -> None:
-        """Make trouble for so long, then mend everything."""
+        """Make trouble for so long, then mend everything but that a Topology is missing at least."""
         actions: list[Callable[[], None]] = [
             self._kill,
             self._stop,
@@ -82,12 +88,20 @@ class Chaos:
             self._unplug,
             self._plug_in,
             self._recable,
+            self._delete,
+            self.declare_again,
         ]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._chance.choice(actions)()
             time.sleep(self._chance.uniform(0, 0.7))
+        self._delete()
         self._mend()
+
+    def declare_again(self) -> None:
+        """Declare what was deleted."""
+        self.gone.clear()
+        self._declare()
 
     def _do(self, *arguments: object) -> None:
         self.done.append(" ".join(map(str, arguments)))
@@ -145,18 +159,35 @@ class Chaos:
         self._number += 1
         self._declare()
 
+    def _delete(self) -> None:
+        """A Topology goes; other edits leave it gone."""
+        pod = self._chance.choice(PODS)
+        if pod not in self.gone:
+            self.gone.add(pod)
+            self._do("delete", "topology", pod)
+            self._end_spells()
+
     def _declare(self) -> None:
         """Have the present wiring declared, and note since when."""
-        wanted = {pair for cable in self.cables for pair in ((cable.a, cable.b), (cable.b, cable.a))}
         now = time.monotonic()
-        for pair in wanted:
+        for pair in self._wanted():
             spells = self.spells.setdefault(pair, [])
             if not spells or spells[-1].until is not None:
                 spells.append(Spell(now))
         if self.done or self._number or self.down:
             self.done.append(f"declare wiring {self._number}, mtu {self._mtu}, down {sorted(self.down)}")
-            self._lab.apply(write(self._directory / "edited.yml", topologies(self.cables)))
-        now = time.monotonic()
+            there = [each for each in topologies(self.cables) if each["metadata"]["name"] not in self.gone]
+            self._lab.apply(write(self._directory / "edited.yml", there))
+        self._end_spells()
+
+    def _wanted(self) -> set[tuple[str, str]]:
+        """Return what is a link by what is declared, as ordered pairs of endpoints."""
+        cables = [cable for cable in self.cables if self.joins(cable)]
+        return {pair for cable in cables for pair in ((cable.a, cable.b), (cable.b, cable.a))}
+
+    def _end_spells(self) -> None:
+        """Note until when there was what is no link any more."""
+        wanted, now = self._wanted(), time.monotonic()
         for pair, spells in self.spells.items():
             if pair not in wanted and spells[-1].until is None:
                 spells[-1].until = now
