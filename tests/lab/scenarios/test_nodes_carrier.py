@@ -133,6 +133,26 @@ def test_a_node_that_loses_its_power(running: Lab) -> None:
     assert (running.end("r1:eth1")["state"], running.end("r1:eth1")["reason"]) == ("Failed", "NodeLost")
 
 
+@pytest.mark.parametrize("pods_too", [False, True], ids=["daemon", "pods-too"])
+def test_a_node_that_lost_its_power_returns(running: Lab, pods_too: bool) -> None:
+    """Its daemon is there before its network is; pods that are gone, without a DEL, come anew after it."""
+    running.run("lab", "node", "n2", "kill")
+    running.run("lab", "node", "n2", "isolate")
+    if pods_too:
+        running.end_sandbox("r2")
+    took(lambda: lost(running, *OF_R2), "no daemon, no node")
+    running.run("lab", "node", "n2", "start")
+    running.run("lab", "node", "n2", "rejoin")
+    if pods_too:
+        running.run("lab", "restart", "r2")
+    took(lambda: has(running, *OF_R2), "the node is back", 30)
+    took(lambda: all(running.carrier(f"r2:{name}") for name in OF_R2), "so is carrier at its own end", 30)
+    running.wait("up")
+    for cable in (ACROSS, ALSO):
+        assert running.pings("r1", cable.addresses[1])
+        assert running.pings("r2", cable.addresses[0])
+
+
 def test_a_node_that_is_shut_down(running: Lab) -> None:
     """First the daemon is stopped, and carrier stays; then the node is silent."""
     running.run("lab", "node", "n2", "stop")
