@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.scenarios.nodes import DRIVERS, bring_up, took
+from tests.lab.scenarios.nodes import DRIVERS, bring_up, drivers_of, took
 from tests.lab.scenarios.wiring import Cable, topologies, write
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ def fragments(lab: Lab, node: str) -> int:
     four = dict(zip(names.split(), values.split(), strict=True))
     six = re.search(r"^Ip6FragCreates\s+(\d+)", told, re.MULTILINE)
     return int(four["FragCreates"]) + (int(six[1]) if six else 0)
+
+
+def mtus(lab: Lab, pod: str) -> dict[str, int]:
+    """Return the MTU of each of a pod's interfaces."""
+    return {name: found.mtu for name, found in sorted(lab.interfaces(pod).items())}
 
 
 def passes_exactly(lab: Lab, pod: str, address: str, mtu: int) -> None:
@@ -104,16 +109,38 @@ def test_a_path_that_is_smaller_than_the_nic(lab: Lab, tmp_path: Path, driver: s
     assert [fragments(lab, node) for node in PLACE.values()] == [0, 0]
 
 
-def test_a_move_keeps_the_mtu(lab: Lab, tmp_path: Path) -> None:
-    """It is the same for every kind of link: the pod's interface does not change when its peer moves."""
-    cable = Cable(1, "r1:eth1", "r2:eth1")
-    bring_up(lab, tmp_path, [cable], PLACE, "vxlan")
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_move_keeps_the_mtu(lab: Lab, tmp_path: Path, driver: str) -> None:
+    """It is the same for every kind of link: neither end's differs while the peer moves to a node and back."""
+    cables = [Cable(1, "r1:eth1", "r2:eth1"), Cable(2, "r1:eth2", "r2:eth2", b_only={"mtu": 1300})]
+    wanted = {"eth1": min(1500, largest(driver, 1500, "ipv4")), "eth2": 1300}
+    bring_up(lab, tmp_path, cables, PLACE, driver)
     before = lab.interfaces("r1")
-    assert before["eth1"].mtu == 1450
-    lab.run("lab", "restart", "r2", "--node", "n1")
-    lab.wait("up")
-    assert lab.interfaces("r1") == before
-    assert lab.interfaces("r2")["eth1"].mtu == 1450
+    for node, by in (("n1", "veth"), ("n2", driver)):
+        lab.run("lab", "restart", "r2", "--node", node)
+        lab.wait("up")
+        assert drivers_of(lab) == {1: by, 2: by}
+        assert lab.interfaces("r1") == before
+        assert [mtus(lab, pod) for pod in PLACE] == [wanted, wanted]
+        for cable, mtu in zip(cables, wanted.values(), strict=True):
+            passes_exactly(lab, "r1", cable.addresses[1], mtu)
+
+
+def test_another_driver_keeps_the_mtu_or_changes_it_at_both_ends(lab: Lab, tmp_path: Path) -> None:
+    """Of a link that names none it is what the nodes' own driver can carry, whichever driver makes this link."""
+    bring_up(lab, tmp_path, [Cable(1, "r1:eth1", "r2:eth1")], PLACE, "vxlan")
+    for driver, fields, mtu in (
+        ("grpcwire", {}, 1450),
+        ("grpcwire", {"mtu": 9000}, 9000),
+        ("vxlan", {"mtu": 1400}, 1400),
+        ("vxlan", {}, 1450),
+    ):
+        cable = Cable(1, "r1:eth1", "r2:eth1", both={"driver": driver, **fields})
+        lab.apply(write(tmp_path / "edited.yml", topologies([cable])))
+        lab.wait("up")
+        assert drivers_of(lab) == {1: driver}
+        assert [mtus(lab, pod) for pod in PLACE] == [{"eth1": mtu}] * 2
+        passes_exactly(lab, "r1", cable.addresses[1], mtu)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
