@@ -70,6 +70,7 @@ test-oldest:
 # tests that take long there and tell little of the kernel: the daemon's CNI answers, restarts, and troubles with its store,
 # and the tests of the kit itself.
 GUESTS := guest-drivers guest-daemon
+GUEST_TIERS := $(GUESTS) guest-lab
 GUEST_DRIVERS := plugins tests/kernel/test_netlink_*.py tests/kernel/test_panel_*.py tests/cli/test_doctor.py tests/cluster/test_unified.py
 GUEST_DAEMON := $(foreach about,direct inspect made_anew pods unseen,tests/kernel/test_daemon_$(about).py)
 # Nor those of a load which such a machine cannot make in their time, and of what memory it leaves; nor of repairs by a
@@ -78,18 +79,21 @@ GUEST_NOT := honest_frames many_patches_leave_nothing many_new_ones_at_a_time ma
 empty :=
 GUEST_SLOW := -k "not ($(subst $(empty) $(empty), or ,$(GUEST_NOT)))"
 guest = $(PYTEST) -m "kernel and not lab" --tb=short --timeout=300 -o cache_dir=/guest/tmp/cache $(GUEST_SLOW) $(1)
+# Of labs, what only that kernel has: netem.
+GUEST_LAB := tests/lab/scenarios/test_nodes_far.py
+guest_lab = $(PYTEST) -m lab --tb=short --timeout=300 -o cache_dir=/guest/tmp/cache --junitxml=/guest/share/out/guest-lab.xml $(GUEST_LAB)
 guest_first = $(call guest,$(1)) $(call workers,1,in-namespaces) --junitxml=/guest/share/out/$@.xml
-in_guest = GUEST_LIMIT=1800 GUEST_OUT=$(REPORTS) scripts/in-guest sh -c '$(guest_first) || $(call guest,$(1) $(AGAIN)) || $(call guest,$(1) $(AGAIN))'
+in_guest = GUEST_LIMIT=1800 GUEST_OUT=$(REPORTS) scripts/in-guest sh -c '{ $(guest_first) || $(call guest,$(1) $(AGAIN)) || $(call guest,$(1) $(AGAIN)); } $(2)'
 
 test-kernels: install
 	@scripts/system-packages guest
-	@rm -f $(GUESTS:%=$(REPORTS)/%.xml)
+	@rm -f $(GUEST_TIERS:%=$(REPORTS)/%.xml)
 	@# 77: this machine cannot, and it was said why
 	scripts/in-guest true && $(MAKE) --jobs=2 --output-sync $(GUESTS) || test $$? = 77
-	@test ! -e $(REPORTS)/guest-daemon.xml || $(PYTHON) scripts/skips $(REPORTS) $(GUESTS:%=--tier %)
+	@test ! -e $(REPORTS)/guest-daemon.xml || $(PYTHON) scripts/skips $(REPORTS) $(GUEST_TIERS:%=--tier %)
 
 guest-drivers: install
-	$(call in_guest,$(GUEST_DRIVERS))
+	$(call in_guest,$(GUEST_DRIVERS),&& $(guest_lab))
 
 guest-daemon: install
 	$(call in_guest,$(GUEST_DAEMON))
