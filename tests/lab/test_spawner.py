@@ -64,6 +64,9 @@ def test_process_that_can_neither_start_nor_say_why_ends(talk):
 
 
 def test_spawner_that_has_no_descriptor_left_says_so_and_goes_on(talk):
+    talk.request("/dev/null")
+    assert talk.answer()["pid"]  # it has what it needs itself
+    assert talk.answer()["code"]
     limits = resource.prlimit(talk.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(talk.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     talk.request("/dev/null")
