@@ -15,6 +15,7 @@ ADD: the peer's pod runs on the other node and sends frames: from the answer to 
 from __future__ import annotations
 
 import contextlib
+import random
 import statistics
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from joined_nodes import NODES, JoinedNodes
 from wiring import cables, topologies
 
 from meshnet.lab.uplink import Cut
+from meshnet.peers.subscribers import SIGN_OF_LIFE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,6 +98,7 @@ class Between:
             ends = [
                 closing.enter_context(contextlib.closing(End(self._nodes.pods[pod].path, INTERFACE))) for pod in pods
             ]
+            time.sleep(random.uniform(0, SIGN_OF_LIFE_S))  # noqa: S311 - whenever the last one was
             for do, carrier, figure in ((lose, False, figures[0]), (back, True, figures[1])):
                 began = time.perf_counter()
                 do()

@@ -20,7 +20,7 @@ from meshnet.peers.refusals import Refusals
 from meshnet.peers.server import PeerServer, SessionCalls
 from meshnet.peers.stream_calls import StreamCalls
 from meshnet.peers.streams import About
-from meshnet.peers.subscribers import Subscribers
+from meshnet.peers.subscribers import SIGN_OF_LIFE_S, Subscribers
 from meshnet.peers.subscription import Subscription
 from meshnet.peers.trust import Trust
 
@@ -138,8 +138,7 @@ class Peers:
         for node in self._subscriptions.keys() - nodes:
             self._end(self._subscriptions.pop(node))
         for node in nodes - self._subscriptions.keys():
-            # Found out at a look: a look earlier it is still in time.
-            liveness = Liveness(max(_LOOK_S, self._timeout_s - 1.5 * _LOOK_S), self._grace_s)
+            liveness = Liveness(_silence_s(self._timeout_s), self._grace_s)
             held = Subscription(
                 node, hello=self._hello, own=self._own, pins=self._pins, book=self._book, liveness=liveness
             )
@@ -217,3 +216,11 @@ class Peers:
             log.error("this node's certificate cannot be renewed: %s", error)
         except Exception:
             log.exception("this node's certificate cannot be renewed")  # and peers are watched all the same
+
+
+def _silence_s(timeout_s: float) -> float:
+    """Return after which silence a node is dead, so that its links have lost their carrier in time, seconds.
+
+    It is found out at a look. A node that hears nothing any more is still heard once: a sign of life was due.
+    """
+    return max(min(timeout_s, 2 * SIGN_OF_LIFE_S), timeout_s - SIGN_OF_LIFE_S - 1.5 * _LOOK_S)

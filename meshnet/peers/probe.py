@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ATTEMPT_S = 0.5
 """After an attempt until the next, beside it, so that nothing ever waits for the kernel's own next SYN."""
-LIMIT_S = 3 * ATTEMPT_S
-"""For an answer: twice what it takes by a satellite, and short enough to be told before a node is taken for dead."""
+LIMIT_S = 1.1
+"""For an answer: more than it takes by a satellite, and short enough to be told before a node is taken for dead."""
 
 _HIGHEST_PORT = 65535
 _FROM_THE_NODE = {errno.ECONNREFUSED, errno.ECONNRESET}

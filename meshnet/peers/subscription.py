@@ -11,7 +11,7 @@ from meshnet.backoff import doubling, spread
 from meshnet.model.session import Contact
 from meshnet.peers import wiring
 from meshnet.peers.conversation import SILENT_S, Conversation, NoSession, OtherProtocol
-from meshnet.peers.probe import Answer, probe
+from meshnet.peers.probe import Answer, Probed, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +118,9 @@ class Subscription:
             self._liveness.silent()
             self._say(f"there is no record of node {self.node} with an address")
             return _LONGEST_PAUSE_S
+        if self.contact is Contact.LIVE and not self.why:
+            # Said when its time is over before this attempt's.
+            self.why = Probed(Answer.NOTHING, record.addresses[0]).told(self.node, record.port)
         probed = await probe(record.addresses, record.port)
         if self._poke.is_set():
             return 0.0  # another record holds by now

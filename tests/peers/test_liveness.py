@@ -16,6 +16,7 @@ from meshnet.model.node_record import NodeRecord
 from meshnet.model.session import Contact, EndState
 from meshnet.peers.identity import Identity
 from meshnet.peers.messages import Hello
+from meshnet.peers.peers import _silence_s
 from meshnet.peers.probe import probe
 from tests.peers.daemons import Daemon, contacts, end, pair, run, started, until
 from tests.peers.hostile import Proxy
@@ -297,3 +298,9 @@ def test_a_renewal_that_fails_as_nobody_expected_ends_no_watch_over_peers(tmp_pa
             await until(lambda: one.book.last("b") is Contact.AWAY)
 
     run(main)
+
+
+@pytest.mark.parametrize(("timeout_s", "silence_s"), [(3.0, 2.35), (2.0, 1.35), (1.2, 1.0), (0.5, 0.5)])
+def test_a_node_that_is_still_heard_once_is_dead_in_time(timeout_s, silence_s):
+    """It hears nothing, and a sign of life was due; but signs of life themselves are never too far apart."""
+    assert _silence_s(timeout_s) == pytest.approx(silence_s)
