@@ -97,7 +97,8 @@ class _Held(NamedTuple):
         gc.collect()
         return cls(
             len(snapshot.process()),
-            threading.active_count(),
+            # asyncio's own pool is bounded, and grows when all of it happen to be busy
+            sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate()),
             sum(bench.tasks() for bench in cluster.benches),
             sys.getallocatedblocks(),
             int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),

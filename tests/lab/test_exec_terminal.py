@@ -36,7 +36,7 @@ class Shell:
     def begin(self, command: str) -> None:
         """Start a command that says that it has begun, and then does something long."""
         self.type(f"{command}\n", "begun")
-        time.sleep(0.3)  # what is stopped while it starts another program may hang, in any shell
+        time.sleep(0.3)  # what is stopped, or interrupted, while it starts another program may hang, in any shell
 
     def type(self, keys: str, answer: str) -> str:
         """Type keys and return what is shown up to the answer."""
@@ -138,5 +138,5 @@ def test_others_of_a_pipeline_keep_the_terminal(shell):
 
 
 def test_interrupt_ends_a_script_also_when_its_command_takes_it_for_no_error(shell):
-    shell.type("""sh -c 'while in_r1 sh -c "trap exit\\ 0 INT; echo begun; sleep 1000"; do :; done'\n""", "begun")
+    shell.begin("""sh -c 'while in_r1 sh -c "trap exit\\ 0 INT; echo begun; sleep 1000"; do :; done'""")
     shell.type("\x03", "outer> ")

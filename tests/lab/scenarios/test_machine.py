@@ -23,7 +23,8 @@ EXAMPLES = CHECKOUT / "examples"
 MESHNET = INSTALLED[0]
 FURNITURE = """
 set -e
-for place in /run /tmp /var/tmp /dev/shm; do
+for place in /run /tmp /var/tmp /dev/shm /home; do
+    [ -d "$place" ] || continue
     case "$CHECKOUT/" in
     "$place"/*) # what is under test stays in sight
         mount --bind "$CHECKOUT" /mnt

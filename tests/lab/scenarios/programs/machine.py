@@ -26,6 +26,7 @@ COMMANDS = {
     "mounts": "cat /proc/self/mountinfo",
     "settings": "sysctl -a 2>/dev/null | grep '^net\\.' | grep -v -e dst_entries -e nf_conntrack_count",
 }
+BUILT = f"{os.environ['CHECKOUT']}/build"
 ENDING_S = 5
 
 
@@ -92,6 +93,10 @@ def sockets():
 
 def files(tree):
     for directory, subdirectories, names in os.walk(tree):
+        # what others who work in the checkout write beside us: reports, and what they import
+        subdirectories[:] = [
+            name for name in subdirectories if f"{directory}/{name}" != BUILT and name != "__pycache__"
+        ]
         for name in (*subdirectories, *names):
             path = os.path.join(directory, name)
             try:
